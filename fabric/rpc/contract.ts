@@ -1,0 +1,52 @@
+/**
+ * Calls between roles of the cluster. The same interface runs in-process (no serialisation: values and buffers are passed
+ * by reference and must not be changed afterwards) and over framed msgpack on TCP or unix sockets.
+ * Retries are the caller's business and safe where the callee is idempotent by (key, stamp).
+ */
+export interface CallOptions {
+  /** Budget of the call, from now; travels with it, and the callee may give up on work that nobody waits for. Default 10 s. */
+  readonly deadlineMs?: number;
+  /** A body the caller streams to the callee: pulled under credit, never buffered beyond `STREAM_WINDOW_BYTES`. */
+  readonly upload?: ByteStream;
+}
+
+/** A pulled stream of buffers (each at most 1 MiB). `next` gives undefined at the end and throws on failure. */
+export interface ByteStream {
+  next(): Promise<Uint8Array | undefined>;
+  /** Releases whatever is behind the stream; safe to call at any time, more than once. */
+  cancel(): void;
+}
+
+export interface Reply {
+  /** Plain data: objects, arrays, strings, numbers, booleans, null, Uint8Array (sent raw, not copied where large). */
+  readonly value: unknown;
+  /** A body the callee streams back. The caller must read it to its end or cancel it. */
+  readonly download?: ByteStream | undefined;
+}
+
+/** A connection to one peer. Throws Faults: the callee's own (code, details kept), or the fabric's. */
+export interface Peer {
+  readonly name: string;
+  call(method: string, args: unknown, options?: CallOptions): Promise<Reply>;
+  /** False while the circuit is open or the connection is down: callers place elsewhere instead of waiting. */
+  readonly up: boolean;
+  /** Calls and bytes queued now: for metrics and for choosing among replicas. */
+  readonly load: { readonly calls: number; readonly queuedBytes: number; readonly latencyMs: number };
+  close(): Promise<void>;
+}
+
+export interface CallContext {
+  readonly peerName: string;
+  /** Monotonic milliseconds by the clock in use. */
+  readonly deadlineAtMs: number;
+  readonly upload?: ByteStream | undefined;
+}
+
+export type Handler = (args: never, context: CallContext) => Promise<Reply> | Reply;
+
+/** Methods of one service, by name. */
+export type Handlers = Readonly<Record<string, Handler>>;
+
+/** Credit window of one stream and the size above which a buffer travels as stream frames. */
+export const STREAM_WINDOW_BYTES = 2 * 1024 * 1024;
+export const CALL_DEADLINE_MS = 10_000;
