@@ -106,7 +106,7 @@ export function afterPrefix(prefix: Key): Key {
 
 /** Hex digits to bytes, as a latin1 string. */
 export function packHex(hex: string): string {
-  return Buffer.from(hex, 'hex').latin1Slice();
+  return Buffer.from(hex, 'hex').toString('latin1');
 }
 
 export function unpackHex(bytes: string): string {
@@ -120,14 +120,14 @@ export function packU16(value: number): string {
 /** A name as it is in JavaScript to the bytes of its UTF-8 form; the identity for ASCII. */
 export function utf8ToLatin1(name: string): string {
   for (let i = 0; i < name.length; i++) {
-    if (name.charCodeAt(i) > 0x7f) return Buffer.from(name, 'utf8').latin1Slice();
+    if (name.charCodeAt(i) > 0x7f) return Buffer.from(name, 'utf8').toString('latin1');
   }
   return name;
 }
 
 export function latin1ToUtf8(bytes: string): string {
   for (let i = 0; i < bytes.length; i++) {
-    if (bytes.charCodeAt(i) > 0x7f) return Buffer.from(bytes, 'latin1').utf8Slice();
+    if (bytes.charCodeAt(i) > 0x7f) return Buffer.from(bytes, 'latin1').toString('utf8');
   }
   return bytes;
 }

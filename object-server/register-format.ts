@@ -59,7 +59,7 @@ export function encodeHead(fields: RegisterFields): Buffer {
   head.write(fields.stamp, 24, 8, 'hex');
   head.writeBigUInt64LE(body?.length ? xxh64(body) : 0n, 32);
   head.writeBigUInt64LE(0n, HEAD_SUM_AT);
-  head.latin1Write(key, HEAD_FIXED_BYTES);
+  head.write(key, HEAD_FIXED_BYTES, 'latin1');
   head.set(meta, metaAt);
   head.set(refs, metaAt + meta.length);
   head.writeBigUInt64LE(xxh64(head), HEAD_SUM_AT);
@@ -82,9 +82,9 @@ export function headLength(head: Buffer, at = 0): number {
   return HEAD_FIXED_BYTES + head.readUInt16LE(at + 2) + head.readUInt32LE(at + 4) + head.readUInt32LE(at + 8);
 }
 
-export const headKey = (head: Buffer): Key => head.latin1Slice(HEAD_FIXED_BYTES, HEAD_FIXED_BYTES + head.readUInt16LE(2));
-export const headBallot = (head: Buffer): Stamp => head.hexSlice(16, 24) as Stamp;
-export const headStamp = (head: Buffer): Stamp => head.hexSlice(24, 32) as Stamp;
+export const headKey = (head: Buffer): Key => head.toString('latin1', HEAD_FIXED_BYTES, HEAD_FIXED_BYTES + head.readUInt16LE(2));
+export const headBallot = (head: Buffer): Stamp => head.toString('hex', 16, 24) as Stamp;
+export const headStamp = (head: Buffer): Stamp => head.toString('hex', 24, 32) as Stamp;
 export const headBodyLength = (head: Buffer): number => head.readUInt32LE(12);
 export const headBodySum = (head: Buffer): bigint => head.readBigUInt64LE(32);
 export const isTombstone = (head: Buffer): boolean => ((head[1] as number) & FLAG_TOMBSTONE) !== 0;
