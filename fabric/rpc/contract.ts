@@ -4,7 +4,11 @@
  * Retries are the caller's business and safe where the callee is idempotent by (key, stamp).
  */
 export interface CallOptions {
-  /** Budget of the call, from now; travels with it, and the callee may give up on work that nobody waits for. Default 10 s. */
+  /**
+   * Budget of the call, from now to the reply; travels with it, and the callee may give up on work that nobody waits for.
+   * Default 10 s; coarse (late by up to `SWEEP_MS`). With an upload the budget starts anew with every piece the callee
+   * takes and stands still while the source itself is waited for. With a download, each `next` has this budget again.
+   */
   readonly deadlineMs?: number;
   /** A body the caller streams to the callee: pulled under credit, never buffered beyond `STREAM_WINDOW_BYTES`. */
   readonly upload?: ByteStream;
@@ -18,7 +22,10 @@ export interface ByteStream {
 }
 
 export interface Reply {
-  /** Plain data: objects, arrays, strings, numbers, booleans, null, Uint8Array (sent raw, not copied where large). */
+  /**
+   * Plain data: objects, arrays, strings, numbers, booleans, null, undefined, Uint8Array (sent raw, not copied where
+   * large). A received Uint8Array of 1 KiB or more may be a view of a larger receive buffer: copy what is kept for long.
+   */
   readonly value: unknown;
   /** A body the callee streams back. The caller must read it to its end or cancel it. */
   readonly download?: ByteStream | undefined;
@@ -37,7 +44,7 @@ export interface Peer {
 
 export interface CallContext {
   readonly peerName: string;
-  /** Monotonic milliseconds by the clock in use. */
+  /** Monotonic milliseconds by the clock in use; Infinity with an upload, whose `next` throws once the caller gave up. */
   readonly deadlineAtMs: number;
   readonly upload?: ByteStream | undefined;
 }
@@ -50,3 +57,13 @@ export type Handlers = Readonly<Record<string, Handler>>;
 /** Credit window of one stream and the size above which a buffer travels as stream frames. */
 export const STREAM_WINDOW_BYTES = 2 * 1024 * 1024;
 export const CALL_DEADLINE_MS = 10_000;
+/** Deadlines are looked at this often, by one timer per peer instead of one per call. */
+export const SWEEP_MS = 20;
+
+/** Where the fabric reports: broken connections, refused hellos, handlers that threw something else than a Fault. */
+export interface RpcLog {
+  warn(details: Readonly<Record<string, unknown>>, message: string): void;
+  error(details: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+export const silentLog: RpcLog = { warn() {}, error() {} };
