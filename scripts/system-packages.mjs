@@ -1,0 +1,74 @@
+// Installs the Debian packages that tests use, where that is possible, and says what to type where it is not.
+// A failure here never fails the tests: a test whose tool is missing is skipped, and says so.
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { root, say } from './setup.mjs';
+
+const APT_TIMEOUT_MS = 10 * 60_000;
+const PROBE_TIMEOUT_MS = 20_000;
+
+/** @returns {{name: string, probe: string}[]} what scripts/system-packages.txt lists */
+export function listPackages() {
+  const text = fs.readFileSync(path.join(root, 'scripts/system-packages.txt'), 'utf8');
+  return text
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !line.startsWith('#'))
+    .map((line) => line.trim().split(/\s+/))
+    .map(([name, probe]) => ({ name, probe }));
+}
+
+/** Makes the packages present if it may. @param {boolean} mayInstall */
+export function ensureSystemPackages(mayInstall) {
+  const missing = missingPackages();
+  if (missing.length === 0) return;
+  const names = missing.join(' ');
+  const byHand = `apt-get update && apt-get install -y --no-install-recommends ${names}`;
+  if (!mayInstall || process.getuid?.() !== 0 || !inPath('apt-get')) {
+    say(`tests that need ${names} will be skipped; to have them run, as root: ${byHand}`);
+    return;
+  }
+  say(`installing Debian packages for the tests: ${names} …`);
+  const told = install(missing);
+  const still = missingPackages();
+  if (still.length === 0) return;
+  say(`could not install ${still.join(' ')} (${told}); their tests will be skipped. By hand: ${byHand}`);
+}
+
+/** Package lists may be absent or stale on a fresh machine, so a failure is tried again after an update. */
+function install(names) {
+  const args = ['install', '-y', '-q', '--no-install-recommends', ...names];
+  if (apt(args) === 'ok') return 'ok';
+  apt(['update', '-q']);
+  return apt(args);
+}
+
+function apt(args) {
+  const result = spawnSync('apt-get', args, {
+    encoding: 'utf8',
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: APT_TIMEOUT_MS,
+  });
+  if (result.status === 0) return 'ok';
+  const lastLine = (result.stderr ?? '').trim().split('\n').pop();
+  return lastLine || result.error?.message || `apt-get ended with ${result.status ?? result.signal}`;
+}
+
+function missingPackages() {
+  return listPackages()
+    .filter(({ probe }) => !isPresent(probe))
+    .map(({ name }) => name);
+}
+
+function isPresent(probe) {
+  if (!probe.startsWith('py:')) return inPath(probe);
+  const code = `import ${probe.slice('py:'.length)}`;
+  return spawnSync('python3', ['-c', code], { stdio: 'ignore', timeout: PROBE_TIMEOUT_MS }).status === 0;
+}
+
+function inPath(command) {
+  return (process.env.PATH ?? '')
+    .split(path.delimiter)
+    .some((folder) => folder !== '' && fs.existsSync(path.join(folder, command)));
+}
