@@ -1,0 +1,43 @@
+/** What the rest of the program may know of the proxy: users and what an API handler is made of. */
+import type { Clock } from '../fabric/clock.ts';
+import type { HttpHandler } from '../fabric/http/contract.ts';
+import type { Random } from '../fabric/random.ts';
+import type { Store } from './object/contract.ts';
+
+/** One user of the store, from DIR/credentials.json (proxy/auth/users.ts reads and writes it). */
+export interface User {
+  /** Account part of `account:user`; the storage account is `AUTH_` + this. */
+  readonly account: string;
+  readonly name: string;
+  /** Swift key (password) of this user. */
+  readonly key: string;
+  /** Owns the account; others see only what ACLs or policies grant. */
+  readonly admin: boolean;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+export interface Users {
+  byName(account: string, name: string): User | undefined;
+  byAccessKey(accessKeyId: string): User | undefined;
+}
+
+/** Given to both API handlers. */
+export interface ProxyWorld {
+  readonly store: Store;
+  readonly users: Users;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Structured log, pino-like: (fields, message). */
+  readonly log: { info(fields: object, message: string): void; warn(fields: object, message: string): void; error(fields: object, message: string): void };
+  readonly region: string;
+  /** Host suffixes under which `bucket.suffix` addresses a bucket (virtual-host style), e.g. ['s3.localhost', 'localhost']. */
+  readonly s3Domains: readonly string[];
+  /** Signs tokens: any proxy with the same secret accepts them. */
+  readonly tokenSecret: Buffer;
+  /** `/info` body, shared by whoever serves it. */
+  readonly info: Readonly<Record<string, unknown>>;
+}
+
+/** proxy/swift/handler.ts and proxy/s3/handler.ts export a function of this shape. */
+export type CreateHandler = (world: ProxyWorld) => HttpHandler;

@@ -1,0 +1,309 @@
+/**
+ * The one set of operations that both APIs translate to. proxy/s3 and proxy/swift parse a request, call one of these and
+ * render the answer; rights, quorums, listings and bytes are settled here, once (proxy/object/*.ts implement it).
+ *
+ * Names (account, container, object) are JavaScript strings of valid UTF-8; metadata values are latin1 byte strings, as
+ * on the wire. Expected failures are Faults with a code of `storeFaults`.
+ */
+import type { Metadata } from '../../account-container/contract.ts';
+import type { Stamp } from '../../fabric/stamp.ts';
+
+export const storeFaults = {
+  accessDenied: 'AccessDenied',
+  noSuchAccount: 'NoSuchAccount',
+  noSuchContainer: 'NoSuchContainer',
+  noSuchObject: 'NoSuchObject',
+  noSuchUpload: 'NoSuchUpload',
+  containerNotEmpty: 'ContainerNotEmpty',
+  /** The bucket name belongs to another account. */
+  bucketTaken: 'BucketTaken',
+  /** createContainer with `exclusive`: the caller's own container is there already. */
+  containerExists: 'ContainerExists',
+  policyMismatch: 'PolicyMismatch',
+  preconditionFailed: 'PreconditionFailed',
+  /** details: the ObjectInfo as `info`, for the 304's headers. */
+  notModified: 'NotModified',
+  /** Two conditional writers met and this one could not be decided: try again. */
+  conditionalConflict: 'ConditionalConflict',
+  /** Declared checksum or ETag and received bytes differ. details: { algorithm }. */
+  badDigest: 'BadDigest',
+  bodyTooLarge: 'BodyTooLarge',
+  /** The body ended before its declared length. */
+  incompleteBody: 'IncompleteBody',
+  lengthRequired: 'LengthRequired',
+  invalidRange: 'InvalidRange',
+  /** details: { partNumber }. */
+  invalidPart: 'InvalidPart',
+  invalidPartOrder: 'InvalidPartOrder',
+  partTooSmall: 'PartTooSmall',
+  /** A name or value that cannot be stored. details: { what }. */
+  invalidName: 'InvalidName',
+  tooMuchMetadata: 'TooMuchMetadata',
+  /** A segment of a manifest is gone or has changed. */
+  brokenManifest: 'BrokenManifest',
+  /** No quorum of the key's primaries answered: nothing is promised (503, Retry-After). */
+  quorumUnavailable: 'QuorumUnavailable',
+  insufficientStorage: 'InsufficientStorage',
+  /** A replica that had to be read is damaged everywhere. */
+  dataLost: 'DataLost',
+} as const;
+
+/** Who asks. Built by proxy/auth from a token, a signature or nothing. */
+export interface Caller {
+  /** Storage account of the user (`AUTH_test`), undefined for anonymous. */
+  readonly account: string | undefined;
+  /** `account:user` as ACLs name it, e.g. `test:tester`; undefined for anonymous. */
+  readonly user: string | undefined;
+  /** Groups an ACL may name: `test:tester`, `test`. */
+  readonly groups: readonly string[];
+  /** Full rights on `account`. */
+  readonly admin: boolean;
+}
+
+export const ANONYMOUS: Caller = { account: undefined, user: undefined, groups: [], admin: false };
+
+export interface Context {
+  readonly transId: string;
+  readonly caller: Caller;
+  /** The client's Referer, for `.r:` ACLs. */
+  readonly referer?: string | undefined;
+  /** Aborted when the client is gone. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ContainerRef {
+  readonly account: string;
+  readonly container: string;
+}
+
+export interface ObjectRef extends ContainerRef {
+  readonly object: string;
+}
+
+/** Values to set; null removes. Keys are full lower-case header names for accounts and containers. */
+export type MetadataChange = Readonly<Record<string, string | null>>;
+
+export interface AccountInfo {
+  readonly metadata: Metadata;
+  readonly containerCount: number;
+  readonly objectCount: number;
+  readonly bytesUsed: number;
+  readonly createdStamp: Stamp;
+}
+
+export interface ContainerInfo {
+  readonly account: string;
+  readonly container: string;
+  readonly policy: number;
+  readonly metadata: Metadata;
+  readonly s3: Readonly<Record<string, unknown>>;
+  readonly objectCount: number;
+  readonly bytesUsed: number;
+  readonly createdStamp: Stamp;
+  readonly modifiedStamp: Stamp;
+}
+
+export type ChecksumName = 'crc32' | 'crc32c' | 'crc64nvme' | 'sha1' | 'sha256';
+
+export interface PartInfo {
+  readonly partNumber: number;
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly stamp: Stamp;
+  /** Base64, by algorithm. */
+  readonly checksums: Readonly<Partial<Record<ChecksumName, string>>>;
+}
+
+/** A segment of a Swift static large object; `range` is inclusive. */
+export interface SloSegment {
+  /** `/container/object`. */
+  readonly path: string;
+  readonly etag: string;
+  readonly sizeBytes: number;
+  readonly range?: readonly [first: number, last: number] | undefined;
+  readonly subSlo?: boolean | undefined;
+  /** Inline data segment, base64. */
+  readonly data?: string | undefined;
+}
+
+export interface ObjectInfo {
+  readonly name: string;
+  /** Version identity and X-Timestamp; Last-Modified is its second. */
+  readonly stamp: Stamp;
+  readonly sizeBytes: number;
+  /** Without quotes. */
+  readonly etag: string;
+  readonly contentType: string;
+  /** User metadata by lower-case name without any API's prefix (`color` for X-Object-Meta-Color and x-amz-meta-color). */
+  readonly user: Metadata;
+  /** content-encoding, content-disposition, content-language, cache-control, expires, x-amz-… kept as sent. */
+  readonly headers: Metadata;
+  readonly checksums: Readonly<Partial<Record<ChecksumName, string>>>;
+  /** 'COMPOSITE' or 'FULL_OBJECT' for multipart checksums. */
+  readonly checksumType?: string | undefined;
+  /** Sizes of the parts of a multipart object. */
+  readonly partSizes?: readonly number[] | undefined;
+  /** Static large object: its manifest; sizeBytes and etag are the whole object's. */
+  readonly slo?: readonly SloSegment[] | undefined;
+  /** Unix seconds. */
+  readonly deleteAt?: number | undefined;
+}
+
+/** RFC 9110 §13, already parsed. ETags without quotes; '*' for any. */
+export interface Conditions {
+  readonly ifMatch?: readonly string[] | '*' | undefined;
+  readonly ifNoneMatch?: readonly string[] | '*' | undefined;
+  readonly ifModifiedSinceMs?: number | undefined;
+  readonly ifUnmodifiedSinceMs?: number | undefined;
+}
+
+/** What a body comes from: an HttpBody, or a decoder around one (aws-chunked), or bytes already there. */
+export interface BodySource {
+  readonly lengthBytes: number | undefined;
+  read(): Promise<Uint8Array | undefined>;
+  collect(limitBytes: number): Promise<Buffer>;
+}
+
+export interface ObjectAttributes {
+  readonly contentType?: string | undefined;
+  readonly user?: Metadata | undefined;
+  readonly headers?: Metadata | undefined;
+  readonly deleteAt?: number | undefined;
+}
+
+export interface PutOptions extends ObjectAttributes {
+  readonly body: BodySource;
+  /** Expected MD5, 32 hex digits: BadDigest when it differs. */
+  readonly md5?: string | undefined;
+  readonly conditions?: Conditions | undefined;
+  /**
+   * Called after the last byte and before anything becomes visible: throws to refuse (BadDigest, IncompleteBody, a bad
+   * chunk signature …), returns checksums to store. `md5` is of the bytes received.
+   */
+  readonly finish?: ((received: { md5: string; sizeBytes: number }) => { checksums?: ObjectInfo['checksums'] }) | undefined;
+  /** Makes a static large object; the body is then empty. */
+  readonly slo?: { segments: readonly SloSegment[]; sizeBytes: number; etag: string } | undefined;
+  readonly bodyBytesMax?: number | undefined;
+}
+
+export interface Body {
+  readonly lengthBytes: number;
+  /** Set when the bytes are at hand already (small objects). */
+  readonly bytes?: Buffer | undefined;
+  next(): Promise<Uint8Array | undefined>;
+  cancel(): void;
+}
+
+export interface OpenObject {
+  readonly info: ObjectInfo;
+  /** Bytes [offset, offset + length) of the object; may be called several times (multipart/byteranges). */
+  open(offset: number, length: number): Body;
+}
+
+export interface ListQuery {
+  readonly prefix?: string | undefined;
+  readonly delimiter?: string | undefined;
+  /** Exclusive. */
+  readonly marker?: string | undefined;
+  /** Exclusive. */
+  readonly endMarker?: string | undefined;
+  readonly limit: number;
+  readonly reverse?: boolean | undefined;
+}
+
+export type ObjectEntry =
+  | { readonly prefix: string }
+  | {
+      readonly name: string;
+      readonly sizeBytes: number;
+      readonly etag: string;
+      readonly contentType: string;
+      readonly stamp: Stamp;
+      readonly extra: Readonly<Record<string, unknown>>;
+    };
+
+export type ContainerEntry =
+  | { readonly prefix: string }
+  | { readonly name: string; readonly objectCount: number; readonly bytesUsed: number; readonly stamp: Stamp };
+
+export interface Page<Entry> {
+  readonly entries: readonly Entry[];
+  readonly truncated: boolean;
+}
+
+export interface UploadInfo {
+  readonly uploadId: string;
+  readonly name: string;
+  readonly stamp: Stamp;
+  readonly attributes: ObjectAttributes;
+  readonly checksumAlgorithm?: string | undefined;
+  readonly checksumType?: string | undefined;
+}
+
+export interface CompletedPart {
+  readonly partNumber: number;
+  readonly etag: string;
+  readonly checksums?: ObjectInfo['checksums'] | undefined;
+}
+
+export interface CopyOptions {
+  readonly source: ObjectRef;
+  readonly sourceConditions?: Conditions | undefined;
+  readonly conditions?: Conditions | undefined;
+  /** Inclusive-exclusive byte range of the source (UploadPartCopy). */
+  readonly range?: { readonly offset: number; readonly length: number } | undefined;
+  /** 'copy' keeps the source's attributes, 'replace' takes `attributes` alone, 'merge' lays them over (Swift's COPY). */
+  readonly directive: 'copy' | 'replace' | 'merge';
+  readonly attributes?: ObjectAttributes | undefined;
+}
+
+/** All operations check the caller's rights themselves. */
+export interface Store {
+  headAccount(context: Context, account: string): Promise<AccountInfo>;
+  updateAccount(context: Context, account: string, change: MetadataChange): Promise<void>;
+  listContainers(context: Context, account: string, query: ListQuery): Promise<Page<ContainerEntry> & { info: AccountInfo }>;
+
+  /** Swift's PUT (idempotent, `exclusive` false) and S3's CreateBucket. Resolves to whether it was made now. */
+  createContainer(
+    context: Context,
+    ref: ContainerRef,
+    options: { policy?: number; metadata?: MetadataChange; s3?: Record<string, unknown>; exclusive?: boolean },
+  ): Promise<{ created: boolean }>;
+  updateContainer(context: Context, ref: ContainerRef, change: { metadata?: MetadataChange; s3?: Record<string, unknown> }): Promise<void>;
+  headContainer(context: Context, ref: ContainerRef): Promise<ContainerInfo>;
+  deleteContainer(context: Context, ref: ContainerRef): Promise<void>;
+  listObjects(context: Context, ref: ContainerRef, query: ListQuery): Promise<Page<ObjectEntry> & { info: ContainerInfo }>;
+  /** The container behind an S3 bucket name; Fault NoSuchContainer. */
+  resolveBucket(context: Context, bucket: string): Promise<ContainerRef>;
+  /** Buckets of the caller's account: containers whose name is registered as a bucket. */
+  listBuckets(context: Context): Promise<readonly { name: string; createdStamp: Stamp }[]>;
+
+  putObject(context: Context, ref: ObjectRef, options: PutOptions): Promise<ObjectInfo>;
+  /** Rights, conditions and existence are settled before the promise resolves; bytes flow after. */
+  getObject(context: Context, ref: ObjectRef, options?: { conditions?: Conditions }): Promise<OpenObject>;
+  headObject(context: Context, ref: ObjectRef, options?: { conditions?: Conditions }): Promise<ObjectInfo>;
+  /** Replaces attributes, not bytes (Swift POST: user metadata is replaced as a whole; content type kept when absent). */
+  updateObject(context: Context, ref: ObjectRef, attributes: ObjectAttributes): Promise<ObjectInfo>;
+  /** Resolves to whether there was an object (Swift answers 404 when not; S3 does not care). */
+  deleteObject(context: Context, ref: ObjectRef, options?: { conditions?: Conditions }): Promise<{ existed: boolean }>;
+  copyObject(context: Context, target: ObjectRef, options: CopyOptions): Promise<{ info: ObjectInfo; source: ObjectInfo }>;
+
+  createUpload(
+    context: Context,
+    ref: ObjectRef,
+    options: ObjectAttributes & { checksumAlgorithm?: string; checksumType?: string },
+  ): Promise<UploadInfo>;
+  headUpload(context: Context, ref: ObjectRef, uploadId: string): Promise<UploadInfo>;
+  putPart(context: Context, ref: ObjectRef, part: { uploadId: string; partNumber: number }, options: PutOptions): Promise<PartInfo>;
+  copyPart(context: Context, ref: ObjectRef, part: { uploadId: string; partNumber: number }, options: CopyOptions): Promise<PartInfo>;
+  listParts(context: Context, ref: ObjectRef, uploadId: string, query: { after: number; limit: number }): Promise<{ parts: readonly PartInfo[]; truncated: boolean; upload: UploadInfo }>;
+  listUploads(context: Context, ref: ContainerRef, query: ListQuery & { uploadIdMarker?: string }): Promise<Page<{ prefix: string } | UploadInfo>>;
+  /** A repeated Complete of the same upload gives the same answer. */
+  completeUpload(
+    context: Context,
+    ref: ObjectRef,
+    uploadId: string,
+    options: { parts: readonly CompletedPart[]; conditions?: Conditions; checksums?: ObjectInfo['checksums']; sizeBytes?: number },
+  ): Promise<ObjectInfo>;
+  abortUpload(context: Context, ref: ObjectRef, uploadId: string): Promise<void>;
+}
