@@ -7,6 +7,7 @@ import { root, say } from './setup.mjs';
 
 const APT_TIMEOUT_MS = 10 * 60_000;
 const PROBE_TIMEOUT_MS = 20_000;
+const PYTHONS = ['python3', '/usr/bin/python3'];
 
 /** @returns {{name: string, probe: string}[]} what scripts/system-packages.txt lists */
 export function listPackages() {
@@ -32,7 +33,8 @@ export function ensureSystemPackages(mayInstall) {
   const told = install(missing);
   const still = missingPackages();
   if (still.length === 0) return;
-  say(`could not install ${still.join(' ')} (${told}); their tests will be skipped. By hand: ${byHand}`);
+  const why = told === 'ok' ? 'installed, yet not found' : told;
+  say(`could not install ${still.join(' ')} (${why}); their tests will be skipped. By hand: ${byHand}`);
 }
 
 /** Package lists may be absent or stale on a fresh machine, so a failure is tried again after an update. */
@@ -61,10 +63,13 @@ function missingPackages() {
     .map(({ name }) => name);
 }
 
+/** A module counts where any Python has it: Debian's is not always the first in PATH. */
 function isPresent(probe) {
   if (!probe.startsWith('py:')) return inPath(probe);
   const code = `import ${probe.slice('py:'.length)}`;
-  return spawnSync('python3', ['-c', code], { stdio: 'ignore', timeout: PROBE_TIMEOUT_MS }).status === 0;
+  return PYTHONS.some((python) => {
+    return spawnSync(python, ['-c', code], { stdio: 'ignore', timeout: PROBE_TIMEOUT_MS }).status === 0;
+  });
 }
 
 function inPath(command) {

@@ -1,0 +1,56 @@
+// Counts tests in the runner's TAP output: a test is a block (t.test, or a file) with assertions of its own.
+// Single assertions are not counted, or a loop would look like a thousand tests.
+import { Parser } from 'tap-parser';
+
+/**
+ * @param {string} text
+ * @returns {{passed: number, failed: number, skipped: {name: string, reason: string}[]}} reason is '' where none is given
+ */
+export function countTests(text) {
+  const root = readTree(text);
+  const count = { passed: 0, failed: 0, skipped: [] };
+  for (const child of root.children) addNode(child, '', count);
+  return count;
+}
+
+function readTree(text) {
+  const root = makeNode('');
+  const parser = new Parser();
+  fill(root, parser);
+  parser.end(text);
+  return root;
+}
+
+function makeNode(name) {
+  return { name, children: [], ownPassed: 0, ownFailed: 0, ownSkipped: [], ok: true, skip: undefined };
+}
+
+function fill(node, parser) {
+  let open;
+  parser.on('child', (childParser) => {
+    open = makeNode(childParser.name);
+    node.children.push(open);
+    fill(open, childParser);
+  });
+  // The point after a child is the child's own verdict, seen from its parent.
+  parser.on('assert', (point) => {
+    const skip = point.skip === true ? '' : point.skip || undefined;
+    if (open !== undefined && open.name === point.name) Object.assign(open, { ok: point.ok, skip });
+    else if (skip !== undefined) node.ownSkipped.push({ name: point.name, reason: skip });
+    else if (point.ok) node.ownPassed += 1;
+    else node.ownFailed += 1;
+    open = undefined;
+  });
+}
+
+function addNode(node, prefix, count) {
+  const name = prefix === '' ? node.name : `${prefix} > ${node.name}`;
+  const failedBefore = count.failed;
+  for (const child of node.children) addNode(child, name, count);
+  for (const skip of node.ownSkipped) count.skipped.push({ ...skip, name: `${name} > ${skip.name}` });
+  if (node.skip !== undefined) count.skipped.push({ name, reason: node.skip });
+  else if (node.ownFailed > 0) count.failed += 1;
+  else if (node.ownPassed > 0) count.passed += 1;
+  // Failed with nothing inside to blame: a time-out, a crash, a plan that was not met.
+  if (!node.ok && node.skip === undefined && count.failed === failedBefore) count.failed += 1;
+}
