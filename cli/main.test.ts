@@ -1,0 +1,53 @@
+// The command as a user meets it: one process per run, its exit code and its two streams.
+import { spawnSync } from 'node:child_process';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { EXIT, runProgram } from './program.ts';
+
+const MAIN = fileURLToPath(new URL('main.js', import.meta.url));
+const RUN_TIMEOUT_MS = 20_000;
+
+function needletail(args: readonly string[]) {
+  const env = { ...process.env, DEBUG: '' };
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', timeout: RUN_TIMEOUT_MS, env });
+}
+
+t.test('help and version go to stdout and succeed', async (t) => {
+  for (const args of [['--help'], ['help', 'start'], ['start', '--help']]) {
+    const run = needletail(args);
+    t.equal(run.status, EXIT.done, args.join(' '));
+    t.match(run.stdout, /^Usage: needletail/);
+    t.equal(run.stderr, '');
+  }
+  t.match(needletail(['--version']).stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+t.test('misuse is one line, a hint and exit 2', async (t) => {
+  const misuses = [
+    ['bogus'],
+    ['start', '--bogus'],
+    ['start', '--port', '70000'],
+    ['start', '--processes', 'many'],
+    ['start', '--tls-cert', 'only.pem'],
+    ['start', 'extra'],
+  ];
+  for (const args of misuses) {
+    const run = needletail(args);
+    t.equal(run.status, EXIT.misused, args.join(' '));
+    t.match(run.stderr, /^needletail: [^\n]+\n\(try "needletail --help"\)\n$/);
+  }
+  t.equal(needletail([]).status, EXIT.misused);
+});
+
+t.test('a failing command gives one line without a stack', async (t) => {
+  const lines: string[] = [];
+  t.capture(process.stderr, 'write', (text: string) => lines.push(text));
+  const fails = { register: (program: import('commander').Command) => void program.command('fail').action(refuse) };
+  t.equal(await runProgram(['fail'], [fails]), EXIT.failed);
+  t.same(lines, ['needletail: the disk is gone\n']);
+});
+
+function refuse(): never {
+  throw new Error('the disk is gone');
+}
