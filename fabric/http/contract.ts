@@ -59,10 +59,18 @@ export interface HttpBodyStream {
 
 export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse> | HttpResponse;
 
+/** Faults of the HTTP front. `Fault Aborted` (fabric/errors.ts) says that the client went away or stalled too long. */
+export const httpFaults = {
+  /** `collect` met more bytes than its limit. */
+  bodyTooLarge: 'BodyTooLarge',
+} as const;
+
 export interface HttpLimits {
   /** Sum of request line and header bytes; 431 above. */
   readonly headBytesMax: number;
   readonly headerCountMax: number;
+  /** From the first byte of a head (or the connection's start) to its end; 408 above. uWS: a fixed 10 s. */
+  readonly headMs: number;
   /** No byte of a wanted body for this long: the connection ends (408 when nothing was answered yet). */
   readonly bodyIdleMs: number;
   /** No progress of a response for this long (the client does not read): the connection is cut. */
@@ -74,6 +82,7 @@ export interface HttpLimits {
 export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   headBytesMax: 64 * 1024,
   headerCountMax: 200,
+  headMs: 30_000,
   bodyIdleMs: 60_000,
   responseIdleMs: 60_000,
   keepAliveMs: 65_000,
@@ -91,6 +100,11 @@ export interface HttpListenOptions {
 export interface HttpListener {
   readonly engine: 'node' | 'uws';
   readonly port: number;
+  /**
+   * True when the engine cannot show every byte ≥ 0x80 of a header value, and so must not serve a protocol that carries
+   * such values unsigned (Swift metadata). What it could have altered it refuses itself; see docs/http.md.
+   */
+  readonly altersHeaders: boolean;
   /** Stops accepting, closes idle connections, lets requests in flight finish up to `graceMs`, then cuts. */
   drain(graceMs: number): Promise<void>;
   /** Requests being handled now. */

@@ -1,0 +1,213 @@
+/**
+ * A request's body between an engine that pushes and a handler that pulls. Holds at most a bounded number of bytes:
+ * above it the engine is asked to stop reading the socket until the handler has taken some. Never starts reading before
+ * the handler asks, so that a refusal can precede an upload.
+ */
+import { assert } from '../assert.ts';
+import { Fault, fabricFaults } from '../errors.ts';
+import { type HttpBody, httpFaults } from './contract.ts';
+import type { IdleEntry, IdleWatch } from './idle-watch.ts';
+import { NO_BYTES } from './response-check.ts';
+
+/** What an engine does for a body. */
+export interface BodySource {
+  /** The first wish for bytes: start the flow. */
+  open(): void;
+  pause(): void;
+  resume(): void;
+  /** No byte came for `bodyIdleMs` while one was wanted. */
+  stalled(): void;
+}
+
+/** Bytes of a body held while the handler is busy. */
+const QUEUE_BYTES_MAX = 256 * 1024;
+const QUEUE_BYTES_LOW = 64 * 1024;
+/** Bodies up to this length are collected into one buffer allocated at once. */
+const ONE_BUFFER_BYTES_MAX = 8 * 1024 * 1024;
+
+type State = 'idle' | 'open' | 'ended' | 'failed' | 'discarding';
+
+interface Waiter {
+  resolve(chunk: Uint8Array | undefined): void;
+  reject(fault: Fault): void;
+}
+
+export class BodyQueue implements HttpBody, IdleEntry {
+  readonly lengthBytes: number | undefined;
+  readonly idleLimitMs: number;
+  idleSinceMs = 0;
+  readonly #source: BodySource;
+  readonly #watch: IdleWatch;
+  #state: State = 'idle';
+  #fault: Fault | undefined;
+  #chunks: Uint8Array[] = [];
+  #queuedBytes = 0;
+  #paused = false;
+  #receivedBytes = 0;
+  #waiter: Waiter | undefined;
+  #discardBytesMax = 0;
+
+  constructor(lengthBytes: number | undefined, source: BodySource, world: { watch: IdleWatch; idleMs: number }) {
+    this.lengthBytes = lengthBytes;
+    this.#source = source;
+    this.#watch = world.watch;
+    this.idleLimitMs = world.idleMs;
+  }
+
+  get receivedBytes(): number {
+    return this.#receivedBytes;
+  }
+
+  /** Every byte of the body has left the socket. */
+  get ended(): boolean {
+    return this.#state === 'ended' || this.#receivedBytes === this.lengthBytes;
+  }
+
+  read(): Promise<Uint8Array | undefined> {
+    assert(this.#waiter === undefined, 'one read of a body at a time');
+    if (this.#chunks.length > 0) return Promise.resolve(this.#take());
+    if (this.#state === 'ended') return Promise.resolve(undefined);
+    if (this.#state === 'failed' || this.#state === 'discarding') return Promise.reject(this.#gone());
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject };
+      this.#want();
+    });
+  }
+
+  async collect(limitBytes: number): Promise<Buffer> {
+    const length = this.lengthBytes;
+    if (length !== undefined && length > limitBytes) throw tooLarge(limitBytes);
+    const first = await this.read();
+    if (first === undefined) return NO_BYTES;
+    if (first.byteLength === length) return asBuffer(first);
+    if (length !== undefined && length <= ONE_BUFFER_BYTES_MAX) return this.#collectInto(length, first);
+    return this.#collectParts(limitBytes, first);
+  }
+
+  async #collectInto(length: number, first: Uint8Array): Promise<Buffer> {
+    const whole = Buffer.allocUnsafeSlow(length);
+    let at = 0;
+    for (let chunk: Uint8Array | undefined = first; chunk !== undefined; chunk = await this.read()) {
+      whole.set(chunk, at);
+      at += chunk.byteLength;
+    }
+    assert(at === length, 'a body that ends well has its announced length');
+    return whole;
+  }
+
+  async #collectParts(limitBytes: number, first: Uint8Array): Promise<Buffer> {
+    const parts: Uint8Array[] = [];
+    let bytes = 0;
+    for (let chunk: Uint8Array | undefined = first; chunk !== undefined; chunk = await this.read()) {
+      bytes += chunk.byteLength;
+      if (bytes > limitBytes) throw tooLarge(limitBytes);
+      parts.push(chunk);
+    }
+    return parts.length === 1 ? asBuffer(parts[0]!) : Buffer.concat(parts, bytes);
+  }
+
+  /** From the engine: the next bytes, which now belong to the queue. */
+  push(chunk: Uint8Array): void {
+    this.#receivedBytes += chunk.byteLength;
+    if (this.#state === 'discarding') return this.#discard();
+    if (this.#state !== 'open' || chunk.byteLength === 0) return;
+    const waiter = this.#waiter;
+    if (waiter !== undefined) {
+      this.#settle();
+      waiter.resolve(chunk);
+      return;
+    }
+    this.#chunks.push(chunk);
+    this.#queuedBytes += chunk.byteLength;
+    if (this.#queuedBytes >= QUEUE_BYTES_MAX && !this.#paused) {
+      this.#paused = true;
+      this.#source.pause();
+    }
+  }
+
+  /** From the engine: the body is complete. */
+  end(): void {
+    if (this.#state === 'failed' || this.#state === 'ended') return;
+    this.#state = 'ended';
+    const waiter = this.#waiter;
+    this.#settle();
+    waiter?.resolve(undefined);
+  }
+
+  /** From the engine: there will be no more. What was queued is dropped: a body without its end is worth nothing. */
+  fail(): void {
+    if (this.#state === 'failed' || this.#state === 'ended') return;
+    this.#state = 'failed';
+    this.#chunks = [];
+    const waiter = this.#waiter;
+    this.#settle();
+    waiter?.reject(this.#gone());
+  }
+
+  /** From the engine: the answer is out, throw the rest away. More than `bytesMax`, or a stall, and `stalled` is called. */
+  discard(bytesMax: number): void {
+    if (this.#state === 'failed' || this.#state === 'ended') return;
+    const wasIdle = this.#state === 'idle';
+    this.#state = 'discarding';
+    this.#discardBytesMax = this.#receivedBytes + bytesMax;
+    this.#chunks = [];
+    const waiter = this.#waiter;
+    this.#waiter = undefined;
+    waiter?.reject(this.#gone());
+    this.#watch.touch(this);
+    if (wasIdle) this.#source.open();
+    else if (this.#paused) this.#source.resume();
+  }
+
+  onIdle(): void {
+    this.#source.stalled();
+  }
+
+  #discard(): void {
+    if (this.#receivedBytes <= this.#discardBytesMax) return this.#watch.touch(this);
+    this.#watch.release(this);
+    this.#source.stalled();
+  }
+
+  #want(): void {
+    this.#watch.touch(this);
+    if (this.#state === 'idle') {
+      this.#state = 'open';
+      this.#source.open();
+    }
+  }
+
+  #settle(): void {
+    this.#waiter = undefined;
+    this.#watch.release(this);
+  }
+
+  #take(): Uint8Array {
+    const chunk = this.#chunks.shift()!;
+    this.#queuedBytes -= chunk.byteLength;
+    if (this.#paused && this.#queuedBytes <= QUEUE_BYTES_LOW && this.#state === 'open') {
+      this.#paused = false;
+      this.#source.resume();
+    }
+    return chunk;
+  }
+
+  #gone(): Fault {
+    this.#fault ??= new Fault(fabricFaults.aborted, {}, 'the client went away before the end of its body');
+    return this.#fault;
+  }
+}
+
+export const EMPTY_BODY: HttpBody = {
+  lengthBytes: 0,
+  read: () => Promise.resolve(undefined),
+  collect: () => Promise.resolve(NO_BYTES),
+};
+
+function tooLarge(limitBytes: number): Fault {
+  return new Fault(httpFaults.bodyTooLarge, { limitBytes }, `body is larger than ${limitBytes} bytes`);
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
