@@ -54,7 +54,9 @@ export class Domains {
   /** The owners that sit in some domain which holds too many of `owners`. */
   crowded(owners: readonly number[]): number[] {
     const counts = this.#scratch;
-    this.#each(owners, (domain) => void (counts[domain] = (counts[domain] as number) + 1));
+    this.#each(owners, (domain) => {
+      counts[domain] = (counts[domain] as number) + 1;
+    });
     const found = owners.filter((id) => {
       for (let level = 0; level < tierLevels.length; level++) {
         const domain = this.#at(id, level);
@@ -62,7 +64,9 @@ export class Domains {
       }
       return false;
     });
-    this.#each(owners, (domain) => void (counts[domain] = 0));
+    this.#each(owners, (domain) => {
+      counts[domain] = 0;
+    });
     return found;
   }
 

@@ -19,8 +19,8 @@ export function createPathHasher(secret: HashPathSecret): PathHasher {
   const prefix = utf8OrUndefined(secret.prefix);
   const suffix = utf8OrUndefined(secret.suffix);
   // A secret that is not UTF-8 has no string form, so such (rare) clusters pay for a slower hash of bytes.
-  if (prefix === undefined || suffix === undefined) return (...names) => digestBytes(secret, joinNames(names));
-  return (account, container, object) => digestString(prefix + joinNames([account, container, object]) + suffix);
+  if (prefix === undefined || suffix === undefined) return (...names) => digestBytes(secret, joinNames(...names));
+  return (account, container, object) => digestString(prefix + joinNames(account, container, object) + suffix);
 }
 
 /** For one-off use; `createPathHasher` is faster for many names. */
@@ -28,11 +28,12 @@ export function hashPath(secret: HashPathSecret, account: string, container?: st
   return createPathHasher(secret)(account, container, object);
 }
 
-function joinNames([account, container, object]: readonly (string | undefined)[]): string {
-  assert(container || !object ? true : false, 'an object name needs a container name');
-  const path = `/${account}`;
-  if (!container) return path;
-  return object ? `${path}/${container}/${object}` : `${path}/${container}`;
+function joinNames(account: string, container?: string, object?: string): string {
+  if (object) {
+    assert(Boolean(container), 'an object name needs a container name');
+    return `/${account}/${container}/${object}`;
+  }
+  return container ? `/${account}/${container}` : `/${account}`;
 }
 
 /** `hash` to a 'binary' string and a copy loop take 0.57 µs where `hash` to a Buffer takes 0.97 µs (Node 20.20). */
