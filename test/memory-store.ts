@@ -1,0 +1,449 @@
+/**
+ * The Store contract in memory, for tests of the two APIs without a cluster: real semantics of conditions, listings,
+ * multipart uploads, manifests and buckets, one process, nothing durable. Rights are coarse on purpose: an account's
+ * admin may do everything, `.r:*` in x-container-read lets anybody read, everybody else is refused.
+ */
+import { createHash } from 'node:crypto';
+import type { Clock } from '../fabric/clock.ts';
+import { Fault } from '../fabric/errors.ts';
+import { createStampSource, type Stamp, type StampSource } from '../fabric/stamp.ts';
+import type {
+  AccountInfo,
+  Conditions,
+  ContainerEntry,
+  ContainerInfo,
+  ContainerRef,
+  Context,
+  CopyOptions,
+  ListQuery,
+  MetadataChange,
+  ObjectAttributes,
+  ObjectEntry,
+  ObjectInfo,
+  ObjectRef,
+  OpenObject,
+  Page,
+  PartInfo,
+  PutOptions,
+  Store,
+  UploadInfo,
+} from '../proxy/object/contract.ts';
+import { storeFaults } from '../proxy/object/contract.ts';
+import { bufferBody, openSlo, sloSize } from '../proxy/object/slo.ts';
+import { attributesOf, bytesSource, copiedAttributes, readAll, receive } from './memory-store-body.ts';
+import { applyChange, checkRead, checkWrite, listNames } from './memory-store-rules.ts';
+
+const PART_BYTES_MIN = 5 * 1024 * 1024;
+const BUCKET_NAME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+
+interface StoredObject {
+  info: ObjectInfo;
+  bytes: Buffer;
+}
+
+interface Upload {
+  readonly info: UploadInfo;
+  readonly parts: Map<number, { info: PartInfo; bytes: Buffer }>;
+  completed: ObjectInfo | undefined;
+}
+
+interface StoredContainer {
+  readonly account: string;
+  readonly container: string;
+  readonly policy: number;
+  metadata: Record<string, string>;
+  s3: Record<string, unknown>;
+  readonly createdStamp: Stamp;
+  modifiedStamp: Stamp;
+  readonly objects: Map<string, StoredObject>;
+  readonly uploads: Map<string, Upload>;
+}
+
+interface StoredAccount {
+  metadata: Record<string, string>;
+  readonly createdStamp: Stamp;
+  readonly containers: Map<string, StoredContainer>;
+}
+
+export type MultipartOptions = Parameters<Store['completeUpload']>[3];
+type PartRef = { uploadId: string; partNumber: number };
+
+export class MemoryStore implements Store {
+  readonly #accounts = new Map<string, StoredAccount>();
+  readonly #buckets = new Map<string, StoredContainer>();
+  readonly #stamps: StampSource;
+  #uploadCount = 0;
+
+  constructor(clock: Clock) {
+    this.#stamps = createStampSource({ clock, writerId: 1 });
+  }
+
+  async headAccount(context: Context, account: string): Promise<AccountInfo> {
+    return accountInfo(this.#account(context, account));
+  }
+
+  async updateAccount(context: Context, account: string, change: MetadataChange): Promise<void> {
+    const stored = this.#account(context, account);
+    stored.metadata = applyChange(stored.metadata, change);
+  }
+
+  async listContainers(
+    context: Context,
+    account: string,
+    query: ListQuery,
+  ): Promise<Page<ContainerEntry> & { info: AccountInfo }> {
+    const stored = this.#account(context, account);
+    const page = listNames([...stored.containers.keys()], query);
+    const entries = page.entries.map((entry): ContainerEntry => {
+      if ('prefix' in entry) return entry;
+      const { objectCount, bytesUsed, modifiedStamp } = containerInfo(stored.containers.get(entry.name)!);
+      return { name: entry.name, objectCount, bytesUsed, stamp: modifiedStamp };
+    });
+    return { entries, truncated: page.truncated, info: accountInfo(stored) };
+  }
+
+  async createContainer(
+    context: Context,
+    ref: ContainerRef,
+    options: { policy?: number; metadata?: MetadataChange; s3?: Record<string, unknown>; exclusive?: boolean },
+  ): Promise<{ created: boolean }> {
+    const account = this.#account(context, ref.account);
+    const bucketOwner = this.#buckets.get(ref.container);
+    if (options.exclusive && bucketOwner && bucketOwner.account !== ref.account)
+      throw new Fault(storeFaults.bucketTaken);
+    const present = account.containers.get(ref.container);
+    if (!present) {
+      this.#makeContainer(account, ref, options);
+      return { created: true };
+    }
+    if (options.exclusive) throw new Fault(storeFaults.containerExists);
+    if (options.policy !== undefined && options.policy !== present.policy) throw new Fault(storeFaults.policyMismatch);
+    present.metadata = applyChange(present.metadata, options.metadata ?? {});
+    present.s3 = { ...present.s3, ...options.s3 };
+    present.modifiedStamp = this.#stamps.next();
+    return { created: false };
+  }
+
+  #makeContainer(
+    account: StoredAccount,
+    ref: ContainerRef,
+    options: { policy?: number; metadata?: MetadataChange; s3?: Record<string, unknown> },
+  ): void {
+    const stamp = this.#stamps.next();
+    const made: StoredContainer = {
+      ...ref,
+      policy: options.policy ?? 0,
+      metadata: applyChange({}, options.metadata ?? {}),
+      s3: { ...options.s3 },
+      createdStamp: stamp,
+      modifiedStamp: stamp,
+      objects: new Map(),
+      uploads: new Map(),
+    };
+    account.containers.set(ref.container, made);
+    if (BUCKET_NAME.test(ref.container) && !this.#buckets.has(ref.container)) this.#buckets.set(ref.container, made);
+  }
+
+  async updateContainer(
+    context: Context,
+    ref: ContainerRef,
+    change: { metadata?: MetadataChange; s3?: Record<string, unknown> },
+  ): Promise<void> {
+    const container = this.#container(context, ref);
+    container.metadata = applyChange(container.metadata, change.metadata ?? {});
+    container.s3 = { ...container.s3, ...change.s3 };
+    container.modifiedStamp = this.#stamps.next();
+  }
+
+  async headContainer(context: Context, ref: ContainerRef): Promise<ContainerInfo> {
+    return containerInfo(this.#container(context, ref));
+  }
+
+  async deleteContainer(context: Context, ref: ContainerRef): Promise<void> {
+    const container = this.#container(context, ref);
+    if (container.objects.size > 0) throw new Fault(storeFaults.containerNotEmpty);
+    this.#accounts.get(ref.account)?.containers.delete(ref.container);
+    if (this.#buckets.get(ref.container) === container) this.#buckets.delete(ref.container);
+  }
+
+  async listObjects(
+    context: Context,
+    ref: ContainerRef,
+    query: ListQuery,
+  ): Promise<Page<ObjectEntry> & { info: ContainerInfo }> {
+    const container = this.#container(context, ref, '.rlistings');
+    const page = listNames([...container.objects.keys()], query);
+    const entries = page.entries.map((entry): ObjectEntry => {
+      if ('prefix' in entry) return entry;
+      const { name, sizeBytes, etag, contentType, stamp } = container.objects.get(entry.name)!.info;
+      return { name, sizeBytes, etag, contentType, stamp, extra: {} };
+    });
+    return { entries, truncated: page.truncated, info: containerInfo(container) };
+  }
+
+  async resolveBucket(_context: Context, bucket: string): Promise<ContainerRef> {
+    const container = this.#buckets.get(bucket);
+    if (!container) throw new Fault(storeFaults.noSuchContainer);
+    return { account: container.account, container: container.container };
+  }
+
+  async listBuckets(context: Context): Promise<readonly { name: string; createdStamp: Stamp }[]> {
+    const { account } = context.caller;
+    if (account === undefined) throw new Fault(storeFaults.accessDenied);
+    return [...this.#buckets.values()]
+      .filter((container) => container.account === account && context.caller.admin)
+      .map(({ container, createdStamp }) => ({ name: container, createdStamp }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async putObject(context: Context, ref: ObjectRef, options: PutOptions): Promise<ObjectInfo> {
+    const container = this.#container(context, ref);
+    checkWrite(container.objects.get(ref.object)?.info, options.conditions);
+    const received = await receive(options);
+    checkWrite(container.objects.get(ref.object)?.info, options.conditions);
+    const { slo } = options;
+    const stored: StoredObject = {
+      bytes: received.bytes,
+      info: {
+        ...attributesOf(options),
+        name: ref.object,
+        stamp: this.#stamps.next(),
+        sizeBytes: slo?.sizeBytes ?? received.bytes.length,
+        etag: slo?.etag ?? received.md5,
+        checksums: received.checksums ?? {},
+        slo: slo?.segments,
+      },
+    };
+    container.objects.set(ref.object, stored);
+    return stored.info;
+  }
+
+  async getObject(context: Context, ref: ObjectRef, options: { conditions?: Conditions } = {}): Promise<OpenObject> {
+    const stored = this.#object(context, ref);
+    checkRead(stored.info, options.conditions);
+    return this.#open(context, ref.account, { stored, depth: 0 });
+  }
+
+  #open(context: Context, account: string, { stored, depth }: { stored: StoredObject; depth: number }): OpenObject {
+    const { info, bytes } = stored;
+    const segments = info.slo;
+    if (!segments) return { info, open: (offset, length) => bufferBody(bytes.subarray(offset, offset + length)) };
+    const read = async (path: string, below: number): Promise<OpenObject> => {
+      const slash = path.indexOf('/', 1);
+      const ref = { account, container: path.slice(1, slash), object: path.slice(slash + 1) };
+      return this.#open(context, account, { stored: this.#object(context, ref), depth: below });
+    };
+    return { info, open: (offset, length) => openSlo({ read, segments, depth }, offset, length) };
+  }
+
+  async headObject(context: Context, ref: ObjectRef, options: { conditions?: Conditions } = {}): Promise<ObjectInfo> {
+    const { info } = this.#object(context, ref);
+    checkRead(info, options.conditions);
+    return info;
+  }
+
+  async updateObject(context: Context, ref: ObjectRef, attributes: ObjectAttributes): Promise<ObjectInfo> {
+    this.#container(context, ref);
+    const stored = this.#object(context, ref);
+    const contentType = attributes.contentType ?? stored.info.contentType;
+    stored.info = { ...stored.info, ...attributesOf({ ...attributes, contentType }), stamp: this.#stamps.next() };
+    return stored.info;
+  }
+
+  async deleteObject(
+    context: Context,
+    ref: ObjectRef,
+    options: { conditions?: Conditions } = {},
+  ): Promise<{ existed: boolean }> {
+    const container = this.#container(context, ref);
+    checkWrite(container.objects.get(ref.object)?.info, options.conditions);
+    return { existed: container.objects.delete(ref.object) };
+  }
+
+  async copyObject(
+    context: Context,
+    target: ObjectRef,
+    options: CopyOptions,
+  ): Promise<{ info: ObjectInfo; source: ObjectInfo }> {
+    const source = await this.getObject(context, options.source, { conditions: options.sourceConditions ?? {} });
+    const bytes = await readAll(source, options.range);
+    const attributes = copiedAttributes(source.info, options);
+    const body = bytesSource(bytes);
+    const info = await this.putObject(context, target, { ...attributes, body, conditions: options.conditions });
+    return { info, source: source.info };
+  }
+
+  async createUpload(
+    context: Context,
+    ref: ObjectRef,
+    options: ObjectAttributes & { checksumAlgorithm?: string; checksumType?: string },
+  ): Promise<UploadInfo> {
+    const container = this.#container(context, ref);
+    const uploadId = `upload${String(++this.#uploadCount).padStart(8, '0')}`;
+    const { checksumAlgorithm, checksumType, ...attributes } = options;
+    const info = {
+      uploadId,
+      name: ref.object,
+      stamp: this.#stamps.next(),
+      attributes,
+      checksumAlgorithm,
+      checksumType,
+    };
+    container.uploads.set(uploadId, { info, parts: new Map(), completed: undefined });
+    return info;
+  }
+
+  async headUpload(context: Context, ref: ObjectRef, uploadId: string): Promise<UploadInfo> {
+    return this.#upload(context, ref, uploadId).info;
+  }
+
+  async putPart(context: Context, ref: ObjectRef, part: PartRef, options: PutOptions): Promise<PartInfo> {
+    const upload = this.#upload(context, ref, part.uploadId);
+    const { bytes, md5, checksums = {} } = await receive(options);
+    const { partNumber } = part;
+    const info = { partNumber, sizeBytes: bytes.length, etag: md5, stamp: this.#stamps.next(), checksums };
+    upload.parts.set(part.partNumber, { info, bytes });
+    return info;
+  }
+
+  async copyPart(context: Context, ref: ObjectRef, part: PartRef, options: CopyOptions): Promise<PartInfo> {
+    const source = await this.getObject(context, options.source, { conditions: options.sourceConditions ?? {} });
+    return this.putPart(context, ref, part, { body: bytesSource(await readAll(source, options.range)) });
+  }
+
+  async listParts(
+    context: Context,
+    ref: ObjectRef,
+    uploadId: string,
+    query: { after: number; limit: number },
+  ): Promise<{ parts: readonly PartInfo[]; truncated: boolean; upload: UploadInfo }> {
+    const upload = this.#upload(context, ref, uploadId);
+    const all = [...upload.parts.values()].map((part) => part.info).sort((a, b) => a.partNumber - b.partNumber);
+    const left = all.filter((part) => part.partNumber > query.after);
+    return { parts: left.slice(0, query.limit), truncated: left.length > query.limit, upload: upload.info };
+  }
+
+  async listUploads(
+    context: Context,
+    ref: ContainerRef,
+    query: ListQuery & { uploadIdMarker?: string },
+  ): Promise<Page<{ prefix: string } | UploadInfo>> {
+    const { marker, uploadIdMarker = '' } = query;
+    const open = [...this.#container(context, ref).uploads.values()].filter((upload) => !upload.completed);
+    const after = open.filter(({ info }) => {
+      if (marker === undefined || info.name > marker) return true;
+      return info.name === marker && uploadIdMarker !== '' && info.uploadId > uploadIdMarker;
+    });
+    const names = [...new Set(after.map(({ info }) => info.name))];
+    const groups = listNames(names, { ...query, marker: undefined, limit: names.length + 1 }).entries;
+    const entries = groups.flatMap((entry): ({ prefix: string } | UploadInfo)[] => {
+      if ('prefix' in entry) return entry.prefix === marker ? [] : [entry];
+      return after.map(({ info }) => info).filter((info) => info.name === entry.name);
+    });
+    return { entries: entries.slice(0, query.limit), truncated: entries.length > query.limit };
+  }
+
+  async completeUpload(
+    context: Context,
+    ref: ObjectRef,
+    uploadId: string,
+    options: MultipartOptions,
+  ): Promise<ObjectInfo> {
+    const upload = this.#upload(context, ref, uploadId, true);
+    if (upload.completed) return upload.completed;
+    const container = this.#container(context, ref);
+    checkWrite(container.objects.get(ref.object)?.info, options.conditions);
+    const parts = chooseParts(upload, options.parts);
+    const md5s = createHash('md5');
+    for (const part of parts) md5s.update(Buffer.from(part.info.etag, 'hex'));
+    const bytes = Buffer.concat(parts.map((part) => part.bytes));
+    if (options.sizeBytes !== undefined && options.sizeBytes !== bytes.length) throw new Fault(storeFaults.badDigest);
+    const info: ObjectInfo = {
+      ...attributesOf(upload.info.attributes),
+      name: ref.object,
+      stamp: this.#stamps.next(),
+      sizeBytes: bytes.length,
+      etag: `${md5s.digest('hex')}-${parts.length}`,
+      checksums: options.checksums ?? {},
+      checksumType: upload.info.checksumType,
+      partSizes: parts.map((part) => part.bytes.length),
+    };
+    container.objects.set(ref.object, { info, bytes });
+    upload.completed = info;
+    upload.parts.clear();
+    return info;
+  }
+
+  async abortUpload(context: Context, ref: ObjectRef, uploadId: string): Promise<void> {
+    this.#upload(context, ref, uploadId);
+    this.#container(context, ref).uploads.delete(uploadId);
+  }
+
+  #account(context: Context, account: string): StoredAccount {
+    if (context.caller.account !== account || !context.caller.admin) throw new Fault(storeFaults.accessDenied);
+    let stored = this.#accounts.get(account);
+    if (!stored) {
+      stored = { metadata: {}, createdStamp: this.#stamps.next(), containers: new Map() };
+      this.#accounts.set(account, stored);
+    }
+    return stored;
+  }
+
+  /** `publicGrant`: the read ACL item that lets everybody in. */
+  #container(context: Context, ref: ContainerRef, publicGrant?: string): StoredContainer {
+    const container = this.#accounts.get(ref.account)?.containers.get(ref.container);
+    const grants = container?.metadata['x-container-read']?.split(',') ?? [];
+    const isOwner = context.caller.account === ref.account && context.caller.admin;
+    if (!isOwner && !(publicGrant !== undefined && grants.includes(publicGrant))) {
+      throw new Fault(storeFaults.accessDenied);
+    }
+    if (!container) throw new Fault(storeFaults.noSuchContainer);
+    return container;
+  }
+
+  #object(context: Context, ref: ObjectRef): StoredObject {
+    const stored = this.#container(context, ref, '.r:*').objects.get(ref.object);
+    if (!stored) throw new Fault(storeFaults.noSuchObject);
+    return stored;
+  }
+
+  #upload(context: Context, ref: ObjectRef, uploadId: string, evenCompleted = false): Upload {
+    const upload = this.#container(context, ref).uploads.get(uploadId);
+    if (upload?.info.name !== ref.object || (upload.completed && !evenCompleted)) {
+      throw new Fault(storeFaults.noSuchUpload);
+    }
+    return upload;
+  }
+}
+
+function accountInfo(stored: StoredAccount): AccountInfo {
+  const containers = [...stored.containers.values()].map(containerInfo);
+  return {
+    metadata: stored.metadata,
+    createdStamp: stored.createdStamp,
+    containerCount: containers.length,
+    objectCount: containers.reduce((sum, info) => sum + info.objectCount, 0),
+    bytesUsed: containers.reduce((sum, info) => sum + info.bytesUsed, 0),
+  };
+}
+
+function containerInfo(stored: StoredContainer): ContainerInfo {
+  const { account, container, policy, metadata, s3, createdStamp, modifiedStamp } = stored;
+  let bytesUsed = 0;
+  for (const object of stored.objects.values()) bytesUsed += object.bytes.length;
+  const totals = { objectCount: stored.objects.size, bytesUsed };
+  return { account, container, policy, metadata, s3, createdStamp, modifiedStamp, ...totals };
+}
+
+function chooseParts(upload: Upload, wanted: MultipartOptions['parts']): { info: PartInfo; bytes: Buffer }[] {
+  let previous = 0;
+  return wanted.map(({ partNumber, etag }, index) => {
+    const part = upload.parts.get(partNumber);
+    if (partNumber <= previous) throw new Fault(storeFaults.invalidPartOrder);
+    previous = partNumber;
+    if (part?.info.etag !== etag) throw new Fault(storeFaults.invalidPart, { partNumber });
+    const isLast = index === wanted.length - 1;
+    if (!isLast && part.bytes.length < PART_BYTES_MIN) throw new Fault(storeFaults.partTooSmall, { partNumber });
+    return part;
+  });
+}
