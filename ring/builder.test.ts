@@ -1,3 +1,4 @@
+// The builder's promises, one by one: placement, weights, minimal moves, min_part_hours, overload, refusals.
 import t from 'tap';
 import { createSeededRandom, type Random } from '../fabric/random.ts';
 import { RingBuilder } from './builder.ts';
@@ -110,6 +111,21 @@ t.test('removing a device moves what it held, at once, whatever min_part_hours s
     10,
     'ids are not reused',
   );
+});
+
+t.test('a zone that must have one replica of everything gets it from what is freed', async (t) => {
+  const builder = newBuilder();
+  addZones(builder, 5);
+  rebalance(builder, startMs);
+  builder.addDevice({ region: 1, zone: 3, ip: '10.1.3.2', port: 6200, device: 'sda', weight: 50 });
+  builder.removeDevice(0);
+  const report = rebalance(builder, startMs + hourMs);
+  t.equal(report.dispersion, 0);
+  t.ok(report.balance < 1, `balance ${report.balance}`);
+  const inThree = Array.from({ length: 1024 }, (_, p) => zonesOf(builder, p).includes(3)).filter(Boolean).length;
+  t.equal(inThree, 1024);
+  // Every partition without a replica there needs one, and what the removed device held can serve only some of them.
+  t.ok(report.moved < 1.25 * report.movedAtLeast, `${report.moved} moves, ${report.movedAtLeast} by quotas alone`);
 });
 
 t.test('min_part_hours keeps a moved partition where it is', async (t) => {

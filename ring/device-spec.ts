@@ -2,7 +2,6 @@
  * Devices as operators write them on a command line, in the notation Swift's operators know:
  * `r<region>z<zone>-<ip>:<port>[R<replication ip>:<port>]/<device>[_<meta>]`. Parses and prints; asks nobody.
  */
-import { isIP } from 'node:net';
 import { Fault } from '../fabric/errors.ts';
 import type { NewDevice } from './builder.ts';
 import { type Device, ringFaults } from './contract.ts';
@@ -42,19 +41,31 @@ export function printDevice(device: Device): string {
 }
 
 export function printAddress(ip: string, port: number): string {
-  return isIP(ip) === 6 ? `[${ip}]:${port}` : `${ip}:${port}`;
+  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
 }
 
 function placeOf(device: Device): string {
   return `${printAddress(device.ip, device.port)}/${device.device}`.toLowerCase();
 }
 
-/** Host names are allowed too: containers have no stable addresses. Case never makes two hosts out of one. */
+/** Host names are allowed too: containers have no stable addresses. Case or zeros never make two hosts out of one. */
 function hostOf(text: string): string {
   const host = text.toLowerCase();
-  const looksNumeric = /^[\d.]+$/.test(host) || host.includes(':');
-  if (looksNumeric && isIP(host) === 0) throw bad(`"${text}" is not an address`);
+  if (host.includes(':')) return ip6Of(host);
+  const numbers = host.split('.');
+  const isName = numbers.some((part) => !/^\d+$/.test(part));
+  const isIp4 = numbers.length === 4 && numbers.every((part) => /^\d{1,3}$/.test(part) && Number(part) <= 255);
+  if (!isName && !isIp4) throw bad(`"${text}" is not an address`);
   return host;
+}
+
+/** The URL parser is the one checker of IPv6 addresses that needs no network module; it shortens them alike. */
+function ip6Of(host: string): string {
+  try {
+    return new URL(`http://[${host}]`).hostname.slice(1, -1);
+  } catch {
+    throw bad(`"${host}" is not an address`);
+  }
 }
 
 function bad(message: string): Fault {

@@ -40,6 +40,16 @@ export class Domains {
     return count;
   }
 
+  /** In how many levels of failure domain `others` are fewer than the least: `id` would help there. */
+  needs(id: number, others: readonly number[]): number {
+    let count = 0;
+    for (let level = 0; level < tierLevels.length; level++) {
+      const domain = this.#at(id, level);
+      if (this.#countIn(domain, level, others) < (this.#min[domain] as number)) count += 1;
+    }
+    return count;
+  }
+
   /** Whether the replica on `from` may go to `to`: nothing above its most there, nothing below its least here. */
   mayMove(from: number, to: number, others: readonly number[]): boolean {
     if (!this.mayJoin(to, others)) return false;

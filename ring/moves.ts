@@ -64,10 +64,20 @@ export class Mover {
     }
   }
 
+  /** First where a failure domain needs the replica to reach its least; such places are lost once others have taken them. */
   #fillFree(): void {
+    const { domains, random } = this.#context;
     const free = this.#slotsWhere((id) => id === nobody);
-    shuffle(free, this.#context.random);
-    for (const slot of free) {
+    shuffle(free, random);
+    const rest = free.filter((slot) => {
+      const others = this.#ownersBut(slot.partition, slot.replica);
+      const joinable = this.#takers.filter((id) => domains.mayJoin(id, others));
+      const least = Math.min(...joinable.map((id) => domains.needs(id, others)));
+      const to = this.#drawHungry(others, (id) => domains.needs(id, others) > least);
+      if (to !== undefined) this.#put(slot, to);
+      return to === undefined;
+    });
+    for (const slot of rest) {
       const others = this.#ownersBut(slot.partition, slot.replica);
       const to = this.#drawHungry(others, () => true) ?? this.#leastBad(others);
       this.#put(slot, to);

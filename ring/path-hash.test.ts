@@ -1,3 +1,4 @@
+// The path hash against MD5 of the same bytes; against Swift itself in swift.test.ts.
 import { createHash } from 'node:crypto';
 import t from 'tap';
 import { createPathHasher, hashPath } from './path-hash.ts';

@@ -1,10 +1,10 @@
+// Random clusters live through random changes; after every rebalance the promises of the builder must hold. Replay one
+// cluster with SEED=n, try more with SEEDS=count.
 import t, { type Test } from 'tap';
 import { createSeededRandom, type Random } from '../fabric/random.ts';
 import { RingBuilder } from './builder.ts';
 import type { Device } from './contract.ts';
 
-// Random clusters live through random changes; after every rebalance the promises of the builder must hold. Replay one
-// cluster with SEED=n, try more with SEEDS=count.
 const hourMs = 3_600_000;
 const seeds = process.env['SEED']
   ? [Number(process.env['SEED'])]

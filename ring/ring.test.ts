@@ -1,3 +1,4 @@
+// Lookups in small rings whose answer is plain to see, and the default five-zone ring.
 import t from 'tap';
 import { asPartition, type Device, type Partition } from './contract.ts';
 import { fiveZoneRing, fiveZoneRingData } from './five-zone-ring.ts';
