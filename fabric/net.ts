@@ -1,0 +1,174 @@
+/**
+ * Byte connections as an argument: `systemNet` (node:net; TCP and unix sockets) in production. Owns vectored writes, socket
+ * options and stale unix socket files; knows nothing of frames. Errors of a connection end in one `closed` call.
+ */
+import { unlink } from 'node:fs/promises';
+import net from 'node:net';
+
+export type Endpoint = { readonly path: string } | { readonly host: string; readonly port: number };
+
+/** What a connection tells its owner. */
+export interface NetEvents {
+  /** Only for connections made by `connect`. */
+  connected?(): void;
+  /** The bytes are the receiver's: never reused. */
+  data(bytes: Buffer): void;
+  /** Exactly once, also after `destroy`; nothing follows. */
+  closed(reason: string): void;
+}
+
+export interface NetSocket {
+  readonly remote: string;
+  /** One vectored write; the buffers must not change before `done`, which is not called if the connection breaks. */
+  write(buffers: readonly Uint8Array[], done: () => void): void;
+  /** Stops and restarts `data`. */
+  pause(): void;
+  resume(): void;
+  /** Drops what is not yet written. */
+  destroy(reason?: string): void;
+}
+
+export interface NetListener {
+  /** With the real port where 0 was asked for. */
+  readonly endpoint: Endpoint;
+  /** Accepts no more connections; those there are stay. */
+  close(): Promise<void>;
+}
+
+export interface Net {
+  connect(endpoint: Endpoint, events: NetEvents): NetSocket;
+  /** `accept` is called for each new connection and says who listens to it. */
+  listen(endpoint: Endpoint, accept: (socket: NetSocket) => NetEvents): Promise<NetListener>;
+}
+
+export function endpointText(endpoint: Endpoint): string {
+  return 'path' in endpoint ? endpoint.path : `${endpoint.host}:${endpoint.port}`;
+}
+
+/** sun_path of Linux, without its zero byte. */
+export const UNIX_PATH_BYTES_MAX = 107;
+/** Our own accounting decides when to stop writing; this only keeps node from signalling early. */
+const HIGH_WATER_BYTES = 1024 * 1024;
+
+class SystemSocket implements NetSocket {
+  readonly remote: string;
+  readonly #socket: net.Socket;
+  #reason = 'closed by the peer';
+
+  constructor(socket: net.Socket, remote: string) {
+    this.#socket = socket;
+    this.remote = remote;
+    socket.setNoDelay(true);
+  }
+
+  attach(events: NetEvents): void {
+    const socket = this.#socket;
+    socket.on('data', (bytes: Buffer) => events.data(bytes));
+    socket.on('error', (error) => {
+      this.#reason = error.message;
+    });
+    socket.on('end', () => socket.destroy());
+    socket.once('close', () => events.closed(this.#reason));
+    if (events.connected) socket.once('connect', () => events.connected?.());
+  }
+
+  write(buffers: readonly Uint8Array[], done: () => void): void {
+    const socket = this.#socket;
+    const last = buffers.length - 1;
+    const written = (error?: Error | null): void => {
+      if (!error) done();
+    };
+    if (last === 0) {
+      socket.write(buffers[0] as Uint8Array, written);
+      return;
+    }
+    socket.cork();
+    for (let i = 0; i < last; i++) socket.write(buffers[i] as Uint8Array);
+    socket.write(buffers[last] as Uint8Array, written);
+    socket.uncork();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  destroy(reason = 'closed by us'): void {
+    if (!this.#socket.destroyed) this.#reason = reason;
+    this.#socket.destroy();
+  }
+}
+
+function connectOptions(endpoint: Endpoint): net.NetConnectOpts {
+  return 'path' in endpoint ? { path: endpoint.path } : { host: endpoint.host, port: endpoint.port };
+}
+
+function connect(endpoint: Endpoint, events: NetEvents): NetSocket {
+  const raw = new net.Socket({ writableHighWaterMark: HIGH_WATER_BYTES } as net.SocketConstructorOpts);
+  const socket = new SystemSocket(raw, endpointText(endpoint));
+  socket.attach(events);
+  raw.connect(connectOptions(endpoint));
+  return socket;
+}
+
+function bind(server: net.Server, endpoint: Endpoint): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(connectOptions(endpoint), () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** Whether somebody answers on a unix socket that is in the way; a file left by a killed process refuses. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = net.connect({ path });
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
+  });
+}
+
+async function bindUnix(server: net.Server, path: string): Promise<void> {
+  if (Buffer.byteLength(path) > UNIX_PATH_BYTES_MAX)
+    throw new Error(`unix socket path is longer than ${UNIX_PATH_BYTES_MAX} bytes: ${path}`);
+  try {
+    await bind(server, { path });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || (await answers(path))) throw error;
+    await unlink(path);
+    await bind(server, { path });
+  }
+}
+
+function boundEndpoint(server: net.Server, asked: Endpoint): Endpoint {
+  const address = server.address();
+  if ('path' in asked || address === null || typeof address === 'string') return asked;
+  return { host: asked.host, port: address.port };
+}
+
+async function listen(endpoint: Endpoint, accept: (socket: NetSocket) => NetEvents): Promise<NetListener> {
+  const server = net.createServer({ highWaterMark: HIGH_WATER_BYTES } as net.ServerOpts);
+  let serial = 0;
+  server.on('connection', (raw) => {
+    const remote = raw.remoteAddress ? `${raw.remoteAddress}:${raw.remotePort}` : `${endpointText(endpoint)}#${++serial}`;
+    const socket = new SystemSocket(raw, remote);
+    socket.attach(accept(socket));
+  });
+  await ('path' in endpoint ? bindUnix(server, endpoint.path) : bind(server, endpoint));
+  // A failed accept (too many open files) is not the end of the listener; node goes on by itself.
+  server.on('error', () => {});
+  return {
+    endpoint: boundEndpoint(server, endpoint),
+    close: () => new Promise((resolve) => void server.close(() => resolve())),
+  };
+}
+
+export const systemNet: Net = { connect, listen };
