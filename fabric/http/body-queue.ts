@@ -32,6 +32,14 @@ interface Waiter {
   reject(fault: Fault): void;
 }
 
+interface Collector {
+  whole: Buffer | undefined;
+  atBytes: number;
+  readonly length: number;
+  resolve(whole: Buffer): void;
+  reject(fault: Fault): void;
+}
+
 export class BodyQueue implements HttpBody, IdleEntry {
   readonly lengthBytes: number | undefined;
   readonly idleLimitMs: number;
@@ -45,6 +53,8 @@ export class BodyQueue implements HttpBody, IdleEntry {
   #paused = false;
   #receivedBytes = 0;
   #waiter: Waiter | undefined;
+  #collector: Collector | undefined;
+  #taken = 0;
   #discardBytesMax = 0;
 
   constructor(lengthBytes: number | undefined, source: BodySource, world: { watch: IdleWatch; idleMs: number }) {
@@ -63,42 +73,63 @@ export class BodyQueue implements HttpBody, IdleEntry {
     return this.#state === 'ended' || this.#receivedBytes === this.lengthBytes;
   }
 
+  /** The engine was asked to stop reading, and not yet to go on. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
   read(): Promise<Uint8Array | undefined> {
-    assert(this.#waiter === undefined, 'one read of a body at a time');
+    assert(this.#waiter === undefined && this.#collector === undefined, 'one read of a body at a time');
     if (this.#chunks.length > 0) return Promise.resolve(this.#take());
-    if (this.#state === 'ended') return Promise.resolve(undefined);
     if (this.#state === 'failed' || this.#state === 'discarding') return Promise.reject(this.#gone());
+    if (this.ended) return Promise.resolve(undefined);
     return new Promise((resolve, reject) => {
       this.#waiter = { resolve, reject };
       this.#want();
     });
   }
 
-  async collect(limitBytes: number): Promise<Buffer> {
+  collect(limitBytes: number): Promise<Buffer> {
     const length = this.lengthBytes;
-    if (length !== undefined && length > limitBytes) throw tooLarge(limitBytes);
-    const first = await this.read();
-    if (first === undefined) return NO_BYTES;
-    if (first.byteLength === length) return asBuffer(first);
-    if (length !== undefined && length <= ONE_BUFFER_BYTES_MAX) return this.#collectInto(length, first);
-    return this.#collectParts(limitBytes, first);
+    if (length === undefined) return this.#collectParts(limitBytes);
+    if (length > limitBytes) return Promise.reject(tooLarge(limitBytes));
+    if (length > ONE_BUFFER_BYTES_MAX || this.#taken > 0) return this.#collectParts(limitBytes);
+    return this.#collectWhole(length);
   }
 
-  async #collectInto(length: number, first: Uint8Array): Promise<Buffer> {
-    const whole = Buffer.allocUnsafeSlow(length);
-    let at = 0;
-    for (let chunk: Uint8Array | undefined = first; chunk !== undefined; chunk = await this.read()) {
-      whole.set(chunk, at);
-      at += chunk.byteLength;
+  #collectWhole(length: number): Promise<Buffer> {
+    assert(this.#waiter === undefined && this.#collector === undefined, 'one read of a body at a time');
+    const first = this.#chunks[0];
+    if (first !== undefined && first.byteLength === length) {
+      this.#take();
+      return Promise.resolve(asBuffer(first));
     }
-    assert(at === length, 'a body that ends well has its announced length');
-    return whole;
+    if (this.#state === 'failed' || this.#state === 'discarding') return Promise.reject(this.#gone());
+    return new Promise((resolve, reject) => {
+      this.#collector = { whole: undefined, atBytes: 0, length, resolve, reject };
+      while (this.#chunks.length > 0 && this.#collector !== undefined) this.#gather(this.#take(), true);
+      if (this.#collector !== undefined) this.#want();
+    });
   }
 
-  async #collectParts(limitBytes: number, first: Uint8Array): Promise<Buffer> {
+  /** One piece of a body that is being collected: copied to its place, or taken as it is when it is all of it. */
+  #gather(chunk: Uint8Array, owned: boolean): void {
+    const collector = this.#collector!;
+    if (chunk.byteLength === collector.length) collector.whole = owned ? asBuffer(chunk) : Buffer.from(chunk);
+    else {
+      collector.whole ??= Buffer.allocUnsafeSlow(collector.length);
+      collector.whole.set(chunk, collector.atBytes);
+    }
+    collector.atBytes += chunk.byteLength;
+    if (collector.atBytes < collector.length) return;
+    this.#settle();
+    collector.resolve(collector.whole);
+  }
+
+  async #collectParts(limitBytes: number): Promise<Buffer> {
     const parts: Uint8Array[] = [];
     let bytes = 0;
-    for (let chunk: Uint8Array | undefined = first; chunk !== undefined; chunk = await this.read()) {
+    for (let chunk = await this.read(); chunk !== undefined; chunk = await this.read()) {
       bytes += chunk.byteLength;
       if (bytes > limitBytes) throw tooLarge(limitBytes);
       parts.push(chunk);
@@ -106,14 +137,22 @@ export class BodyQueue implements HttpBody, IdleEntry {
     return parts.length === 1 ? asBuffer(parts[0]!) : Buffer.concat(parts, bytes);
   }
 
-  /** From the engine: the next bytes, which now belong to the queue. */
-  push(chunk: Uint8Array): void {
+  /** From the engine: the next bytes. `owned`: they stay valid after this call; otherwise they are copied. */
+  push(chunk: Uint8Array, owned: boolean): void {
     this.#receivedBytes += chunk.byteLength;
-    if (this.#state === 'discarding') return this.#discard();
-    if (this.#state !== 'open' || chunk.byteLength === 0) return;
+    if (this.#state === 'discarding') this.#discard();
+    else if (this.#state === 'ended' || this.#state === 'failed' || chunk.byteLength === 0) return;
+    else if (this.#collector !== undefined) {
+      this.#watch.touch(this);
+      this.#gather(chunk, owned);
+    } else this.#enqueue(owned ? chunk : Buffer.from(chunk));
+  }
+
+  #enqueue(chunk: Uint8Array): void {
     const waiter = this.#waiter;
     if (waiter !== undefined) {
       this.#settle();
+      this.#taken += 1;
       waiter.resolve(chunk);
       return;
     }
@@ -130,18 +169,23 @@ export class BodyQueue implements HttpBody, IdleEntry {
     if (this.#state === 'failed' || this.#state === 'ended') return;
     this.#state = 'ended';
     const waiter = this.#waiter;
+    const collector = this.#collector;
     this.#settle();
     waiter?.resolve(undefined);
+    collector?.reject(this.#gone());
   }
 
   /** From the engine: there will be no more. What was queued is dropped: a body without its end is worth nothing. */
   fail(): void {
     if (this.#state === 'failed' || this.#state === 'ended') return;
+    // All of it is here: the client's leaving takes nothing away.
+    if (this.ended && this.#state !== 'discarding') {
+      this.end();
+      return;
+    }
     this.#state = 'failed';
     this.#chunks = [];
-    const waiter = this.#waiter;
-    this.#settle();
-    waiter?.reject(this.#gone());
+    this.#reject();
   }
 
   /** From the engine: the answer is out, throw the rest away. More than `bytesMax`, or a stall, and `stalled` is called. */
@@ -151,12 +195,11 @@ export class BodyQueue implements HttpBody, IdleEntry {
     this.#state = 'discarding';
     this.#discardBytesMax = this.#receivedBytes + bytesMax;
     this.#chunks = [];
-    const waiter = this.#waiter;
-    this.#waiter = undefined;
-    waiter?.reject(this.#gone());
+    this.#reject();
     this.#watch.touch(this);
     if (wasIdle) this.#source.open();
-    else if (this.#paused) this.#source.resume();
+    if (this.#paused) this.#source.resume();
+    this.#paused = false;
   }
 
   onIdle(): void {
@@ -164,7 +207,10 @@ export class BodyQueue implements HttpBody, IdleEntry {
   }
 
   #discard(): void {
-    if (this.#receivedBytes <= this.#discardBytesMax) return this.#watch.touch(this);
+    if (this.#receivedBytes <= this.#discardBytesMax) {
+      this.#watch.touch(this);
+      return;
+    }
     this.#watch.release(this);
     this.#source.stalled();
   }
@@ -177,15 +223,23 @@ export class BodyQueue implements HttpBody, IdleEntry {
     }
   }
 
+  #reject(): void {
+    const waiting = this.#waiter ?? this.#collector;
+    this.#settle();
+    waiting?.reject(this.#gone());
+  }
+
   #settle(): void {
     this.#waiter = undefined;
+    this.#collector = undefined;
     this.#watch.release(this);
   }
 
   #take(): Uint8Array {
     const chunk = this.#chunks.shift()!;
+    this.#taken += 1;
     this.#queuedBytes -= chunk.byteLength;
-    if (this.#paused && this.#queuedBytes <= QUEUE_BYTES_LOW && this.#state === 'open') {
+    if (this.#paused && this.#queuedBytes <= QUEUE_BYTES_LOW) {
       this.#paused = false;
       this.#source.resume();
     }

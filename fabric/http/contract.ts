@@ -18,8 +18,11 @@ export interface HttpRequest {
   /** Every header line in order, lower-case name and value in turn: [name, value, name, value, …]. */
   headerLines(): readonly string[];
   readonly body: HttpBody;
+  /** Ask before answering; '' once the client has gone. */
   readonly remoteAddress: string;
   readonly tls: boolean;
+  /** True when header values may have lost bytes ≥ 0x80 at their ends, see `HttpListener.altersHeaders`. */
+  readonly altersHeaders?: boolean;
   /** Aborted when the client is gone before the response was finished. */
   readonly signal: AbortSignal;
 }
@@ -51,7 +54,7 @@ export interface HttpResponse {
   readonly close?: boolean;
 }
 
-/** Pulled with backpressure; `cancel` is called exactly once if the client leaves or the engine gives up early. A throw from `next` mid-body cuts the connection (the client sees a short body, never a good end). */
+/** Pulled with backpressure; `cancel` is called exactly once if the client leaves or the engine gives up before `next` returned undefined or threw. A throw from `next` mid-body cuts the connection (the client sees a short body, never a good end). */
 export interface HttpBodyStream {
   next(): Promise<Uint8Array | undefined>;
   cancel(): void;

@@ -12,15 +12,27 @@ export interface HttpWorld {
   readonly clock: Clock;
   /** A handler threw, or a stream failed in the middle of a response. */
   readonly onError: (error: unknown) => void;
-  /** One line, once per listener, when the wanted engine cannot be had. */
+  /** One line a listener, when the wanted engine cannot be had. */
   readonly onWarning?: (line: string) => void;
 }
 
+/** Rejects when the address cannot be had or the certificate cannot be read. `engine` of the result says which one runs. */
 export async function listen(
-  _engine: HttpEngineName,
+  engine: HttpEngineName,
   handler: HttpHandler,
   options: HttpListenOptions,
   world: HttpWorld,
 ): Promise<HttpListener> {
-  return nodeEngine(handler, options, world);
+  if (engine === 'node') return nodeEngine(handler, options, world);
+  // Loaded only when asked for: the binary costs memory and exists for few platforms.
+  const { NativeMissing, uwsEngine } = await import('./uws-engine.ts');
+  try {
+    return await uwsEngine(handler, options, world);
+  } catch (error) {
+    if (!(error instanceof NativeMissing)) throw error;
+    world.onWarning?.(
+      `uWebSockets.js is not available (${error.message}): ${options.host}:${options.port} is served by node:http`,
+    );
+    return nodeEngine(handler, options, world);
+  }
 }

@@ -16,7 +16,8 @@ import {
   type HttpListenOptions,
 } from './contract.ts';
 import { IdleWatch } from './idle-watch.ts';
-import { NodeExchange, type NodeFront, reasonOf } from './node-exchange.ts';
+import { NodeExchange, type NodeFront } from './node-exchange.ts';
+import { statusLine } from './response-check.ts';
 
 /** How often node looks for heads that take too long. */
 const HEAD_CHECK_MS = 5_000;
@@ -74,7 +75,7 @@ class Connection {
       socket.destroy();
       return;
     }
-    socket.end(`HTTP/1.1 ${status} ${reasonOf(status)}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+    socket.end(`HTTP/1.1 ${statusLine(status)}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
     this.#timer = this.#front.clock.after(REFUSAL_LINGER_MS, () => socket.destroy());
   }
 

@@ -3,7 +3,7 @@
  * and releases everything when the client leaves. It never lets node's own "dump the rest of the body" run unbounded,
  * and never destroys a connection whose client has not yet had the chance to read an early answer.
  */
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { assert } from '../assert.ts';
 import type { Clock, Timer } from '../clock.ts';
 import { fabricFaults, isFault } from '../errors.ts';
@@ -150,7 +150,7 @@ export class NodeExchange implements HttpRequest, BodySource, IdleEntry {
       this.#out.writeContinue();
     }
     const queue = this.#queue!;
-    this.#incoming.on('data', (chunk: Buffer) => queue.push(chunk));
+    this.#incoming.on('data', (chunk: Buffer) => queue.push(chunk, true));
     this.#incoming.on('end', () => {
       queue.end();
       if (this.#lingering) this.#endLinger();
@@ -166,7 +166,10 @@ export class NodeExchange implements HttpRequest, BodySource, IdleEntry {
   }
 
   stalled(): void {
-    if (this.#lingering) return this.#endLinger();
+    if (this.#lingering) {
+      this.#endLinger();
+      return;
+    }
     this.#queue?.fail();
     if (this.#settled) {
       this.#incoming.socket.destroy();
@@ -209,21 +212,27 @@ export class NodeExchange implements HttpRequest, BodySource, IdleEntry {
 
   #answer(response: HttpResponse): void {
     const { body } = response;
-    const bytes = isStream(body) ? NO_BYTES : bodyBytes(body);
-    const lengthBytes = isStream(body) ? response.lengthBytes : bytes.byteLength;
+    if (this.method === 'HEAD' || isBodiless(response.status)) {
+      if (isStream(body)) body.cancel();
+      this.#writeHead(response, isStream(body) ? response.lengthBytes : bodyBytes(body).byteLength);
+      this.#finish(NO_BYTES);
+    } else if (isStream(body)) {
+      this.#settled = true;
+      this.#stream = body;
+      void this.#pump(response, body);
+    } else {
+      const bytes = bodyBytes(body);
+      this.#writeHead(response, bytes.byteLength);
+      if (bytes.byteLength <= ONE_WRITE_BYTES_MAX) this.#finish(bytes);
+      else void this.#writeSlices(bytes).then((open) => open && this.#finish(NO_BYTES));
+    }
+  }
+
+  #writeHead(response: HttpResponse, lengthBytes: number | undefined): void {
     const head = this.#headerLines(response, lengthBytes);
     if (response.reason === undefined) this.#out.writeHead(response.status, head);
     else this.#out.writeHead(response.status, response.reason, head);
     this.#settled = true;
-    if (this.method === 'HEAD' || isBodiless(response.status)) {
-      if (isStream(body)) body.cancel();
-      this.#finish(NO_BYTES);
-    } else if (isStream(body)) {
-      this.#stream = body;
-      void this.#pump(body, lengthBytes);
-    } else if (bytes.byteLength > ONE_WRITE_BYTES_MAX) {
-      void this.#writeSlices(bytes).then((open) => open && this.#finish(NO_BYTES));
-    } else this.#finish(bytes);
   }
 
   #headerLines(response: HttpResponse, lengthBytes: number | undefined): string[] {
@@ -247,7 +256,8 @@ export class NodeExchange implements HttpRequest, BodySource, IdleEntry {
     return withheld || restBytes > REUSE_BYTES_MAX;
   }
 
-  async #pump(stream: HttpBodyStream, lengthBytes: number | undefined): Promise<void> {
+  async #pump(response: HttpResponse, stream: HttpBodyStream): Promise<void> {
+    const { lengthBytes } = response;
     let sentBytes = 0;
     try {
       for (;;) {
@@ -256,15 +266,19 @@ export class NodeExchange implements HttpRequest, BodySource, IdleEntry {
         if (chunk === undefined) break;
         sentBytes += chunk.byteLength;
         assert(lengthBytes === undefined || sentBytes <= lengthBytes, 'a stream gave more than its length');
+        if (!this.#out.headersSent) this.#writeHead(response, lengthBytes);
         if (!(await this.#writeSlices(chunk))) return;
       }
       this.#stream = undefined;
       assert(lengthBytes === undefined || sentBytes === lengthBytes, 'a stream ended before its length');
+      if (!this.#out.headersSent) this.#writeHead(response, lengthBytes);
       this.#finish(NO_BYTES);
     } catch (error) {
       this.#stream = undefined;
-      if (!this.#closed) this.#front.onError(error);
-      this.#incoming.socket.destroy();
+      if (this.#closed) return;
+      this.#front.onError(error);
+      if (this.#out.headersSent) this.#incoming.socket.destroy();
+      else this.#answer({ status: 500, headers: [] });
     }
   }
 
@@ -361,8 +375,4 @@ export class NodeExchange implements HttpRequest, BodySource, IdleEntry {
     }
   }
   #retired = false;
-}
-
-export function reasonOf(status: number): string {
-  return STATUS_CODES[status] ?? 'Unknown';
 }

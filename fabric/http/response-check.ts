@@ -2,6 +2,7 @@
  * What a handler may answer. Headers that frame the message belong to the engine, and no byte of a name, value or reason
  * may end a line: a handler that puts a client's text into a header cannot be made to write a second response.
  */
+import { STATUS_CODES } from 'node:http';
 import { assert } from '../assert.ts';
 import type { HttpBodyStream, HttpResponse } from './contract.ts';
 
@@ -36,6 +37,15 @@ function checkName(name: string): void {
 export function isStream(body: HttpResponse['body']): body is HttpBodyStream {
   return typeof body === 'object' && !(body instanceof Uint8Array);
 }
+
+/** "404 Not Found" */
+export function statusLine(status: number): string {
+  return STATUS_LINES[status] ?? `${status} Unknown`;
+}
+
+const STATUS_LINES: Record<number, string> = Object.fromEntries(
+  Object.entries(STATUS_CODES).map(([status, reason]) => [status, `${status} ${reason}`]),
+);
 
 export const NO_BYTES: Buffer = Buffer.alloc(0);
 
