@@ -51,7 +51,7 @@ export async function receive(
 }
 
 export async function readAll(source: OpenObject, range?: { offset: number; length: number }): Promise<Buffer> {
-  const size = source.info.slo ? sloSize(source.info.slo) : source.info.sizeBytes;
+  const size = source.info.sizeBytes;
   if (range && range.offset + range.length > size) throw new Fault(storeFaults.invalidRange);
   const body = source.open(range?.offset ?? 0, range?.length ?? size);
   const pieces: Uint8Array[] = [];

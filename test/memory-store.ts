@@ -29,7 +29,7 @@ import type {
   UploadInfo,
 } from '../proxy/object/contract.ts';
 import { storeFaults } from '../proxy/object/contract.ts';
-import { bufferBody, openSlo, sloSize } from '../proxy/object/slo.ts';
+import { bufferBody, openSlo } from '../proxy/object/slo.ts';
 import { attributesOf, bytesSource, copiedAttributes, readAll, receive } from './memory-store-body.ts';
 import { applyChange, checkRead, checkWrite, listNames } from './memory-store-rules.ts';
 
