@@ -89,7 +89,7 @@ export function printRebalance(report: RebalanceReport, builder: RingBuilder, ri
   const slots = builder.state.table.reduce((sum, row) => sum + row.length, 0);
   const lines = [
     `Moved ${moved} of ${slots} replicas (${((100 * moved) / slots).toFixed(2)} %) in ${partitionsMoved} partitions; ` +
-      `no plan moves fewer than ${movedAtLeast}. ${assigned} newly assigned.`,
+      `the weights alone call for ${movedAtLeast}. ${assigned} newly assigned.`,
     `Balance is now ${report.balance.toFixed(2)} %, dispersion ${report.dispersion.toFixed(2)} %.`,
   ];
   if (removedDevices.length > 0) lines.push(`Removed devices: ${removedDevices.join(', ')}.`);

@@ -12,18 +12,27 @@ import { createHash } from 'node:crypto';
 import { Fault } from '../fabric/errors.ts';
 import { type BuilderState, RingBuilder } from './builder.ts';
 import { partPowerMax, ringFaults } from './contract.ts';
-import { decodeDevices } from './device-json.ts';
+import { decodeDevices, encodeDevices } from './device-json.ts';
 import { cutRows, encodeRow } from './ring-file-format.ts';
 
 const formatName = 'needletail-ring-builder';
 const formatVersion = 1;
 
 export function encodeBuilder(builder: RingBuilder): Buffer {
-  const { table, movedHoursAgo, ...plain } = builder.state;
+  const { state } = builder;
+  // Spelt out, so that the same builder gives the same bytes however it came to be.
   const encoded = {
-    ...plain,
-    movedHoursAgo: Buffer.from(movedHoursAgo).toString('base64'),
-    table: table.map((row) => encodeRow(row).toString('base64')),
+    version: state.version,
+    partPower: state.partPower,
+    replicas: state.replicas,
+    minPartHours: state.minPartHours,
+    overload: state.overload,
+    devices: encodeDevices(state.devices),
+    removing: state.removing,
+    changed: state.changed,
+    movedAtSeconds: state.movedAtSeconds,
+    movedHoursAgo: Buffer.from(state.movedHoursAgo).toString('base64'),
+    table: state.table.map((row) => encodeRow(row).toString('base64')),
   };
   const body = JSON.stringify(encoded);
   const head = JSON.stringify({ format: formatName, formatVersion, sha256: sha256(body) });

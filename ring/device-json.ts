@@ -11,6 +11,11 @@ export function decodeDevices(list: unknown): (Device | null)[] {
   return list.map((entry: unknown, place) => (entry === null ? null : decodeDevice(entry, place)));
 }
 
+/** Fields in one order, so that equal rings are equal bytes. */
+export function encodeDevices(devices: readonly (Device | null)[]): (Device | null)[] {
+  return decodeDevices(devices);
+}
+
 function decodeDevice(entry: unknown, place: number): Device {
   if (typeof entry !== 'object' || entry === null) throw bad(`device ${place} is not an object`);
   const fields = entry as Record<string, unknown>;

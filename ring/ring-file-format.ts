@@ -13,7 +13,7 @@ import { createHash } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { Fault } from '../fabric/errors.ts';
 import { type RingData, ringFaults } from './contract.ts';
-import { decodeDevices } from './device-json.ts';
+import { decodeDevices, encodeDevices } from './device-json.ts';
 import { checkRingData } from './ring.ts';
 
 const magic = 'NTRG';
@@ -36,13 +36,8 @@ export function encodeRing(data: RingData): Buffer {
   checkRingData(data);
   const { partPower, version, nextPartPower, devices, table } = data;
   const rowLengths = table.map((row) => row.length);
-  const header: Header = {
-    partPower,
-    version,
-    ...(nextPartPower === undefined ? {} : { nextPartPower }),
-    rowLengths,
-    devices,
-  };
+  const next = nextPartPower === undefined ? {} : { nextPartPower };
+  const header: Header = { partPower, version, ...next, rowLengths, devices: encodeDevices(devices) };
   const json = Buffer.from(JSON.stringify(header), 'utf8');
   const preamble = Buffer.alloc(preambleBytes);
   preamble.write(magic, 'latin1');
