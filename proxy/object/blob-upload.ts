@@ -1,0 +1,134 @@
+/**
+ * Streams a large body to the primaries of its key as one blob, chunk by chunk, checksums computed once. The slowest live
+ * replica sets the pace; one that makes no progress for LAG_MS with its bounded queue full is cut off, and its copy is
+ * made good later. The blob is not visible until a record refers to it.
+ */
+import { Fault, isFault } from '../../fabric/errors.ts';
+import type { Stamp } from '../../fabric/stamp.ts';
+import { CHUNK_BYTES, encodeChunkHead, KIND, type Key, makeKey } from '../../object-server/contract.ts';
+import type { Replica } from '../cluster.ts';
+import { type BodySource, storeFaults } from './contract.ts';
+import type { Digest } from './digest.ts';
+import type { Engine } from './engine.ts';
+import type { Extent } from './object-format.ts';
+import { createFanOut, type Lane } from './fan-out.ts';
+
+/** Longest time one replica may take for one blob; bodies of many GiB at a trickle are real. */
+const BLOB_DEADLINE_MS = 24 * 3600 * 1000;
+/** How long the last replica may lag behind the majority at the end before it is left to repair. */
+const STRAGGLER_MS = 2_000;
+
+export interface BlobUpload {
+  readonly extents: readonly Extent[];
+  readonly sizeBytes: number;
+}
+
+export interface BlobTarget {
+  /** Path hash and incarnation of the record that will refer to it. */
+  readonly hash: string;
+  readonly incarnation: Stamp;
+  readonly body: BodySource;
+  readonly digest: Digest;
+  readonly bodyBytesMax: number;
+  /** Bytes read from the body already. */
+  readonly start?: Uint8Array | undefined;
+}
+
+export async function uploadBlob(engine: Engine, target: BlobTarget): Promise<BlobUpload> {
+  const { cluster } = engine;
+  const blobId = Buffer.from(engine.random.bytes(16));
+  const key = makeKey(target.hash, target.incarnation, KIND.blob, blobId.toString('latin1'));
+  const fanOut = createFanOut(cluster.clock);
+  const writes = cluster.primaries(key).filter((each) => each.peer.up);
+  const done = writes.map((replica) => sendBlob(replica, key, fanOut.lane()));
+  try {
+    if (writes.length < cluster.quorum) throw new Fault(storeFaults.quorumUnavailable, { reason: 'primaries down' });
+    const sizeBytes = await pump(target, blobId, { push: (head, payload) => fanOut.push(head, payload), need: cluster.quorum });
+    fanOut.end();
+    await majority(engine, done);
+    return { sizeBytes, extents: [{ id: blobId.toString('latin1'), offset: 0, length: sizeBytes }] };
+  } catch (error) {
+    fanOut.fail(error);
+    target.digest.cancel();
+    await Promise.allSettled(done);
+    throw error;
+  }
+}
+
+async function sendBlob({ device, peer }: Replica, key: Key, lane: Lane): Promise<boolean> {
+  try {
+    await peer.call('blobWrite', { device, key }, { deadlineMs: BLOB_DEADLINE_MS, upload: lane });
+    return true;
+  } catch (error) {
+    lane.cancel();
+    if (!isFault(error)) throw error;
+    return false;
+  }
+}
+
+interface Sink {
+  /** Resolves with the number of replicas still taking part. */
+  push(head: Buffer, payload: Buffer): Promise<number>;
+  readonly need: number;
+}
+
+async function pump(target: BlobTarget, blobId: Buffer, sink: Sink): Promise<number> {
+  const { body, digest, bodyBytesMax } = target;
+  let sizeBytes = 0;
+  let index = 0;
+  let rest = target.start;
+  while (true) {
+    const { payload, left } = await nextChunk(body, rest);
+    rest = left;
+    if (payload.length === 0) break;
+    sizeBytes += payload.length;
+    if (sizeBytes > bodyBytesMax) throw new Fault(storeFaults.bodyTooLarge, { limit: bodyBytesMax });
+    const hashed = digest.update(payload);
+    const live = await sink.push(encodeChunkHead(blobId, index++, payload), payload);
+    if (live < sink.need) throw new Fault(storeFaults.quorumUnavailable, { reason: 'replicas failed during the upload' });
+    await hashed;
+    if (payload.length < CHUNK_BYTES) break;
+  }
+  if (body.lengthBytes !== undefined && sizeBytes !== body.lengthBytes) throw new Fault(storeFaults.incompleteBody);
+  return sizeBytes;
+}
+
+/** CHUNK_BYTES of the body, less only at its end. */
+async function nextChunk(body: BodySource, rest: Uint8Array | undefined): Promise<{ payload: Buffer; left: Uint8Array | undefined }> {
+  const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  let filled = 0;
+  let piece = rest;
+  while (filled < CHUNK_BYTES) {
+    piece ??= await body.read();
+    if (piece === undefined) break;
+    const take = Math.min(piece.length, CHUNK_BYTES - filled);
+    chunk.set(take === piece.length ? piece : piece.subarray(0, take), filled);
+    filled += take;
+    piece = take === piece.length ? undefined : piece.subarray(take);
+  }
+  return { payload: chunk.subarray(0, filled), left: piece };
+}
+
+/** A majority must have every byte on disk; the rest gets a moment more, so that it need not be repaired. */
+async function majority(engine: Engine, writes: readonly Promise<boolean>[]): Promise<void> {
+  const { cluster } = engine;
+  let good = 0;
+  let open = writes.length;
+  await new Promise<void>((resolve, reject) => {
+    let timer: { cancel(): void } | undefined;
+    const check = (): void => {
+      if (open === 0) {
+        timer?.cancel();
+        if (good >= cluster.quorum) resolve();
+        else reject(new Fault(storeFaults.quorumUnavailable, { reason: 'blob' }));
+      } else if (good >= cluster.quorum) timer ??= cluster.clock.after(STRAGGLER_MS, resolve);
+    };
+    for (const write of writes) {
+      write.then((ok) => {
+        open--;
+        if (ok) good++;
+        check();
+      }, reject);
+    }
+  });
+}

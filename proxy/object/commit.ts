@@ -1,0 +1,137 @@
+/**
+ * Makes a change of an object visible: the object's register and its row in the container's listing, in one round, each
+ * on a majority before the answer (ADR 1, 3). Re-stamps when another writer was ahead, waits while the container is
+ * being decided on, and leaves nothing behind when the container is gone.
+ */
+import type { Conditions } from './contract.ts';
+import { encodeRow } from '../../account-container/contract.ts';
+import { Fault } from '../../fabric/errors.ts';
+import type { Stamp } from '../../fabric/stamp.ts';
+import { encodeHead, FLAG_TOMBSTONE, isTombstone, KIND, type Key, makeKey, rowRest, TABLE } from '../../object-server/contract.ts';
+import type { ReadRegister } from '../cluster.ts';
+import { pause } from '../pause.ts';
+import { decide, KEEP, writeUnder } from '../quorum-decide.ts';
+import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
+import { checkWriteConditions } from './conditions.ts';
+import { type ContainerState, noContainer } from './containers.ts';
+import { storeFaults } from './contract.ts';
+import type { Engine } from './engine.ts';
+import { decodeMeta, gravestoneHead, type ObjectRecord, type Pin } from './object-format.ts';
+import { dropPins } from './pins.ts';
+
+const TRIES_MAX = 24;
+/** Tries that may meet a sealed container before its unfinished decision is finished here. */
+const SEALED_TRIES = 6;
+
+/** What to write once the stamp is known: the object's register and the companions that share its fate. */
+export interface Change {
+  readonly container: ContainerState;
+  readonly name: string;
+  /** All writes of the change but the row; the object's own first. */
+  writes(stamp: Stamp): readonly QuorumWrite[];
+  /** The listing's row; undefined removes it. */
+  readonly row: Buffer | undefined;
+  readonly conditions?: Conditions | undefined;
+  /** Pins that the new state holds, perhaps since before. */
+  readonly pins?: readonly Pin[] | undefined;
+}
+
+export function objectKey(engine: Engine, container: ContainerState, name: string): Key {
+  const { account, name: containerName } = container.record;
+  return makeKey(engine.cluster.hash(account, containerName, name), container.incarnation, KIND.object);
+}
+
+/** Resolves with the stamp under which the change stands. */
+export async function commit(engine: Engine, change: Change): Promise<Stamp> {
+  const conditional = change.conditions !== undefined;
+  for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
+    const { stamp, done } = conditional ? await decideOnce(engine, change) : await writeOnce(engine, change);
+    if (done.result === 'ok') {
+      if (done.replaced.length > 0) dropPins(engine, done.replaced, change.pins);
+      engine.touched(change.container);
+      return stamp;
+    }
+    await recover(engine, change, done, attempt);
+  }
+  throw new Fault(storeFaults.quorumUnavailable, { reason: 'contended' });
+}
+
+interface Attempt {
+  readonly stamp: Stamp;
+  readonly done: WriteResult;
+}
+
+/** One round: last writer wins. */
+async function writeOnce({ cluster }: Engine, change: Change): Promise<Attempt> {
+  const stamp = cluster.settled.open();
+  const done = await writeUnder(cluster, stamp, withRow(change, stamp));
+  return { stamp, done };
+}
+
+/** Two rounds: the conditions are judged on what a majority holds, and the write stands only on that state. */
+async function decideOnce(engine: Engine, change: Change): Promise<Attempt> {
+  const key = objectKey(engine, change.container, change.name);
+  let stamp = '' as Stamp;
+  const done = await decide(engine.cluster, key, (current, ballot) => {
+    stamp = ballot;
+    const fault = checkWriteConditions(change.conditions ?? {}, recordOf(engine, current));
+    return fault ? { keep: true, refuse: fault } : { write: withRow(change, ballot) };
+  });
+  return { stamp, done };
+}
+
+function recordOf(engine: Engine, current: ReadRegister | undefined): { record: ObjectRecord; head: Buffer } | undefined {
+  if (!current || isTombstone(current.head)) return undefined;
+  const record = decodeMeta<ObjectRecord>(current.head);
+  return engine.expired(record) ? undefined : { record, head: current.head };
+}
+
+function withRow(change: Change, stamp: Stamp): readonly QuorumWrite[] {
+  return [...change.writes(stamp), rowWrite(change.container, change.name, change.row, stamp)];
+}
+
+/** The row of a name in its container's current table; `row` undefined removes it. */
+export function rowWrite(container: ContainerState, name: string, row: Buffer | undefined, stamp: Stamp): QuorumWrite {
+  const key = makeKey(container.hash, container.incarnation, KIND.row, rowRest(TABLE.current, name));
+  const head = row
+    ? encodeHead({ key, ballot: stamp, stamp, meta: row })
+    : encodeHead({ key, ballot: stamp, stamp, flags: FLAG_TOMBSTONE });
+  return { head, guardKey: container.key, guardStamp: container.incarnation, newerIsFine: true };
+}
+
+export function rowOf(record: ObjectRecord): Buffer {
+  const extra = record.slo ? { slo: true } : record.sums && firstKey(record.sums) ? { sum: firstKey(record.sums), sumType: record.sumType } : undefined;
+  return encodeRow({ sizeBytes: record.size, etag: record.etag, contentType: record.type, extra });
+}
+
+const firstKey = (object: object): string | undefined => Object.keys(object)[0];
+
+/** Returns when another try makes sense; otherwise throws what the client should hear. */
+async function recover(engine: Engine, change: Change, done: WriteResult, attempt: number): Promise<void> {
+  const { cluster, containers } = engine;
+  switch (done.result) {
+    case 'newer':
+      cluster.stamps.observe(done.ballot);
+      if (attempt > 2) await pause(cluster, attempt);
+      return;
+    case 'sealed':
+      if (attempt === SEALED_TRIES) await decide(cluster, change.container.key, () => KEEP, { unseal: true });
+      return pause(cluster, attempt);
+    case 'guard':
+      containers.forget({ account: change.container.record.account, container: change.container.record.name });
+      await withdraw(engine, change);
+      throw noContainer();
+    case 'full':
+      throw new Fault(storeFaults.insufficientStorage);
+    default:
+      throw new Fault(storeFaults.quorumUnavailable, { reason: done.result });
+  }
+}
+
+/** The container is gone, and with its incarnation every way to this object: free what replicas took meanwhile. */
+async function withdraw(engine: Engine, change: Change): Promise<void> {
+  const { account, name: container } = change.container.record;
+  const key = objectKey(engine, change.container, change.name);
+  const stamp = engine.cluster.settled.open();
+  await writeUnder(engine.cluster, stamp, [{ head: gravestoneHead({ account, container, name: change.name }, key, stamp) }]);
+}

@@ -1,0 +1,132 @@
+/**
+ * How a multipart upload ends. Completing writes the object's record, its row and the upload's new state in one round:
+ * bytes stay where the parts put them. Aborting closes the upload first, then frees its parts.
+ */
+import { createHash } from 'node:crypto';
+import { Fault } from '../../fabric/errors.ts';
+import { encodeHead, FLAG_TOMBSTONE, headStamp, isTombstone } from '../../object-server/contract.ts';
+import { decide } from '../quorum-decide.ts';
+import { commit, objectKey, rowOf } from './commit.ts';
+import { type CompletedPart, type Conditions, type Context, type ObjectInfo, type ObjectRef, storeFaults } from './contract.ts';
+import type { Engine } from './engine.ts';
+import { encodeMeta, decodeMeta, type Extent, type ObjectRecord, type Pin, recordHead, toInfo, type UploadRecord } from './object-format.ts';
+import { removeParts, scanParts, type StoredPart } from './parts.ts';
+import { findOpenUpload, findUpload, type OpenUpload, uploadRow } from './upload.ts';
+
+/** All parts but the last must have this size (S3 API reference, CompleteMultipartUpload). */
+export const PART_BYTES_MIN = 5 * 1024 * 1024;
+
+export interface CompleteOptions {
+  readonly parts: readonly CompletedPart[];
+  readonly conditions?: Conditions | undefined;
+  readonly checksums?: ObjectInfo['checksums'] | undefined;
+  readonly sizeBytes?: number | undefined;
+}
+
+export async function completeUpload(
+  engine: Engine,
+  context: Context,
+  ref: ObjectRef,
+  { uploadId, ...options }: CompleteOptions & { uploadId: string },
+): Promise<ObjectInfo> {
+  const upload = await findUpload(engine, context, ref, uploadId);
+  if (upload.record.done) return repeated(upload, options);
+  const parts = choose(await scanParts(engine, upload), options.parts);
+  const object = assemble(upload, parts, options);
+  const info = await publish(engine, upload, object, options);
+  engine.later('free parts', () => removeParts(engine, upload, { keepPins: true }));
+  return info;
+}
+
+function repeated({ record, uploadId }: OpenUpload, { parts }: CompleteOptions): ObjectInfo {
+  const done = record.done as NonNullable<UploadRecord['done']>;
+  const same = parts.length === done.parts.length && parts.every((part, i) => part.etag === done.parts[i]);
+  if (!same) throw new Fault(storeFaults.noSuchUpload, { uploadId });
+  return { ...toInfo(done.object, NO_HEAD), stamp: done.stamp };
+}
+
+const NO_HEAD = Buffer.alloc(48);
+
+/** The stored parts that the client named; Faults InvalidPart, InvalidPartOrder, PartTooSmall. */
+function choose(stored: readonly StoredPart[], wanted: readonly CompletedPart[]): readonly StoredPart[] {
+  const byNumber = new Map(stored.map((part) => [part.partNumber, part]));
+  let last = 0;
+  const chosen = wanted.map(({ partNumber, etag, checksums }) => {
+    if (partNumber <= last) throw new Fault(storeFaults.invalidPartOrder);
+    last = partNumber;
+    const part = byNumber.get(partNumber);
+    if (!part || part.record.etag !== etag) throw new Fault(storeFaults.invalidPart, { partNumber, etag });
+    for (const [name, value] of Object.entries(checksums ?? {})) {
+      const known = part.record.sums?.[name as keyof ObjectInfo['checksums']];
+      if (known !== undefined && known !== value) throw new Fault(storeFaults.invalidPart, { partNumber, etag });
+    }
+    return part;
+  });
+  if (chosen.length === 0) throw new Fault(storeFaults.invalidPart, { partNumber: 0 });
+  for (const { record, partNumber } of chosen.slice(0, -1)) {
+    if (record.size < PART_BYTES_MIN) throw new Fault(storeFaults.partTooSmall, { partNumber, etag: record.etag, sizeBytes: record.size });
+  }
+  return chosen;
+}
+
+function assemble(upload: OpenUpload, parts: readonly StoredPart[], options: CompleteOptions): ObjectRecord {
+  const { account, container, name, attributes, sumType } = upload.record;
+  const size = parts.reduce((sum, { record }) => sum + record.size, 0);
+  if (options.sizeBytes !== undefined && options.sizeBytes !== size) throw new Fault(storeFaults.badDigest, { algorithm: 'size' });
+  const extents: Extent[] = parts.flatMap(({ record }) => record.extents);
+  const pins: Pin[] = parts.flatMap(({ record }) => record.pins ?? []);
+  const etags = createHash('md5');
+  for (const { record } of parts) etags.update(record.etag, 'hex');
+  return {
+    account,
+    container,
+    name,
+    size,
+    etag: `${etags.digest('hex')}-${parts.length}`,
+    type: attributes.contentType ?? 'binary/octet-stream',
+    user: attributes.user,
+    headers: attributes.headers,
+    deleteAt: attributes.deleteAt,
+    sums: options.checksums,
+    sumType: options.checksums ? sumType : undefined,
+    extents,
+    pins: pins.length > 0 ? pins : undefined,
+    parts: parts.map(({ record }) => record.size),
+  };
+}
+
+/** Object, row, upload state and the upload's row: one round, the object's register ahead of the upload's on every device. */
+async function publish(engine: Engine, upload: OpenUpload, object: ObjectRecord, options: CompleteOptions): Promise<ObjectInfo> {
+  const { container } = upload;
+  const key = objectKey(engine, container, object.name);
+  const etags = options.parts.map((part) => part.etag);
+  let head: Buffer | undefined;
+  await commit(engine, {
+    container,
+    name: object.name,
+    writes: (stamp) => {
+      head = recordHead(object, { key, stamp });
+      const done = { stamp, etag: object.etag, parts: etags, object };
+      const state = encodeHead({ key: upload.key, ballot: stamp, stamp, meta: encodeMeta({ ...upload.record, done }) });
+      return [{ head }, { head: state }, uploadRow(container, object.name, { uploadId: upload.uploadId, stamp, row: undefined })];
+    },
+    row: rowOf(object),
+    conditions: options.conditions,
+    pins: object.pins,
+  });
+  return { ...toInfo(object, head as Buffer), stamp: headStamp(head as Buffer) };
+}
+
+/** The upload's register becomes a tombstone first: from then on no part gets in, and what is there can be freed. */
+export async function abortUpload(engine: Engine, context: Context, ref: ObjectRef, uploadId: string): Promise<void> {
+  const upload = await findOpenUpload(engine, context, ref, uploadId);
+  const done = await decide(engine.cluster, upload.key, (current, ballot) => {
+    const open = current && !isTombstone(current.head) && !decodeMeta<UploadRecord>(current.head).done;
+    if (!open) return { keep: true, refuse: new Fault(storeFaults.noSuchUpload, { uploadId }) };
+    const { account, container, name } = upload.record;
+    const head = encodeHead({ key: upload.key, ballot, stamp: ballot, flags: FLAG_TOMBSTONE, meta: encodeMeta({ account, container, name }) });
+    return { write: [{ head }, uploadRow(upload.container, name, { uploadId, stamp: ballot, row: undefined })] };
+  });
+  if (done.result !== 'ok' && done.result !== 'guard') throw new Fault(storeFaults.quorumUnavailable, { reason: done.result });
+  await removeParts(engine, upload, { keepPins: false });
+}

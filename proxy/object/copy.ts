@@ -1,0 +1,109 @@
+/**
+ * Server-side copies. A large body is not copied: the new record refers to the same blobs and pins them; a body that lies
+ * inline in its register is no larger than INLINE_BODY_BYTES_MAX, and goes along as a PUT's would (ADR 5).
+ */
+import { Fault } from '../../fabric/errors.ts';
+import { headKey, KIND_AT } from '../../object-server/contract.ts';
+import { checkReadConditions } from './conditions.ts';
+import type { ContainerState } from './containers.ts';
+import type { Body, BodySource, Context, CopyOptions, ObjectAttributes, ObjectInfo, ObjectRef } from './contract.ts';
+import { storeFaults } from './contract.ts';
+import type { Engine } from './engine.ts';
+import { type Found, find, openBody } from './get.ts';
+import { checkAttributes, checkObjectName } from './limits.ts';
+import { type Extent, type ObjectRecord, type Pin, toInfo } from './object-format.ts';
+import { pinExtents } from './pins.ts';
+import { OBJECT_BYTES_MAX, putObject, store, writable } from './put.ts';
+
+export async function copyObject(
+  engine: Engine,
+  context: Context,
+  target: ObjectRef,
+  options: CopyOptions,
+): Promise<{ info: ObjectInfo; source: ObjectInfo }> {
+  checkObjectName(target.object);
+  const found = await openSource(engine, context, options);
+  const source = toInfo(found.record, found.register.head);
+  const attributes = attributesFor(found.record, options);
+  checkAttributes(attributes);
+  if (found.record.slo) {
+    const body = asSource(openBody(engine, context, found, { offset: 0, length: source.sizeBytes }));
+    const info = await putObject(engine, context, target, { ...attributes, body, conditions: options.conditions });
+    return { info, source };
+  }
+  const container = await writable(engine, context, target);
+  const { extents, pins } = await borrow(engine, container, target, { found, extents: found.record.extents });
+  const record: ObjectRecord = { ...found.record, ...rename(target), ...recordAttributes(attributes), extents, pins };
+  return { info: await store(engine, container, record, { body: found.register.body, conditions: options.conditions }), source };
+}
+
+/** The source, when the caller may read it and its conditions hold. */
+export async function openSource(engine: Engine, context: Context, { source, sourceConditions }: CopyOptions): Promise<Found> {
+  const found = await find(engine, context, source, true);
+  try {
+    checkReadConditions(sourceConditions, toInfo(found.record, found.register.head));
+  } catch (error) {
+    if (error instanceof Fault && error.code === storeFaults.notModified) throw new Fault(storeFaults.preconditionFailed);
+    throw error;
+  }
+  if (found.record.size > OBJECT_BYTES_MAX) throw new Fault(storeFaults.bodyTooLarge, { limit: OBJECT_BYTES_MAX });
+  return found;
+}
+
+/** The source's extents as the target may refer to them, pinned where they live elsewhere. */
+export async function borrow(
+  engine: Engine,
+  container: ContainerState,
+  target: ObjectRef,
+  { found, extents }: { found: Found; extents: readonly Extent[] | undefined },
+): Promise<{ extents?: readonly Extent[]; pins?: readonly Pin[] }> {
+  if (!extents) return {};
+  const { account, name } = container.record;
+  const targetHome = engine.cluster.hash(account, name, target.object) + packIncarnation(container);
+  const sourceHome = headKey(found.register.head).slice(1, KIND_AT);
+  const moved = extents.map((extent) => {
+    const home = extent.home ?? sourceHome;
+    const { id, offset, length } = extent;
+    return home === targetHome ? { id, offset, length } : { id, offset, length, home };
+  });
+  const pins = await pinExtents(engine, moved);
+  return pins.length > 0 ? { extents: moved, pins } : { extents: moved };
+}
+
+const packIncarnation = (container: ContainerState): string => container.rowPrefix.slice(17, KIND_AT);
+
+function attributesFor(record: ObjectRecord, { directive, attributes = {} }: CopyOptions): ObjectAttributes {
+  if (directive === 'replace') return attributes;
+  const kept: ObjectAttributes = { contentType: record.type, user: record.user, headers: record.headers, deleteAt: record.deleteAt };
+  if (directive === 'copy') return kept;
+  return {
+    contentType: attributes.contentType ?? kept.contentType,
+    user: { ...kept.user, ...attributes.user },
+    headers: { ...kept.headers, ...attributes.headers },
+    deleteAt: attributes.deleteAt ?? kept.deleteAt,
+  };
+}
+
+const rename = (target: ObjectRef) => ({ account: target.account, container: target.container, name: target.object });
+
+function recordAttributes({ contentType, user, headers, deleteAt }: ObjectAttributes) {
+  return { type: contentType ?? 'application/octet-stream', user, headers, deleteAt };
+}
+
+/** A body already stored, as the source of a new one. */
+export function asSource(body: Body): BodySource {
+  return {
+    lengthBytes: body.lengthBytes,
+    read: () => body.next(),
+    async collect(limitBytes) {
+      const pieces: Uint8Array[] = [];
+      let bytes = 0;
+      for (let piece = await body.next(); piece; piece = await body.next()) {
+        bytes += piece.length;
+        if (bytes > limitBytes) throw new Fault(storeFaults.bodyTooLarge, { limit: limitBytes });
+        pieces.push(piece);
+      }
+      return Buffer.concat(pieces);
+    },
+  };
+}

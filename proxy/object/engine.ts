@@ -1,0 +1,19 @@
+/** What the operations of one proxy share. Made once (store.ts); nothing here does anything by itself. */
+import type { Random } from '../../fabric/random.ts';
+import type { Cluster } from '../cluster.ts';
+import type { ContainerState, Containers } from './containers.ts';
+import type { DigestPool } from './digest.ts';
+import type { ObjectRecord } from './object-format.ts';
+
+export interface Engine {
+  readonly cluster: Cluster;
+  readonly containers: Containers;
+  readonly digests: DigestPool;
+  readonly random: Random;
+  /** Past its delete-at: as if it were not there. */
+  expired(record: ObjectRecord): boolean;
+  /** The container's totals changed: its account's row follows soon (account-totals.ts). */
+  touched(container: ContainerState): void;
+  /** Work nobody waits for; failures are logged. */
+  later(what: string, work: () => Promise<unknown>): void;
+}

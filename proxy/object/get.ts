@@ -1,0 +1,106 @@
+/** GET and HEAD of an object: authorise, read the register from a quorum, judge the conditions, open the bytes. */
+import type { HttpBodyStream } from '../../fabric/http/contract.ts';
+import { Fault } from '../../fabric/errors.ts';
+import { isTombstone, KIND, makeKey } from '../../object-server/contract.ts';
+import type { ReadRegister } from '../cluster.ts';
+import { readQuorum } from '../quorum-read.ts';
+import { authorise } from './authorise.ts';
+import { checkReadConditions } from './conditions.ts';
+import { type ContainerState, noContainer } from './containers.ts';
+import { type Body, type Conditions, type Context, type ObjectInfo, type ObjectRef, type OpenObject, storeFaults } from './contract.ts';
+import type { Engine } from './engine.ts';
+import { openExtents } from './extent-body.ts';
+import { decodeMeta, type ObjectRecord, toInfo } from './object-format.ts';
+import { openSlo } from './slo.ts';
+
+export async function headObject(
+  engine: Engine,
+  context: Context,
+  ref: ObjectRef,
+  conditions?: Conditions,
+): Promise<ObjectInfo> {
+  const { record, register } = await find(engine, context, ref, false);
+  const info = toInfo(record, register.head);
+  checkReadConditions(conditions, info);
+  return info;
+}
+
+export async function getObject(
+  engine: Engine,
+  context: Context,
+  ref: ObjectRef,
+  { conditions, depth = 0 }: { conditions?: Conditions | undefined; depth?: number } = {},
+): Promise<OpenObject> {
+  const found = await find(engine, context, ref, true);
+  const info = toInfo(found.record, found.register.head);
+  checkReadConditions(conditions, info);
+  return { info, open: (offset, length) => openBody(engine, context, found, { offset, length, depth }) };
+}
+
+export interface Found {
+  readonly record: ObjectRecord;
+  readonly register: ReadRegister;
+}
+
+/** The object as a quorum has it; Fault NoSuchContainer, NoSuchObject, AccessDenied. */
+export async function find(engine: Engine, context: Context, ref: ObjectRef, body: boolean): Promise<Found> {
+  const cached = engine.containers.find(ref);
+  const container = cached instanceof Promise ? await cached : cached;
+  authorise(context, 'read', ref.account, container?.record);
+  const found = container && (await lookUp(engine, container, ref.object, body));
+  if (found) return found;
+  // What is not there may be in a younger incarnation of the container than the one remembered here.
+  const fresh = await engine.containers.findFresh(ref);
+  authorise(context, 'read', ref.account, fresh?.record);
+  if (!fresh) throw noContainer();
+  const again = fresh.incarnation !== container?.incarnation && (await lookUp(engine, fresh, ref.object, body));
+  if (!again) throw new Fault(storeFaults.noSuchObject);
+  return again;
+}
+
+/** The live object of this name, or undefined. */
+export async function lookUp(engine: Engine, container: ContainerState, name: string, body: boolean): Promise<Found | undefined> {
+  const { account, name: containerName } = container.record;
+  const key = makeKey(engine.cluster.hash(account, containerName, name), container.incarnation, KIND.object);
+  const register = await readQuorum(engine.cluster, key, body);
+  if (!register || isTombstone(register.head)) return undefined;
+  const record = decodeMeta<ObjectRecord>(register.head);
+  return engine.expired(record) ? undefined : { record, register };
+}
+
+/** `depth` counts the manifests around this object. */
+export function openBody(
+  engine: Engine,
+  context: Context,
+  { record, register }: Found,
+  { offset, length, depth = 0 }: { offset: number; length: number; depth?: number },
+): Body {
+  if (record.slo) {
+    const read = (path: string, inner: number): Promise<OpenObject> =>
+      getObject(engine, context, segmentRef(record.account, path), { depth: inner });
+    return openSlo({ read, segments: record.slo, depth }, offset, length);
+  }
+  if (record.extents) return openExtents(engine, register, record.extents, { offset, length });
+  return inlineBody(register.body ?? Buffer.alloc(0), offset, length);
+}
+
+/** `/container/object` of a manifest in the manifest's own account. */
+export function segmentRef(account: string, path: string): ObjectRef {
+  const slash = path.indexOf('/', 1);
+  return { account, container: path.slice(1, slash), object: path.slice(slash + 1) };
+}
+
+function inlineBody(whole: Buffer, offset: number, length: number): Body & HttpBodyStream {
+  const bytes = offset === 0 && length === whole.length ? whole : whole.subarray(offset, offset + length);
+  let given = false;
+  return {
+    lengthBytes: bytes.length,
+    bytes,
+    async next() {
+      if (given || bytes.length === 0) return undefined;
+      given = true;
+      return bytes;
+    },
+    cancel() {},
+  };
+}

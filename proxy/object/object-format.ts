@@ -1,0 +1,158 @@
+/**
+ * Meta of the registers that objects, parts and uploads are (object-server/register-format.ts holds the envelope): one
+ * version byte, then msgpack of a record. Unknown fields are kept by older readers; a field is never given a new meaning.
+ *
+ *     +-----+---------------------------------------------+
+ *     | v1  | msgpack map, the interfaces below           |
+ *     +-----+---------------------------------------------+
+ *
+ * Names are separate from bytes: a body is inline in the register, or a list of extents of blobs. A blob belongs to the
+ * key prefix (path hash, incarnation) it was uploaded under; a record elsewhere that refers to it holds a pin there.
+ */
+import type { Metadata } from '../../account-container/contract.ts';
+import { assert } from '../../fabric/assert.ts';
+import { decode, encode } from '../../fabric/codec.ts';
+import type { Stamp } from '../../fabric/stamp.ts';
+import {
+  FLAG_FOREIGN,
+  FLAG_TOMBSTONE,
+  encodeHead,
+  headMeta,
+  headStamp,
+  KIND,
+  KIND_AT,
+  type Key,
+  SPACE_REPLICATED,
+} from '../../object-server/contract.ts';
+import type { ObjectAttributes, ObjectInfo, SloSegment } from './contract.ts';
+
+const VERSION = 1;
+
+/** Bytes [offset, offset + length) of a blob. `home`: path hash and incarnation (24 bytes, latin1) when not the record's own. */
+export interface Extent {
+  readonly id: string;
+  readonly offset: number;
+  readonly length: number;
+  readonly home?: string | undefined;
+}
+
+/** Keeps foreign blobs alive: a register at `home` under this id. */
+export interface Pin {
+  readonly home: string;
+  readonly id: string;
+}
+
+export interface ObjectRecord {
+  readonly account: string;
+  readonly container: string;
+  readonly name: string;
+  readonly size: number;
+  readonly etag: string;
+  readonly type: string;
+  readonly user?: Metadata | undefined;
+  readonly headers?: Metadata | undefined;
+  readonly sums?: ObjectInfo['checksums'] | undefined;
+  readonly sumType?: string | undefined;
+  readonly extents?: readonly Extent[] | undefined;
+  readonly pins?: readonly Pin[] | undefined;
+  readonly parts?: readonly number[] | undefined;
+  readonly slo?: readonly SloSegment[] | undefined;
+  readonly deleteAt?: number | undefined;
+  /** Room, unused so far: stored size where it differs, transform and key id, policy and fragment, retention. */
+  readonly stored?: number | undefined;
+  readonly transform?: { readonly name: string; readonly keyId?: string } | undefined;
+  readonly policy?: number | undefined;
+  readonly fragment?: number | undefined;
+  readonly retention?: { readonly mode: string; readonly untilMs: number } | undefined;
+}
+
+export interface PartRecord {
+  readonly size: number;
+  readonly etag: string;
+  readonly sums?: ObjectInfo['checksums'] | undefined;
+  readonly extents: readonly Extent[];
+  readonly pins?: readonly Pin[] | undefined;
+}
+
+/** `done` is set when the upload was completed: the answer a repeated Complete gets. */
+export interface UploadRecord {
+  readonly account: string;
+  readonly container: string;
+  readonly name: string;
+  readonly attributes: ObjectAttributes;
+  readonly algorithm?: string | undefined;
+  readonly sumType?: string | undefined;
+  readonly done?: { readonly stamp: Stamp; readonly etag: string; readonly parts: readonly string[]; readonly object: ObjectRecord };
+}
+
+/** A tombstone still says whose it is, so that a half-finished delete can be finished by whoever finds it. */
+export interface Gravestone {
+  readonly account: string;
+  readonly container: string;
+  readonly name: string;
+}
+
+export function encodeMeta(record: ObjectRecord | PartRecord | UploadRecord | Gravestone): Buffer {
+  const packed = encode(record);
+  const meta = Buffer.allocUnsafe(packed.length + 1);
+  meta[0] = VERSION;
+  meta.set(packed, 1);
+  return meta;
+}
+
+export function decodeMeta<T extends ObjectRecord | PartRecord | UploadRecord | Gravestone>(head: Buffer): T {
+  const meta = headMeta(head);
+  assert(meta[0] === VERSION, 'unknown object meta version');
+  return decode(meta.subarray(1)) as T;
+}
+
+/** Blob ids a register keeps alive on its own devices. */
+export function refsOf(extents: readonly Extent[] | undefined): Buffer | undefined {
+  if (!extents) return undefined;
+  const own = new Set<string>();
+  for (const extent of extents) if (!extent.home) own.add(extent.id);
+  return own.size === 0 ? undefined : Buffer.from([...own].join(''), 'latin1');
+}
+
+interface HeadFields {
+  readonly key: Key;
+  readonly stamp: Stamp;
+  readonly ballot?: Stamp;
+  readonly body?: Uint8Array | undefined;
+}
+
+/** A live register of a record with a body or extents. */
+export function recordHead(record: ObjectRecord | PartRecord, { key, stamp, ballot = stamp, body }: HeadFields): Buffer {
+  const flags = record.pins?.length ? FLAG_FOREIGN : 0;
+  return encodeHead({ key, ballot, stamp, flags, meta: encodeMeta(record), body, refs: refsOf(record.extents) });
+}
+
+export function gravestoneHead(stone: Gravestone, key: Key, stamp: Stamp): Buffer {
+  const { account, container, name } = stone;
+  return encodeHead({ key, ballot: stamp, stamp, flags: FLAG_TOMBSTONE, meta: encodeMeta({ account, container, name }) });
+}
+
+/** Key of the blob behind an extent of the record under `key`. */
+export function blobKey(key: Key, extent: Extent): Key {
+  const prefix = extent.home === undefined ? key.slice(0, KIND_AT) : SPACE_REPLICATED + extent.home;
+  return prefix + KIND.blob + extent.id;
+}
+
+export function toInfo(record: ObjectRecord, head: Buffer): ObjectInfo {
+  return {
+    name: record.name,
+    stamp: headStamp(head),
+    sizeBytes: record.size,
+    etag: record.etag,
+    contentType: record.type,
+    user: record.user ?? NOTHING,
+    headers: record.headers ?? NOTHING,
+    checksums: record.sums ?? NOTHING,
+    checksumType: record.sumType,
+    partSizes: record.parts,
+    slo: record.slo,
+    deleteAt: record.deleteAt,
+  };
+}
+
+const NOTHING: Metadata = Object.freeze({});

@@ -1,0 +1,144 @@
+/**
+ * PUT of an object, the write path: authorise, receive the bytes, commit name and listing row in one round. Small bodies
+ * travel inside that round; large ones are on a majority's disks before it starts.
+ */
+import { Fault } from '../../fabric/errors.ts';
+import { md5Hex } from '../../fabric/hash.ts';
+import { INLINE_BODY_BYTES_MAX } from '../../object-server/contract.ts';
+import { authorise } from './authorise.ts';
+import { uploadBlob } from './blob-upload.ts';
+import { commit, objectKey, rowOf } from './commit.ts';
+import { type ContainerState, noContainer } from './containers.ts';
+import { type BodySource, type Context, type ObjectInfo, type ObjectRef, type PutOptions, storeFaults } from './contract.ts';
+import type { Engine } from './engine.ts';
+import { checkAttributes, checkObjectName } from './limits.ts';
+import { type Extent, type ObjectRecord, recordHead, toInfo } from './object-format.ts';
+
+/** Swift's and S3's single-request limit. */
+export const OBJECT_BYTES_MAX = 5 * 1024 ** 3;
+
+export async function putObject(engine: Engine, context: Context, ref: ObjectRef, options: PutOptions): Promise<ObjectInfo> {
+  checkObjectName(ref.object);
+  checkAttributes(options);
+  const container = await writable(engine, context, ref);
+  const received = await receive(engine, container, ref.object, options);
+  const record = makeRecord(ref, options, received);
+  return store(engine, container, record, { body: received.body, conditions: options.conditions });
+}
+
+/** The container, when the caller may write into it. */
+export async function writable(engine: Engine, context: Context, ref: ObjectRef): Promise<ContainerState> {
+  const found = engine.containers.find(ref);
+  const container = found instanceof Promise ? ((await found) ?? (await engine.containers.findFresh(ref))) : found;
+  authorise(context, 'write', ref.account, container?.record);
+  if (!container) throw noContainer();
+  return container;
+}
+
+/** Commits a record whose bytes are safe already (extents) or travel along (body). */
+export async function store(
+  engine: Engine,
+  container: ContainerState,
+  record: ObjectRecord,
+  { body, conditions }: { body?: Buffer | undefined; conditions?: PutOptions['conditions'] },
+): Promise<ObjectInfo> {
+  const key = objectKey(engine, container, record.name);
+  let head: Buffer | undefined;
+  await commit(engine, {
+    container,
+    name: record.name,
+    writes: (stamp) => {
+      head = recordHead(record, { key, stamp, body });
+      return [{ head, body }];
+    },
+    row: rowOf(record),
+    conditions,
+    pins: record.pins,
+  });
+  return toInfo(record, head as Buffer);
+}
+
+/** What arrived: inline or as extents, with its MD5 and the checksums the API verified. */
+export interface Received {
+  readonly sizeBytes: number;
+  readonly md5: string;
+  readonly body?: Buffer | undefined;
+  readonly extents?: readonly Extent[] | undefined;
+  readonly checksums?: ObjectInfo['checksums'] | undefined;
+}
+
+/** Takes the body in and checks it; nothing is visible yet. `inlineMax` 0 forces extents (parts must be referable). */
+export async function receive(
+  engine: Engine,
+  container: ContainerState,
+  name: string,
+  options: PutOptions,
+  inlineMax = INLINE_BODY_BYTES_MAX,
+): Promise<Received> {
+  const { body } = options;
+  const limit = options.bodyBytesMax ?? OBJECT_BYTES_MAX;
+  if (body.lengthBytes !== undefined && body.lengthBytes > limit) throw new Fault(storeFaults.bodyTooLarge, { limit });
+  const small = await collectSmall(body, inlineMax);
+  const received = small.whole
+    ? { sizeBytes: small.whole.length, md5: md5Hex(small.whole), body: small.whole }
+    : await receiveLarge(engine, container, name, { body, limit, start: small.start });
+  if (options.md5 !== undefined && options.md5 !== received.md5) throw new Fault(storeFaults.badDigest, { algorithm: 'md5' });
+  const finished = options.finish?.({ md5: received.md5, sizeBytes: received.sizeBytes });
+  return finished?.checksums ? { ...received, checksums: finished.checksums } : received;
+}
+
+/** The whole body when it fits inline; otherwise what had to be read of it to know that it does not. */
+async function collectSmall(body: BodySource, inlineMax: number): Promise<{ whole?: Buffer; start?: Buffer }> {
+  const { lengthBytes } = body;
+  if (lengthBytes === 0) return { whole: await body.collect(0) };
+  if (lengthBytes !== undefined) {
+    if (lengthBytes > inlineMax) return {};
+    const whole = await body.collect(lengthBytes);
+    if (whole.length !== lengthBytes) throw new Fault(storeFaults.incompleteBody);
+    return { whole };
+  }
+  const pieces: Uint8Array[] = [];
+  let sizeBytes = 0;
+  while (sizeBytes <= inlineMax) {
+    const piece = await body.read();
+    if (piece === undefined) {
+      if (inlineMax > 0 || sizeBytes === 0) return { whole: Buffer.concat(pieces) };
+      break;
+    }
+    pieces.push(piece);
+    sizeBytes += piece.length;
+  }
+  return { start: Buffer.concat(pieces) };
+}
+
+async function receiveLarge(
+  engine: Engine,
+  container: ContainerState,
+  name: string,
+  { body, limit, start }: { body: BodySource; limit: number; start?: Buffer | undefined },
+): Promise<Received> {
+  const digest = engine.digests.md5();
+  const { account, name: containerName } = container.record;
+  const hash = engine.cluster.hash(account, containerName, name);
+  const target = { hash, incarnation: container.incarnation, body, digest, bodyBytesMax: limit, start };
+  const { extents, sizeBytes } = await uploadBlob(engine, target);
+  return { sizeBytes, extents, md5: await digest.hex() };
+}
+
+function makeRecord(ref: ObjectRef, options: PutOptions, received: Received): ObjectRecord {
+  const { slo } = options;
+  return {
+    account: ref.account,
+    container: ref.container,
+    name: ref.object,
+    size: slo?.sizeBytes ?? received.sizeBytes,
+    etag: slo?.etag ?? received.md5,
+    type: options.contentType ?? 'application/octet-stream',
+    user: options.user,
+    headers: options.headers,
+    sums: received.checksums,
+    extents: received.extents,
+    slo: slo?.segments,
+    deleteAt: options.deleteAt,
+  };
+}

@@ -1,0 +1,51 @@
+/**
+ * POST of an object: new attributes on the same bytes. A read-modify-write, so it is decided (ADR 1): bytes and
+ * attributes of two writers never mix.
+ */
+import { Fault } from '../../fabric/errors.ts';
+import type { Stamp } from '../../fabric/stamp.ts';
+import { isTombstone } from '../../object-server/contract.ts';
+import { pause } from '../pause.ts';
+import { decide } from '../quorum-decide.ts';
+import { objectKey, rowOf, rowWrite } from './commit.ts';
+import { noContainer } from './containers.ts';
+import { type Context, type ObjectAttributes, type ObjectInfo, type ObjectRef, storeFaults } from './contract.ts';
+import type { Engine } from './engine.ts';
+import { checkAttributes } from './limits.ts';
+import { decodeMeta, type ObjectRecord, recordHead, toInfo } from './object-format.ts';
+import { writable } from './put.ts';
+
+const TRIES_MAX = 10;
+
+export async function updateObject(
+  engine: Engine,
+  context: Context,
+  ref: ObjectRef,
+  attributes: ObjectAttributes,
+): Promise<ObjectInfo> {
+  checkAttributes(attributes);
+  for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
+    const container = await writable(engine, context, ref);
+    const key = objectKey(engine, container, ref.object);
+    let info: ObjectInfo | undefined;
+    const done = await decide(engine.cluster, key, (current, ballot) => {
+      const record = current && !isTombstone(current.head) ? decodeMeta<ObjectRecord>(current.head) : undefined;
+      if (!record || !current || engine.expired(record)) return { keep: true, refuse: new Fault(storeFaults.noSuchObject) };
+      const next = withAttributes(record, attributes);
+      const head = recordHead(next, { key, stamp: ballot as Stamp, body: current.body });
+      info = toInfo(next, head);
+      return { write: [{ head, body: current.body }, rowWrite(container, ref.object, rowOf(next), ballot)] };
+    });
+    if (done.result === 'ok') return info as ObjectInfo;
+    engine.containers.forget(ref);
+    if (done.result === 'full') throw new Fault(storeFaults.insufficientStorage);
+    if (done.result === 'guard') throw noContainer();
+    if (done.result !== 'sealed' && done.result !== 'newer') break;
+    await pause(engine.cluster, attempt);
+  }
+  throw new Fault(storeFaults.quorumUnavailable);
+}
+
+function withAttributes(record: ObjectRecord, { contentType, user, headers, deleteAt }: ObjectAttributes): ObjectRecord {
+  return { ...record, type: contentType ?? record.type, user, headers: headers ?? record.headers, deleteAt };
+}

@@ -1,0 +1,109 @@
+/**
+ * S3 multipart uploads, from the outside: begin, find. Parts (parts.ts) live in a hidden namespace under their object's
+ * own path hash, so that their bytes are where the finished object's must be: completing (complete.ts) writes one record
+ * that lists extents and copies nothing.
+ *
+ * The upload's register guards its parts: its stamp changes when it is completed and it is a tombstone once aborted, so
+ * that no part is accepted any more. It stays behind as the memory of a completed upload, so that a repeated Complete gets
+ * the same answer.
+ */
+import { encodeRow } from '../../account-container/contract.ts';
+import { Fault } from '../../fabric/errors.ts';
+import type { Stamp } from '../../fabric/stamp.ts';
+import { encodeHead, FLAG_TOMBSTONE, headStamp, isTombstone, KIND, type Key, makeKey, packHex, rowRest, TABLE } from '../../object-server/contract.ts';
+import { pause } from '../pause.ts';
+import { writeUnder } from '../quorum-decide.ts';
+import { readQuorum } from '../quorum-read.ts';
+import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
+import type { ContainerState } from './containers.ts';
+import { type Context, type ObjectAttributes, type ObjectRef, storeFaults, type UploadInfo } from './contract.ts';
+import type { Engine } from './engine.ts';
+import { checkAttributes, checkObjectName } from './limits.ts';
+import { decodeMeta, encodeMeta, type UploadRecord } from './object-format.ts';
+import { writable } from './put.ts';
+
+export const TRIES_MAX = 12;
+
+/** An upload as found: its container, keys and record. */
+export interface OpenUpload {
+  readonly container: ContainerState;
+  readonly uploadId: string;
+  readonly key: Key;
+  /** Path hash of the object. */
+  readonly hash: string;
+  readonly stamp: Stamp;
+  readonly record: UploadRecord;
+}
+
+export async function createUpload(
+  engine: Engine,
+  context: Context,
+  ref: ObjectRef,
+  { checksumAlgorithm, checksumType, ...attributes }: ObjectAttributes & { checksumAlgorithm?: string; checksumType?: string },
+): Promise<UploadInfo> {
+  checkObjectName(ref.object);
+  checkAttributes(attributes);
+  const container = await writable(engine, context, ref);
+  const uploadId = engine.random.bytes(16).toString('hex');
+  const names = { account: ref.account, container: ref.container, name: ref.object };
+  const record: UploadRecord = { ...names, attributes, algorithm: checksumAlgorithm, sumType: checksumType };
+  const key = uploadKey(engine, container, ref.object, uploadId);
+  for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
+    const stamp = engine.cluster.settled.open();
+    const head = encodeHead({ key, ballot: stamp, stamp, meta: encodeMeta(record) });
+    const row = encodeRow({ sizeBytes: 0, etag: '', contentType: attributes.contentType ?? '', extra: { uploadId } });
+    const done = await writeUnder(engine.cluster, stamp, [{ head }, uploadRow(container, ref.object, { uploadId, stamp, row })]);
+    if (done.result === 'ok') return toUploadInfo(uploadId, stamp, record);
+    await again(engine, done, attempt);
+  }
+  throw new Fault(storeFaults.quorumUnavailable);
+}
+
+export function uploadKey(engine: Engine, container: ContainerState, name: string, uploadId: string): Key {
+  const { account, name: containerName } = container.record;
+  return makeKey(engine.cluster.hash(account, containerName, name), container.incarnation, KIND.upload, packHex(uploadId));
+}
+
+/** Row of the uploads table: names in order, uploads of one name by id. */
+export function uploadRow(
+  container: ContainerState,
+  name: string,
+  { uploadId, stamp, row }: { uploadId: string; stamp: Stamp; row: Buffer | undefined },
+): QuorumWrite {
+  const key = makeKey(container.hash, container.incarnation, KIND.row, rowRest(TABLE.uploads, `${name}\0${uploadId}`));
+  const head = row
+    ? encodeHead({ key, ballot: stamp, stamp, meta: row })
+    : encodeHead({ key, ballot: stamp, stamp, flags: FLAG_TOMBSTONE });
+  return { head, guardKey: container.key, guardStamp: container.incarnation, newerIsFine: true };
+}
+
+export function toUploadInfo(uploadId: string, stamp: Stamp, record: UploadRecord): UploadInfo {
+  const { name, attributes, algorithm, sumType } = record;
+  return { uploadId, name, stamp, attributes, checksumAlgorithm: algorithm, checksumType: sumType };
+}
+
+/** The upload, open or completed; Fault NoSuchUpload when it never was or was aborted. */
+export async function findUpload(engine: Engine, context: Context, ref: ObjectRef, uploadId: string): Promise<OpenUpload> {
+  const container = await writable(engine, context, ref);
+  if (!/^[0-9a-f]{32}$/.test(uploadId)) throw new Fault(storeFaults.noSuchUpload, { uploadId });
+  const key = uploadKey(engine, container, ref.object, uploadId);
+  const register = await readQuorum(engine.cluster, key, false);
+  if (!register || isTombstone(register.head)) throw new Fault(storeFaults.noSuchUpload, { uploadId });
+  const record = decodeMeta<UploadRecord>(register.head);
+  return { container, uploadId, key, hash: key.slice(1, 17), stamp: headStamp(register.head), record };
+}
+
+export async function findOpenUpload(engine: Engine, context: Context, ref: ObjectRef, uploadId: string): Promise<OpenUpload> {
+  const upload = await findUpload(engine, context, ref, uploadId);
+  if (upload.record.done) throw new Fault(storeFaults.noSuchUpload, { uploadId });
+  return upload;
+}
+
+/** Returns when another try makes sense. */
+export async function again(engine: Engine, done: WriteResult, attempt: number): Promise<void> {
+  if (done.result === 'full') throw new Fault(storeFaults.insufficientStorage);
+  if (done.result === 'guard') throw new Fault(storeFaults.noSuchContainer);
+  if (done.result !== 'newer' && done.result !== 'sealed') throw new Fault(storeFaults.quorumUnavailable, { reason: done.result });
+  if (done.result === 'newer') engine.cluster.stamps.observe(done.ballot);
+  await pause(engine.cluster, attempt);
+}

@@ -1,0 +1,161 @@
+/**
+ * Linearizable read-modify-write of one key: a CASPaxos round (Rystsov, 2018; ADR 1). A majority promises a ballot, the
+ * newest state among them is judged, and what the judge decides is written under that ballot. Without a decision to
+ * write, the state that was judged is made sure of first. Plain writes take part: a promise refuses them below its ballot.
+ */
+import { Fault, isFault } from '../fabric/errors.ts';
+import type { Stamp } from '../fabric/stamp.ts';
+import { headBallot, type Key, type ObjectServiceCalls, withBallot } from '../object-server/contract.ts';
+import type { Cluster, ReadRegister, Replica } from './cluster.ts';
+import { storeFaults } from './object/contract.ts';
+import { pause } from './pause.ts';
+import { type QuorumWrite, writeQuorum, type WriteResult } from './quorum-write.ts';
+import { repairBlobs } from './repair-blobs.ts';
+
+export const PREPARE_DEADLINE_MS = 3_000;
+const ROUNDS_MAX = 12;
+
+type PrepareReply = ObjectServiceCalls['prepare']['reply'];
+
+/**
+ * The judge's word. `write`: these writes under the ballot it was given, the judged key's own first. `keep`: nothing
+ * changes; with `refuse` the caller gets that Fault once the judged state is safe.
+ */
+export type Decision =
+  | { readonly write: readonly QuorumWrite[] }
+  | { readonly keep: true; readonly refuse?: Fault };
+
+export const KEEP: Decision = { keep: true };
+
+export type Judge = (current: ReadRegister | undefined, ballot: Stamp) => Decision | Promise<Decision>;
+
+export interface DecideOptions {
+  /** The key guards others, and a promise on it seals them: write it back even when nothing changes. */
+  readonly unseal?: boolean;
+}
+
+/**
+ * Resolves when decided. Faults: the judge's own; ConditionalConflict when other writers kept winning; QuorumUnavailable;
+ * what a companion write was refused for comes back as the result.
+ */
+export async function decide(cluster: Cluster, key: Key, judge: Judge, options: DecideOptions = {}): Promise<WriteResult> {
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const ballot = cluster.settled.open();
+    const result = await runRound(cluster, { key, judge, ballot, unseal: options.unseal === true }).catch((error) => {
+      cluster.settled.close(ballot);
+      throw error;
+    });
+    if (result !== 'again') return result;
+    await pause(cluster, round);
+  }
+  throw new Fault(storeFaults.conditionalConflict);
+}
+
+interface RoundArgs {
+  readonly key: Key;
+  readonly judge: Judge;
+  readonly ballot: Stamp;
+  readonly unseal: boolean;
+}
+
+async function runRound(cluster: Cluster, { key, judge, ballot, unseal }: RoundArgs): Promise<WriteResult | 'again'> {
+  const prepared = await prepareQuorum(cluster, key, ballot);
+  if (!prepared.ok) {
+    cluster.stamps.observe(prepared.ballot as Stamp);
+    cluster.settled.close(ballot);
+    return 'again';
+  }
+  const decision = await judge(prepared.current, ballot);
+  const writes = 'write' in decision ? decision.write : keeping(prepared, ballot, unseal);
+  if (writes.length === 0) cluster.settled.close(ballot);
+  const done = writes.length === 0 ? ({ result: 'ok', replaced: [] } as const) : await writeAll(cluster, ballot, writes, prepared.current);
+  if (done.result === 'newer' && done.key === key) return 'again';
+  if (done.result === 'ok' && 'keep' in decision && decision.refuse) throw decision.refuse;
+  return done;
+}
+
+/** What to write when nothing changes: the judged state again, where a replica may lack it or a seal must go. */
+function keeping({ current, unanimous }: Prepared & { ok: true }, ballot: Stamp, unseal: boolean): readonly QuorumWrite[] {
+  if (!current || (unanimous && !unseal)) return [];
+  return [{ head: withBallot(current.head, ballot), body: current.body }];
+}
+
+async function writeAll(
+  cluster: Cluster,
+  ballot: Stamp,
+  writes: readonly QuorumWrite[],
+  current: ReadRegister | undefined,
+): Promise<WriteResult> {
+  const done = await writeUnder(cluster, ballot, writes);
+  if (done.result !== 'missing-blob' || !current) return done;
+  await repairBlobs(cluster, current);
+  return writeUnder(cluster, ballot, writes);
+}
+
+/** Writes that belong to an open operation: closes it when all is settled, hands it to the reconciler when it is not. */
+export async function writeUnder(cluster: Cluster, stamp: Stamp, writes: readonly QuorumWrite[]): Promise<WriteResult> {
+  let refused = false;
+  const done = await writeQuorum(cluster, writes, (complete) => {
+    if (complete || refused) cluster.settled.close(stamp);
+    else cluster.settled.abandon(stamp, writes);
+  });
+  // A refusal is the caller's to answer with another stamp; the operation ends here.
+  refused = done.result === 'newer' || done.result === 'guard' || done.result === 'sealed';
+  return done;
+}
+
+export type Prepared =
+  | { readonly ok: true; readonly current: ReadRegister | undefined; readonly unanimous: boolean }
+  | { readonly ok: false; readonly ballot: Stamp | '' };
+
+interface PrepareAnswer {
+  readonly replica: Replica;
+  readonly value: PrepareReply;
+}
+
+/** Phase 1. `current` is the newest state among a majority that promised; `unanimous` when they all hold that one. */
+export async function prepareQuorum(cluster: Cluster, key: Key, ballot: Stamp): Promise<Prepared> {
+  const answers = await askForPromises(cluster, key, ballot);
+  const granted = answers.filter(({ value }) => value.ok);
+  if (granted.length < cluster.quorum) {
+    let highest: Stamp | '' = '';
+    for (const { value } of answers) if (!value.ok && value.ballot > highest) highest = value.ballot;
+    if (highest === '') throw new Fault(storeFaults.quorumUnavailable, { phase: 'prepare' });
+    return { ok: false, ballot: highest };
+  }
+  let current: ReadRegister | undefined;
+  const ballots = new Set<string>();
+  for (const { replica, value } of granted) {
+    if (!value.ok) continue;
+    const held = value.head ? headBallot(value.head) : '';
+    ballots.add(held);
+    if (value.head && (!current || held > headBallot(current.head))) current = { head: value.head, body: value.body, replica };
+  }
+  return { ok: true, current, unanimous: ballots.size === 1 };
+}
+
+/** Answers as they come until a majority granted or nobody is left; the rest run on unheard. */
+function askForPromises(cluster: Cluster, key: Key, ballot: Stamp): Promise<PrepareAnswer[]> {
+  return new Promise((resolve, reject) => {
+    const replicas = cluster.primaries(key);
+    const answers: PrepareAnswer[] = [];
+    let open = replicas.length;
+    let granted = 0;
+    const one = (): void => {
+      open--;
+      if (granted >= cluster.quorum || open === 0) resolve(answers.slice());
+    };
+    for (const replica of replicas) {
+      const args = { device: replica.device, key, ballot };
+      replica.peer.call('prepare', args, { deadlineMs: PREPARE_DEADLINE_MS }).then(
+        (reply) => {
+          const value = reply.value as PrepareReply;
+          answers.push({ replica, value });
+          if (value.ok) granted++;
+          one();
+        },
+        (error) => (isFault(error) ? one() : reject(error)),
+      );
+    }
+  });
+}

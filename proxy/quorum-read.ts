@@ -1,0 +1,152 @@
+/**
+ * Reads that a later crash cannot take back: two primaries are asked, one for the register, one for its ballot only.
+ * Where they differ the newer one is stored on a majority before anybody sees it (ADR 2).
+ */
+import { Fault, isFault } from '../fabric/errors.ts';
+import type { Stamp } from '../fabric/stamp.ts';
+import { headBallot, headKey, type Key, type ObjectServiceCalls } from '../object-server/contract.ts';
+import type { Cluster, ReadRegister, Replica } from './cluster.ts';
+import { storeFaults } from './object/contract.ts';
+import { decide, KEEP } from './quorum-decide.ts';
+import { type QuorumWrite, writeQuorum } from './quorum-write.ts';
+import { pause } from './pause.ts';
+import { repairBlobs } from './repair-blobs.ts';
+
+export const READ_DEADLINE_MS = 3_000;
+const REPAIR_TRIES_MAX = 8;
+
+type ReadReply = ObjectServiceCalls['read']['reply'];
+type CheckReply = ObjectServiceCalls['check']['reply'];
+
+/** The key's newest state on a majority, tombstones included; undefined when nobody knows it. Fault QuorumUnavailable. */
+export async function readQuorum(cluster: Cluster, key: Key, body: boolean): Promise<ReadRegister | undefined> {
+  for (let attempt = 0; attempt < REPAIR_TRIES_MAX; attempt++) {
+    const order = readOrder(cluster, key);
+    const answers = await askTwo(cluster, order, key, body);
+    const [full, other] = answers;
+    if (!full) throw new Fault(storeFaults.quorumUnavailable, { key: 'read' });
+    const ballot = full.head ? headBallot(full.head) : '';
+    if (other === undefined || other.ballot === ballot) {
+      return full.head ? { head: full.head, body: full.body, replica: full.replica } : undefined;
+    }
+    const newest = await newer(full, ballot, other, key);
+    if (newest && (await repair(cluster, newest))) return newest;
+    await pause(cluster, attempt);
+  }
+  throw new Fault(storeFaults.quorumUnavailable, { key: 'repair' });
+}
+
+interface FullAnswer extends ReadReply {
+  readonly replica: Replica;
+}
+
+interface BallotAnswer {
+  readonly ballot: Stamp | '';
+  readonly replica: Replica;
+}
+
+/**
+ * The first replica's register and the second's ballot; a replica that fails is replaced by the next. With one answer
+ * only, `available` clusters go on without a second opinion and strict ones give up.
+ */
+async function askTwo(
+  cluster: Cluster,
+  order: readonly Replica[],
+  key: Key,
+  body: boolean,
+): Promise<[FullAnswer | undefined, BallotAnswer | undefined]> {
+  const first = order[0] as Replica;
+  const second = order[1];
+  const [full, ballot] = await Promise.all([
+    settle(askFull(first, key, body)),
+    second ? settle(askBallot(second, key)) : undefined,
+  ]);
+  if (full && ballot) return [full, ballot];
+  return askRest(cluster, { order, key, body, full, ballot });
+}
+
+interface Partial {
+  readonly order: readonly Replica[];
+  readonly key: Key;
+  readonly body: boolean;
+  readonly full: FullAnswer | undefined;
+  readonly ballot: BallotAnswer | undefined;
+}
+
+async function askRest(
+  cluster: Cluster,
+  { order, key, body, full, ballot }: Partial,
+): Promise<[FullAnswer | undefined, BallotAnswer | undefined]> {
+  // The replica that gave a ballot can give the register; otherwise whoever is left.
+  const candidates = ballot ? [ballot.replica, ...order.slice(2)] : order.slice(2);
+  let best = full;
+  let opinion = full ? undefined : ballot;
+  for (const replica of candidates) {
+    if (best && opinion && best.replica !== opinion.replica) break;
+    if (!best) best = await settle(askFull(replica, key, body));
+    else opinion = await settle(askBallot(replica, key));
+    if (best && opinion?.replica === best.replica) opinion = undefined;
+  }
+  if (best && opinion) return [best, opinion];
+  return cluster.consistency === 'available' ? [best, undefined] : [undefined, undefined];
+}
+
+async function newer(
+  full: FullAnswer,
+  fullBallot: Stamp | '',
+  other: BallotAnswer,
+  key: Key,
+): Promise<ReadRegister | undefined> {
+  if (full.head && fullBallot > other.ballot) {
+    const again = headWithBody(full) ? full : await settle(askFull(full.replica, key, true));
+    return again?.head ? { head: again.head, body: again.body, replica: again.replica } : undefined;
+  }
+  const read = await settle(askFull(other.replica, key, true));
+  return read?.head ? { head: read.head, body: read.body, replica: read.replica } : undefined;
+}
+
+const headWithBody = (answer: ReadReply): boolean => answer.body !== undefined;
+
+/** Stores what one replica holds on a majority of the primaries; false when that could not be done now. */
+async function repair(cluster: Cluster, newest: ReadRegister): Promise<boolean> {
+  const write: QuorumWrite = { head: newest.head, body: newest.body };
+  const done = await writeQuorum(cluster, [write], () => {});
+  if (done.result === 'ok') return true;
+  if (done.result === 'missing-blob') {
+    await repairBlobs(cluster, newest);
+    return (await writeQuorum(cluster, [write], () => {})).result === 'ok';
+  }
+  // A promise above this ballot is in the way: a conditional writer is at work, or died. Finish its round.
+  if (done.result === 'newer') await decide(cluster, headKey(newest.head), () => KEEP);
+  return false;
+}
+
+/** Primaries by readiness: those that are up first, then by load; ring order otherwise, so that caches stay warm. */
+export function readOrder(cluster: Cluster, key: Key): readonly Replica[] {
+  const primaries = cluster.primaries(key);
+  let calm = true;
+  for (const { peer } of primaries) if (!peer.up || peer.load.calls > 32) calm = false;
+  if (calm) return primaries;
+  const weight = ({ peer }: Replica): number => (peer.up ? 0 : 1e9) + peer.load.latencyMs * (1 + peer.load.calls);
+  return [...primaries].sort((a, b) => weight(a) - weight(b));
+}
+
+async function askFull(replica: Replica, key: Key, body: boolean): Promise<FullAnswer> {
+  const reply = await replica.peer.call('read', { device: replica.device, key, body }, { deadlineMs: READ_DEADLINE_MS });
+  return { ...(reply.value as ReadReply), replica };
+}
+
+async function askBallot(replica: Replica, key: Key): Promise<BallotAnswer> {
+  const reply = await replica.peer.call('check', { device: replica.device, key }, { deadlineMs: READ_DEADLINE_MS });
+  return { ballot: (reply.value as CheckReply).ballot, replica };
+}
+
+/** A replica that fails is simply not an answer; bugs still surface. */
+async function settle<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!isFault(error)) throw error;
+    return undefined;
+  }
+}

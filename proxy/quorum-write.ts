@@ -1,0 +1,222 @@
+/**
+ * One round of writes to the primaries of several keys at once (ADR 1, 2, 3): each device gets one message with
+ * everything that concerns it; the answer comes when a majority of every key's primaries has it on disk. The rest is
+ * waited for behind the answer; a primary that misses it gets a handoff copy, which never counts.
+ *
+ * Never retries and never re-stamps: the caller decides what a refusal means.
+ */
+import { isFault } from '../fabric/errors.ts';
+import type { Stamp } from '../fabric/stamp.ts';
+import { type Mutation, type ObjectServiceCalls, type Outcome, headKey, type Key } from '../object-server/contract.ts';
+import type { Cluster, Replica } from './cluster.ts';
+
+export const WRITE_DEADLINE_MS = 10_000;
+const HANDOFF_TRIES_MAX = 2;
+
+/**
+ * 'ok': every key is on a majority. Otherwise the first key that cannot be, and why; nothing is known about what some
+ * replicas hold of it. `ballot` (for newer, sealed) is the highest met.
+ */
+export type WriteResult =
+  | { readonly result: 'ok'; readonly replaced: readonly Buffer[] }
+  | { readonly result: 'newer' | 'sealed'; readonly ballot: Stamp; readonly key: Key }
+  | { readonly result: 'guard' | 'full' | 'missing-blob' | 'unavailable'; readonly key: Key };
+
+type ApplyReply = ObjectServiceCalls['apply']['reply'];
+
+/** A row refused as older is not a failure: the listing shows a newer write of the name already. */
+export interface QuorumWrite extends Mutation {
+  readonly newerIsFine?: boolean;
+}
+
+/** What is known of one key's write so far. */
+interface Tally {
+  readonly write: QuorumWrite;
+  readonly key: Key;
+  readonly primaries: readonly Replica[];
+  oks: number;
+  failures: number;
+  worst: Exclude<Outcome['result'], 'ok'> | 'unavailable' | undefined;
+  ballot: Stamp | '';
+}
+
+interface Batch {
+  readonly replica: Replica;
+  readonly tallies: Tally[];
+}
+
+/**
+ * Resolves with the verdict. `onSettled(complete)` follows when every replica has answered: true when all primaries hold
+ * everything or a handoff copy records what one of them misses.
+ */
+export function writeQuorum(
+  cluster: Cluster,
+  writes: readonly QuorumWrite[],
+  onSettled: (complete: boolean) => void,
+): Promise<WriteResult> {
+  return new Promise((resolve) => {
+    const round = new Round(cluster, writes, resolve, onSettled);
+    round.send();
+  });
+}
+
+class Round {
+  readonly #cluster: Cluster;
+  readonly #tallies: Tally[];
+  readonly #resolve: (result: WriteResult) => void;
+  readonly #onSettled: (complete: boolean) => void;
+  readonly #replaced: Buffer[] = [];
+  #answered = false;
+  #pending = 0;
+  #complete = true;
+
+  constructor(
+    cluster: Cluster,
+    writes: readonly QuorumWrite[],
+    resolve: (result: WriteResult) => void,
+    onSettled: (complete: boolean) => void,
+  ) {
+    this.#cluster = cluster;
+    this.#resolve = resolve;
+    this.#onSettled = onSettled;
+    this.#tallies = writes.map((write) => {
+      const key = headKey(write.head);
+      return { write, key, primaries: cluster.primaries(key), oks: 0, failures: 0, worst: undefined, ballot: '' };
+    });
+  }
+
+  send(): void {
+    const batches = this.#batchByDevice();
+    this.#pending = batches.length;
+    for (const batch of batches) {
+      if (batch.replica.peer.up) void this.#sendBatch(batch);
+      else void this.#missed(batch);
+    }
+  }
+
+  #batchByDevice(): Batch[] {
+    const batches: Batch[] = [];
+    for (const tally of this.#tallies) {
+      for (const replica of tally.primaries) {
+        const batch = batches.find((each) => each.replica === replica);
+        if (batch) batch.tallies.push(tally);
+        else batches.push({ replica, tallies: [tally] });
+      }
+    }
+    return batches;
+  }
+
+  async #sendBatch(batch: Batch): Promise<void> {
+    const { device, peer } = batch.replica;
+    let outcomes: readonly Outcome[];
+    try {
+      const args = this.#applyArgs(device, batch.tallies);
+      const reply = await peer.call('apply', args, { deadlineMs: WRITE_DEADLINE_MS });
+      outcomes = (reply.value as ApplyReply).outcomes;
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      await this.#missed(batch);
+      return;
+    }
+    const missed: Tally[] = [];
+    for (let i = 0; i < batch.tallies.length; i++) {
+      const tally = batch.tallies[i] as Tally;
+      if (this.#count(tally, outcomes[i] as Outcome)) missed.push(tally);
+    }
+    this.#answerIfDecided();
+    if (missed.length > 0) await this.#handOff(batch.replica, missed);
+    this.#finishOne();
+  }
+
+  #applyArgs(device: number, tallies: readonly Tally[], handoffFor?: number): ObjectServiceCalls['apply']['args'] {
+    const mutations = tallies.map((tally) => tally.write);
+    const { settled, stamps } = this.#cluster;
+    const args = { device, mutations, writer: stamps.writerId, settled: settled.mark() };
+    return handoffFor === undefined ? args : { ...args, handoffFor };
+  }
+
+  /** True when this replica should hold the write but does not. */
+  #count(tally: Tally, outcome: Outcome): boolean {
+    if (outcome.result === 'ok') {
+      tally.oks++;
+      if (outcome.replaced) this.#replaced.push(outcome.replaced);
+      return false;
+    }
+    if (outcome.result === 'newer' && tally.write.newerIsFine) {
+      tally.oks++;
+      return false;
+    }
+    tally.failures++;
+    tally.worst = worse(tally.worst, outcome.result);
+    if ('ballot' in outcome && outcome.ballot > tally.ballot) tally.ballot = outcome.ballot;
+    return outcome.result === 'missing-blob' || outcome.result === 'full' || outcome.result === 'out';
+  }
+
+  /** The primary cannot be reached: it owes these writes, and a handoff copy says so. */
+  async #missed(batch: Batch): Promise<void> {
+    for (const tally of batch.tallies) {
+      tally.failures++;
+      tally.worst ??= 'unavailable';
+    }
+    this.#answerIfDecided();
+    await this.#handOff(batch.replica, batch.tallies);
+    this.#finishOne();
+  }
+
+  async #handOff(missing: Replica, tallies: readonly Tally[]): Promise<void> {
+    for (const tally of tallies) {
+      if (!(await this.#handOffOne(missing, tally))) this.#complete = false;
+    }
+  }
+
+  async #handOffOne(missing: Replica, tally: Tally): Promise<boolean> {
+    let tries = 0;
+    for (const stand of this.#cluster.handoffs(tally.key)) {
+      if (!stand.peer.up) continue;
+      if (tries++ >= HANDOFF_TRIES_MAX) return false;
+      try {
+        const args = this.#applyArgs(stand.device, [tally], missing.device);
+        const reply = await stand.peer.call('apply', args, { deadlineMs: WRITE_DEADLINE_MS });
+        if ((reply.value as ApplyReply).outcomes[0]?.result === 'ok') return true;
+      } catch (error) {
+        if (!isFault(error)) throw error;
+      }
+    }
+    return false;
+  }
+
+  #finishOne(): void {
+    this.#pending--;
+    if (this.#pending > 0) return;
+    this.#onSettled(this.#complete && this.#tallies.every((tally) => tally.oks >= this.#cluster.quorum));
+  }
+
+  #answerIfDecided(): void {
+    if (this.#answered) return;
+    let waiting = false;
+    for (const tally of this.#tallies) {
+      const { quorum } = this.#cluster;
+      if (tally.primaries.length - tally.failures < quorum) return this.#answer(refusal(tally));
+      if (tally.oks < quorum) waiting = true;
+    }
+    if (!waiting) this.#answer({ result: 'ok', replaced: this.#replaced });
+  }
+
+  #answer(result: WriteResult): void {
+    this.#answered = true;
+    this.#resolve(result);
+  }
+}
+
+/** The most telling of several reasons: a client can act on 'newer' and 'guard', not on a replica that is down. */
+const SEVERITY = ['unavailable', 'out', 'missing-blob', 'full', 'sealed', 'guard', 'newer'] as const;
+
+function worse(a: Tally['worst'], b: Exclude<Outcome['result'], 'ok'>): Tally['worst'] {
+  return a === undefined || SEVERITY.indexOf(b) > SEVERITY.indexOf(a) ? b : a;
+}
+
+function refusal({ worst = 'unavailable', ballot, key }: Tally): WriteResult {
+  if (worst === 'newer' || worst === 'sealed') return { result: worst, ballot: ballot as Stamp, key };
+  if (worst === 'out') return { result: 'unavailable', key };
+  return { result: worst, key };
+}

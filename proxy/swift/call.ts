@@ -1,0 +1,60 @@
+/**
+ * One request while it is served: what was asked, of what, by whom. It is the Context that the store sees, so one small
+ * object per request is all there is. Decides nothing.
+ */
+import type { HttpRequest } from '../../fabric/http/contract.ts';
+import type { ProxyWorld } from '../contract.ts';
+import type { Tokens } from '../auth/token.ts';
+import { ANONYMOUS, type Caller, type ContainerRef, type Context, type ObjectRef } from '../object/contract.ts';
+import { type Params, parseQuery } from './names.ts';
+
+/** What all requests share. */
+export interface SwiftWorld extends ProxyWorld {
+  readonly tokens: Tokens;
+  /** Storage policies by index. */
+  readonly policyNames: readonly string[];
+}
+
+export class SwiftCall implements Context {
+  readonly world: SwiftWorld;
+  readonly http: HttpRequest;
+  readonly transId: string;
+  caller: Caller = ANONYMOUS;
+  /** Decoded; '' where the path ends before. */
+  account: string | undefined;
+  container = '';
+  object = '';
+  #params: Params | undefined;
+
+  constructor(world: SwiftWorld, http: HttpRequest, transId: string) {
+    this.world = world;
+    this.http = http;
+    this.transId = transId;
+  }
+
+  get referer(): string | undefined {
+    return this.http.headers.get('referer');
+  }
+
+  /** Made by the engine on first use. */
+  get signal(): AbortSignal {
+    return this.http.signal;
+  }
+
+  get params(): Params {
+    this.#params ??= parseQuery(this.http.query);
+    return this.#params;
+  }
+
+  header(name: string): string | undefined {
+    return this.http.headers.get(name);
+  }
+
+  get containerRef(): ContainerRef {
+    return { account: this.account ?? '', container: this.container };
+  }
+
+  get objectRef(): ObjectRef {
+    return { account: this.account ?? '', container: this.container, object: this.object };
+  }
+}

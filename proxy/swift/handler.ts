@@ -1,0 +1,64 @@
+/**
+ * The Swift v1 API: finds out what a request is about and who asks, hands it to the file of its resource, and turns
+ * whatever fails into an answer (errors.ts). Every answer carries a transaction id. Translates only: rights, bytes and
+ * listings are the store's.
+ *
+ * To come with the rest of the API, each as a file beside these and a line in `dispatch`: bulk delete and upload, TempURL,
+ * FormPost, versioning, static web, account ACLs, CORS.
+ */
+import { fabricFaults, isFault } from '../../fabric/errors.ts';
+import type { HttpRequest, HttpResponse } from '../../fabric/http/contract.ts';
+import { createTokens } from '../auth/token.ts';
+import type { CreateHandler, ProxyWorld } from '../contract.ts';
+import { handleAccount } from './account.ts';
+import { answerToken, authenticate, isAuthPath } from './auth.ts';
+import { SwiftCall, type SwiftWorld } from './call.ts';
+import { handleContainer } from './container.ts';
+import { errorResponse, refuse, swiftFaults } from './errors.ts';
+import { answerHealthcheck, answerInfo, policyNamesOf } from './info.ts';
+import { decodeName, splitPath } from './names.ts';
+import { handleObject } from './object.ts';
+import type { SwiftResponse } from './response.ts';
+import { makeTransId } from './trans-id.ts';
+
+const API_VERSIONS = ['v1', 'v1.0'];
+
+export const createSwiftHandler: CreateHandler = (world: ProxyWorld) => {
+  const { tokenSecret, users, clock } = world;
+  const tokens = createTokens({ secret: tokenSecret, users, clock });
+  const swift: SwiftWorld = { ...world, tokens, policyNames: policyNamesOf(world.info) };
+  return (request) => serve(swift, request);
+};
+
+async function serve(world: SwiftWorld, request: HttpRequest): Promise<HttpResponse> {
+  const transId = makeTransId(world, request.headers.get('x-trans-id-extra'));
+  const call = new SwiftCall(world, request, transId);
+  let response: SwiftResponse;
+  try {
+    response = await dispatch(call);
+  } catch (error) {
+    // The client is gone or stalled: the engine knows what is left to do.
+    if (isFault(error, fabricFaults.aborted)) throw error;
+    response = errorResponse(error, call);
+    if (response.status === 500) world.log.error({ transId, err: error, path: request.path }, 'request failed');
+  }
+  response.headers.push('X-Trans-Id', transId, 'X-Openstack-Request-Id', transId);
+  return response;
+}
+
+function dispatch(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
+  const { path } = call.http;
+  if (path === '/info') return answerInfo(call);
+  if (path === '/healthcheck') return answerHealthcheck();
+  if (isAuthPath(path)) return answerToken(call);
+  const raw = splitPath(path);
+  if (!raw) throw refuse(swiftFaults.notFound);
+  if (raw.account === '') throw refuse(swiftFaults.preconditionFailed, 'Bad URL');
+  if (!API_VERSIONS.includes(raw.version)) throw refuse(swiftFaults.notFound);
+  call.account = decodeName(raw.account);
+  call.container = decodeName(raw.container);
+  call.object = decodeName(raw.object);
+  authenticate(call);
+  if (call.object !== '') return handleObject(call);
+  return call.container === '' ? handleAccount(call) : handleContainer(call);
+}
