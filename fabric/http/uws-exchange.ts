@@ -126,7 +126,7 @@ export class UwsExchange implements HttpRequest, BodySource, IdleEntry {
     if (this.#queue !== undefined) this.#receive(this.#queue);
     if (this.#refusal !== 0) {
       this.#handled = true;
-      this.#answer({ status: this.#refusal, headers: [], close: true });
+      this.#decide({ status: this.#refusal, headers: [], close: true });
       return;
     }
     let answer: Promise<HttpResponse> | HttpResponse;
@@ -215,7 +215,7 @@ export class UwsExchange implements HttpRequest, BodySource, IdleEntry {
       this.#failed(error);
       return;
     }
-    this.#answer(response);
+    this.#decide(response);
   }
 
   #failed(error: unknown): void {
@@ -223,7 +223,28 @@ export class UwsExchange implements HttpRequest, BodySource, IdleEntry {
     const leftItself = (this.#gone || this.#settled) && isFault(error, fabricFaults.aborted);
     if (!leftItself) this.#front.onError(error);
     if (this.#gone || this.#settled) this.#retire();
-    else this.#answer({ status: 500, headers: [] });
+    else this.#decide({ status: 500, headers: [] });
+  }
+
+  /**
+   * uWS takes what follows a chunked body (trailers, by RFC 9112) for the next request, in the same turn of the loop. It
+   * closes the connection, without routing, if the previous answer is still due then: so such answers wait for the next
+   * turn, and close.
+   */
+  #decide(response: HttpResponse): void {
+    if (this.#refusal === 0 && !this.#chunked) {
+      this.#answer(response);
+      return;
+    }
+    this.#settled = true;
+    this.#front.clock.nextTurn(() => {
+      if (!this.#gone) this.#answer(response);
+      else if (isStream(response.body)) response.body.cancel();
+    });
+  }
+
+  get #chunked(): boolean {
+    return this.#queue !== undefined && this.#queue.lengthBytes === undefined;
   }
 
   #answer(response: HttpResponse): void {
@@ -277,9 +298,9 @@ export class UwsExchange implements HttpRequest, BodySource, IdleEntry {
     );
     for (let i = 0; i < headers.length; i += 2) native.writeHeader(headers[i]!, wireValue(headers[i + 1]!));
     const rest = this.#restBytes();
-    const chunked = this.#queue !== undefined && this.#queue.lengthBytes === undefined;
-    const close = response.close === true || this.#front.draining || chunked;
-    const closeNow = close && rest === 0;
+    const close = response.close === true || this.#front.draining || this.#chunked;
+    // After a head that can be read in two ways, no byte of this connection means anything.
+    const closeNow = close && (rest === 0 || this.#refusal !== 0);
     if (!closeNow && (close || rest > REUSE_BYTES_MAX)) native.writeHeader('Connection', 'close');
     // Closing now would reset a client that still sends, and could take its response away.
     if (rest > LINGER_BYTES_MAX) native.pause();
