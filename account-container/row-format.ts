@@ -8,7 +8,8 @@
  *     | v1  | flags | policy   | size f64   | etagLen | typeLen  | extraLen| etag, type, extra    |
  *     +-----+-------+----------+------------+---------+----------+---------+----------------------+
  *
- *     flags  1 delete marker (versions)   2 null version   4 the size is not counted (a manifest's own bytes are)
+ *     flags  1 delete marker (versions)   2 null version   4 the size is shown but not counted in totals (manifests:
+ *            their segments are counted where they are)
  *     etag   as a listing shows it, without quotes; type: content type; both UTF-8
  *     extra  msgpack of what only some rows have (storage class, owner, checksum algorithm, version id …)
  *
@@ -20,8 +21,11 @@ import type { Stamp } from '../fabric/stamp.ts';
 
 const VERSION = 1;
 const FIXED_BYTES = 18;
+export const ROW_FIXED_BYTES = FIXED_BYTES;
 export const ROW_DELETE_MARKER = 1;
 export const ROW_NULL_VERSION = 2;
+/** The row counts as one object but its size not towards bytes used. */
+export const ROW_SIZE_UNCOUNTED = 4;
 
 export interface Row {
   readonly sizeBytes: number;
@@ -70,6 +74,10 @@ export function decodeRow(bytes: Buffer): Row {
 export const rowSize = (meta: Buffer): number => meta.readDoubleLE(4);
 export const rowPolicy = (meta: Buffer): number => meta.readUInt16LE(2);
 export const rowFlags = (meta: Buffer): number => meta[1] as number;
+/** The same, where the meta starts at `at` in a head: no view is made. */
+export const rowPolicyAt = (head: Buffer, at: number): number => head.readUInt16LE(at + 2);
+export const countedBytesAt = (head: Buffer, at: number): number =>
+  (head[at + 1] as number) & ROW_SIZE_UNCOUNTED ? 0 : head.readDoubleLE(at + 4);
 
 /** Metadata as clients set it: lower-case header-like name → value (latin1 byte strings, as on the wire). */
 export type Metadata = Readonly<Record<string, string>>;
