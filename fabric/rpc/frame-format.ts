@@ -69,9 +69,15 @@ export class MalformedFrame extends Error {
   override readonly name = 'MalformedFrame';
 }
 
-function check(low: number, high: number, id: number, rest: number): number {
-  const mixed = Math.imul(low ^ Math.imul(high, 0x85ebca6b) ^ Math.imul(id, 0x9e3779b1) ^ rest, 0xc2b2ae35);
-  return (mixed ^ (mixed >>> 15) ^ 0x4e54) & 0xffff;
+/** XOR of the rotated words, folded: every single flipped bit shows, and garbage passes once in 65,536. */
+function check(length: number, id: number, kind: number, headerBytes: number, extra: number): number {
+  const words =
+    length ^
+    ((id << 7) | (id >>> 25)) ^
+    (kind << 5) ^
+    ((headerBytes << 13) | (headerBytes >>> 19)) ^
+    ((extra << 19) | (extra >>> 13));
+  return ((words ^ (words >>> 16)) & 0xffff) ^ 0x4e54;
 }
 
 /** Writes `PREFIX_BYTES` at `at`. */
@@ -82,7 +88,7 @@ export function encodePrefix(into: Buffer, at: number, prefix: Readonly<Prefix>)
   writeU32(into, at + 4, id);
   into[at + 8] = type;
   into[at + 9] = flags;
-  const sum = check(length, headerBytes, id, (type << 8) | flags | 0 | (extra << 16) | (extra >>> 16));
+  const sum = check(length, id, (type << 8) | flags, headerBytes, extra);
   into[at + 10] = sum;
   into[at + 11] = sum >>> 8;
   writeU32(into, at + 12, headerBytes);
@@ -97,7 +103,7 @@ export function decodePrefix(from: Buffer, at: number, out: Prefix): void {
   const flags = from[at + 9] ?? 0;
   const headerBytes = readU32(from, at + 12);
   const extra = readU32(from, at + 16);
-  const sum = check(length, headerBytes, id, (type << 8) | flags | 0 | (extra << 16) | (extra >>> 16));
+  const sum = check(length, id, (type << 8) | flags, headerBytes, extra);
   if (sum !== ((from[at + 10] ?? 0) | ((from[at + 11] ?? 0) << 8))) throw new MalformedFrame('check word is wrong');
   if (type < 1 || type > TYPE_MAX) throw new MalformedFrame(`unknown type ${type}`);
   if ((flags & ~FLAGS_KNOWN) !== 0) throw new MalformedFrame(`unknown flags ${flags}`);
