@@ -60,6 +60,11 @@ function pick(tier: Tier, points: readonly number[], draw: Draw & { owners: numb
     draw.owners.push(tier.device.id);
     return;
   }
+  const [only] = tier.children;
+  if (only && tier.children.length === 1) {
+    pick(only, points, draw);
+    return;
+  }
   const order = [...tier.children];
   shuffle(order, draw.random);
   let start = 0;

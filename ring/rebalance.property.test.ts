@@ -6,6 +6,8 @@ import { RingBuilder } from './builder.ts';
 import type { Device } from './contract.ts';
 
 const hourMs = 3_600_000;
+/** Percent. Where weights force crowding, moving less is worth a little more of it. */
+const spreadTolerance = 6;
 const seeds = process.env['SEED']
   ? [Number(process.env['SEED'])]
   : Array.from({ length: Number(process.env['SEEDS'] ?? 60) }, (_, i) => i + 1);
@@ -107,4 +109,14 @@ function settle(t: Test, builder: RingBuilder, { nowMs, random }: { nowMs: numbe
   }
   t.equal(last.moved, 0, 'comes to rest');
   t.equal(last.movedAtLeast, 0, 'with every device at its quota');
+  const fresh = freshDispersion(builder);
+  t.ok(last.dispersion <= fresh + spreadTolerance, `spread: ${last.dispersion} % at risk, a new ring has ${fresh} %`);
+}
+
+/** Percent at risk in a ring made of the same devices from nothing. */
+function freshDispersion(builder: RingBuilder): number {
+  const { partPower, replicas, minPartHours, overload, devices } = builder.state;
+  const fresh = RingBuilder.create({ partPower, replicas, minPartHours, overload });
+  for (const device of devices) if (device) fresh.addDevice(device);
+  return fresh.rebalance({ nowMs: 0, random: createSeededRandom(1) }).dispersion;
 }

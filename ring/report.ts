@@ -3,7 +3,7 @@
  * replicas sit in the same failure domain without need (dispersion), and what a rebalance moved. Reads, never changes.
  */
 import { type Device, nobody } from './contract.ts';
-import { everyTier, type Tier, tierNamesOf } from './tiers.ts';
+import { everyTier, type Tier, tierLevels, tierNamesOf } from './tiers.ts';
 
 /** Shown for a device that holds partitions but has no weight: infinitely too many. */
 export const balanceMax = 999.99;
@@ -77,38 +77,52 @@ export function reportDispersion(
   devices: readonly (Device | null)[],
   table: readonly Uint16Array[],
 ): DispersionReport {
-  const tiers = [...everyTier(root)]
-    .slice(1)
-    .map((tier) => ({ tier, counts: new Array<number>(table.length + 1).fill(0) }));
-  const byName = new Map(tiers.map((entry) => [entry.tier.name, entry]));
-  const pathOf = devices.map((device) => (device ? tierNamesOf(device).map((name) => byName.get(name)) : []));
+  const tiers = [...everyTier(root)].slice(1);
+  const pathOf = tierPaths(tiers, devices);
   const partitionCount = table[0]?.length ?? 0;
+  const partitionsByReplicas = tiers.map(() => new Array<number>(table.length + 1).fill(0));
+  const here = new Int32Array(tiers.length);
+  const atLevel = new Int32Array(tierLevels.length);
   let atRisk = 0;
   for (let p = 0; p < partitionCount; p++) {
-    const here = new Map<(typeof tiers)[number], number>();
+    atLevel.fill(0);
     for (const row of table) {
-      for (const entry of p < row.length ? (pathOf[row[p] as number] ?? []) : []) {
-        if (entry) here.set(entry, (here.get(entry) ?? 0) + 1);
+      for (const number of p < row.length ? (pathOf[row[p] as number] ?? []) : []) {
+        const { riskless, level } = tiers[number] as Tier;
+        const count = (here[number] as number) + 1;
+        here[number] = count;
+        if (count > riskless) atLevel[level - 1] = (atLevel[level - 1] as number) + 1;
       }
     }
-    const excessByLevel = [0, 0, 0, 0, 0];
-    for (const [{ tier, counts }, replicas] of here) {
-      counts[replicas] = (counts[replicas] ?? 0) + 1;
-      excessByLevel[tier.level] = (excessByLevel[tier.level] ?? 0) + Math.max(0, replicas - tier.riskless);
-    }
     // A replica that shares a zone shares the region too: it counts once, at the level where it is worst.
-    atRisk += Math.max(...excessByLevel);
+    for (let level = 0, worst = 0; level < atLevel.length; level++) {
+      const more = Math.max(0, (atLevel[level] as number) - worst);
+      atRisk += more;
+      worst += more;
+    }
+    for (const row of table) {
+      for (const number of p < row.length ? (pathOf[row[p] as number] ?? []) : []) {
+        const counts = partitionsByReplicas[number] as number[];
+        const count = here[number] as number;
+        if (count > 0) counts[count] = (counts[count] ?? 0) + 1;
+        here[number] = 0;
+      }
+    }
   }
   const slots = table.reduce((sum, row) => sum + row.length, 0);
-  for (const { counts } of tiers) counts[0] = partitionCount - counts.reduce((sum, count) => sum + count, 0);
+  for (const counts of partitionsByReplicas) counts[0] = partitionCount - counts.reduce((sum, count) => sum + count, 0);
   return {
     atRisk: slots > 0 ? (100 * atRisk) / slots : 0,
-    tiers: tiers.map(({ tier, counts }) => ({
-      tier: tier.name,
-      risklessMax: tier.riskless,
-      partitionsByReplicas: counts,
-    })),
+    tiers: tiers.map(({ name, riskless }, i) => {
+      return { tier: name, risklessMax: riskless, partitionsByReplicas: partitionsByReplicas[i] ?? [] };
+    }),
   };
+}
+
+/** Device id → the numbers of its tiers in `tiers`. */
+function tierPaths(tiers: readonly Tier[], devices: readonly (Device | null)[]): (readonly number[])[] {
+  const numberOf = new Map(tiers.map(({ name }, number) => [name, number]));
+  return devices.map((device) => (device ? tierNamesOf(device).flatMap((name) => numberOf.get(name) ?? []) : []));
 }
 
 export function reportMovement(before: readonly Uint16Array[], after: readonly Uint16Array[]): MovementReport {
@@ -116,13 +130,11 @@ export function reportMovement(before: readonly Uint16Array[], after: readonly U
   const movedPartitions = new Set<number>();
   let assigned = 0;
   after.forEach((row, replica) => {
-    row.forEach((to, partition) => {
-      const from = before[replica]?.[partition];
+    const old = before[replica];
+    assigned += row.length - Math.min(row.length, old?.length ?? 0);
+    old?.subarray(0, row.length).forEach((from, partition) => {
+      const to = row[partition] as number;
       if (from === to) return;
-      if (from === undefined) {
-        assigned += 1;
-        return;
-      }
       const pair = from * 65_536 + to;
       pairs.set(pair, (pairs.get(pair) ?? 0) + 1);
       movedPartitions.add(partition);
