@@ -55,7 +55,8 @@ export interface ChunkHead {
 /** Fault CorruptChunk when the header does not check. `bytes` may be longer than the header. */
 export function decodeChunkHead(bytes: Buffer): ChunkHead {
   const corrupt = (reason: string) => new Fault('CorruptChunk', { reason });
-  if (bytes.length < CHUNK_HEAD_FIXED_BYTES || bytes.readUInt32LE(0) !== MAGIC || bytes[4] !== 1) throw corrupt('magic');
+  if (bytes.length < CHUNK_HEAD_FIXED_BYTES || bytes.readUInt32LE(0) !== MAGIC || bytes[4] !== 1)
+    throw corrupt('magic');
   const payloadBytes = bytes.readUInt32LE(12);
   if (payloadBytes === 0 || payloadBytes > CHUNK_BYTES) throw corrupt('length');
   const headBytes = chunkHeadBytes(payloadBytes);

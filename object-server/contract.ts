@@ -41,7 +41,10 @@ export interface DeviceStore {
   /** Newest applied state. */
   get(key: Key): RegisterView | undefined;
   /** Applied state in key order, tombstones included, until `visit` returns false. */
-  forEach(range: { start: Key; end: Key; reverse?: boolean }, visit: (key: Key, view: RegisterView) => boolean | void): void;
+  forEach(
+    range: { start: Key; end: Key; reverse?: boolean },
+    visit: (key: Key, view: RegisterView) => boolean | void,
+  ): void;
   /** undefined when everything applied so far is durable; otherwise a promise that it is. */
   durable(): Promise<void> | undefined;
   /** An outstanding ballot promise above the accepted one (a seal, see ADR 1). */
@@ -64,7 +67,8 @@ export interface Mutation {
  * does not take writes.
  */
 export type Outcome =
-  | { readonly result: 'ok' }
+  /** `replaced`: head of the register this one took the place of, when that one had FLAG_FOREIGN: its pins can go. */
+  | { readonly result: 'ok'; readonly replaced?: Buffer }
   | { readonly result: 'newer' | 'sealed'; readonly ballot: Stamp }
   | { readonly result: 'guard' | 'missing-blob' | 'full' | 'out' };
 

@@ -14,6 +14,7 @@
  *             12 upload       rest: upload id 16                "
  *             13 version      rest: inverted stamp 8            "
  *             14 blob         rest: blob id 16                  "
+ *             15 pin          rest: pin id 16; keeps blobs for a server-side copy elsewhere
  *             20 container    rest: nothing, incarnation 0      hash of /account/container
  *             21 row          rest: shard u16, table u8, name   "   (tables: 0 current, 1 versions, 2 uploads)
  *             30 account      rest: nothing, incarnation 0      hash of /account
@@ -40,6 +41,7 @@ export const KIND = {
   upload: '\x12',
   version: '\x13',
   blob: '\x14',
+  pin: '\x15',
   container: '\x20',
   row: '\x21',
   account: '\x30',
@@ -79,9 +81,7 @@ export function keyKind(key: Key): Kind {
 
 /** First four bytes of the path hash, as the ring wants them. */
 export function keyHashPrefix(key: Key): number {
-  return (
-    ((key.charCodeAt(1) << 24) | (key.charCodeAt(2) << 16) | (key.charCodeAt(3) << 8) | key.charCodeAt(4)) >>> 0
-  );
+  return ((key.charCodeAt(1) << 24) | (key.charCodeAt(2) << 16) | (key.charCodeAt(3) << 8) | key.charCodeAt(4)) >>> 0;
 }
 
 export function handoffKey(target: number, key: Key): Key {

@@ -1,0 +1,292 @@
+/**
+ * One device: a log-structured store of registers and blobs. This file is its public surface and decides the order of
+ * things; the rules are in registers.ts, the log in log.ts, the checkpoint in checkpointer.ts. Nothing is answered before it
+ * is durable, and a failed write or sync is never tried again: the device is out.
+ */
+import type { Clock } from '../fabric/clock.ts';
+import type { Disk } from '../fabric/disk.ts';
+import { diskFaults } from '../fabric/disk.ts';
+import { Fault, isFault } from '../fabric/errors.ts';
+import type { Kv } from '../fabric/kv.ts';
+import type { Stamp } from '../fabric/stamp.ts';
+import { isBlobKey } from './blob-format.ts';
+import type { Checkpointer } from './checkpointer.ts';
+import type { DeviceStatus, DeviceStore, Lsn, Mutation, Outcome, RegisterView } from './contract.ts';
+import type { DeviceIdentity } from './identity.ts';
+import type { IndexRange } from './index.ts';
+import type { Key } from './key-format.ts';
+import type { DeviceLimits } from './limits.ts';
+import type { Log } from './log.ts';
+import type { Entry } from './memtable.ts';
+import { checkBody, headBodyLength } from './register-format.ts';
+import type { Registers } from './registers.ts';
+import type { Segments } from './segments.ts';
+import type { SpaceWatch } from './space-watch.ts';
+import type { UnsettledOperation } from './unsettled.ts';
+
+/** Reads on this thread are worth it only while the page cache answers; after a slow one, this many go to the pool. */
+const ASYNC_READS_AFTER_SLOW = 64;
+const SLOW_READ_MS = 2;
+const OUTCOME_OUT: Outcome = { result: 'out' };
+
+export interface ApplyContext {
+  readonly writer: number;
+  /** See ObjectServiceCalls.apply. */
+  readonly settled: Stamp;
+  readonly handoffFor?: number | undefined;
+}
+
+export interface ReadResult {
+  readonly head: Buffer | null;
+  readonly body?: Buffer;
+}
+
+export type PrepareResult =
+  | { readonly ok: true; readonly head: Buffer | null; readonly body?: Buffer }
+  | { readonly ok: false; readonly ballot: Stamp };
+
+export type DeviceState = DeviceStatus['state'];
+
+export interface DeviceParts {
+  readonly identity: DeviceIdentity;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly limits: DeviceLimits;
+  readonly kv: Kv;
+  readonly segments: Segments;
+  readonly registers: Registers;
+  readonly log: Log;
+  readonly checkpointer: Checkpointer;
+  readonly space: SpaceWatch;
+  readonly health: Health;
+  readonly onCorrupt: (key: Key) => void;
+}
+
+/** The device's condition; shared by its parts. The worst word stands. */
+export interface Health {
+  state: DeviceState;
+  reason: string | undefined;
+}
+
+const ABSENT: ReadResult = { head: null };
+
+export class Device implements DeviceStore {
+  readonly deviceId: number;
+  readonly identity: DeviceIdentity;
+  readonly #parts: DeviceParts;
+  readonly #registers: Registers;
+  readonly #log: Log;
+  #asyncReads = 0;
+
+  constructor(parts: DeviceParts) {
+    this.#parts = parts;
+    this.identity = parts.identity;
+    this.deviceId = parts.identity.deviceId;
+    this.#registers = parts.registers;
+    this.#log = parts.log;
+  }
+
+  get(key: Key): RegisterView | undefined {
+    return this.#registers.get(key);
+  }
+
+  forEach(range: IndexRange, visit: (key: Key, view: RegisterView) => boolean | void): void {
+    this.#registers.forEach(range, visit);
+  }
+
+  durable(): Promise<void> | undefined {
+    return this.#log.tail === this.#log.synced ? undefined : this.#log.whenSynced(undefined);
+  }
+
+  promised(key: Key): Stamp | undefined {
+    return this.#registers.promised(key);
+  }
+
+  /** Applies in order, answers when all is durable. Fault DeviceOut, CorruptRegister (a mutation that does not check). */
+  apply(mutations: readonly Mutation[], context: ApplyContext): Promise<Outcome[]> {
+    const { health, limits, clock, checkpointer, space } = this.#parts;
+    if (health.state === 'out' || health.state === 'read-only')
+      return Promise.resolve(mutations.map(() => OUTCOME_OUT));
+    const { index } = this.#registers;
+    if (index.pendingRecords >= limits.tableRecordsMax || this.#log.queuedBytes >= limits.queuedBytesMax) {
+      return this.#whenRoom().then(() => this.apply(mutations, context));
+    }
+    const nowMs = clock.nowMs();
+    const outcomes: Outcome[] = [];
+    try {
+      this.#registers.settle(context.writer, context.settled);
+      for (const mutation of mutations) outcomes.push(this.#registers.accept(mutation, context.handoffFor, nowMs));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    checkpointer.wrote();
+    space.wrote();
+    return this.#log.whenSynced(outcomes);
+  }
+
+  async #whenRoom(): Promise<void> {
+    const { limits, checkpointer, health } = this.#parts;
+    await this.#log.whenSynced(undefined);
+    if (this.#registers.index.pendingRecords < limits.tableRecordsMax) return;
+    await checkpointer.run();
+    if (this.#registers.index.pendingRecords < limits.tableRecordsMax || health.state === 'out') return;
+    throw new Fault('Overloaded', {}, 'the index does not take what the log holds');
+  }
+
+  /** Durable state only; at once where it is, without a promise. Fault CorruptRegister. */
+  read(key: Key, wantBody: boolean): ReadResult | Promise<ReadResult> {
+    const entry = this.#registers.get(key);
+    if (!entry) return ABSENT;
+    if (entry.lsn >= this.#log.synced) return this.#readLater(key, entry, wantBody);
+    return this.#readEntry(key, entry, wantBody);
+  }
+
+  async #readLater(key: Key, entry: Entry, wantBody: boolean): Promise<ReadResult> {
+    await this.#log.whenSynced(undefined);
+    return this.#readEntry(key, entry, wantBody);
+  }
+
+  #readEntry(key: Key, entry: Entry, wantBody: boolean): ReadResult | Promise<ReadResult> {
+    const { head } = entry;
+    const length = wantBody ? headBodyLength(head) : 0;
+    if (length === 0) return { head };
+    const segment = this.#parts.segments.get(entry.segment);
+    if (!segment?.file) throw this.#corrupt(key, entry, 'segment is missing');
+    const body = Buffer.allocUnsafeSlow(length);
+    if (this.#asyncReads > 0) {
+      this.#asyncReads--;
+      const file = segment.acquire();
+      return file
+        .read(body, entry.bodyAt)
+        .catch((error: Error) => this.#readFailed(key, entry, error))
+        .then((got) => this.#verified(key, entry, body.subarray(0, got)))
+        .finally(() => segment.release());
+    }
+    const startMs = this.#parts.clock.monotonicMs();
+    let got = 0;
+    try {
+      got = segment.file.readSync(body, entry.bodyAt);
+    } catch (error) {
+      got = this.#readFailed(key, entry, error as Error);
+    }
+    if (this.#parts.clock.monotonicMs() - startMs > SLOW_READ_MS) this.#asyncReads = ASYNC_READS_AFTER_SLOW;
+    return this.#verified(key, entry, got === length ? body : body.subarray(0, got));
+  }
+
+  #verified(key: Key, entry: Entry, body: Buffer): ReadResult {
+    try {
+      checkBody(entry.head, body);
+    } catch {
+      throw this.#corrupt(key, entry, 'body');
+    }
+    return { head: entry.head, body };
+  }
+
+  #readFailed(key: Key, entry: Entry, error: Error): never {
+    throw isFault(error, diskFaults.io) ? this.#corrupt(key, entry, error.message) : error;
+  }
+
+  /** Sets the record aside, tells whoever repairs, and makes the Fault to throw. */
+  #corrupt(key: Key, entry: Entry, reason: string): Fault {
+    if (this.#registers.quarantine(key, entry.lsn)) {
+      this.#parts.checkpointer.wrote();
+      this.#parts.onCorrupt(key);
+    }
+    return new Fault('CorruptRegister', { reason, device: this.deviceId });
+  }
+
+  /** The ballot of the durable state, '' when the key is unknown. */
+  check(key: Key): Stamp | '' | Promise<Stamp | ''> {
+    const entry = this.#registers.get(key);
+    if (!entry) return '';
+    return entry.lsn >= this.#log.synced ? this.#log.whenSynced(entry.ballot) : entry.ballot;
+  }
+
+  async prepare(key: Key, ballot: Stamp): Promise<PrepareResult> {
+    const { health, checkpointer } = this.#parts;
+    if (health.state === 'out' || health.state === 'read-only') throw new Fault('DeviceOut', { device: this.deviceId });
+    const against = this.#registers.promise(key, ballot);
+    const entry = this.#registers.get(key);
+    checkpointer.wrote();
+    await this.#log.whenSynced(undefined);
+    if (against !== undefined) return { ok: false, ballot: against };
+    return { ok: true, ...(entry ? await this.#readEntry(key, entry, true) : ABSENT) };
+  }
+
+  /** Heads in [start, end) in order, blobs left out (their registers are about this device's own layout). */
+  async scan(start: Key, end: Key, limit: number): Promise<{ heads: Buffer[]; more: boolean }> {
+    const heads: Buffer[] = [];
+    let more = false;
+    let highest: Lsn = 0;
+    this.forEach({ start, end }, (key, { head, lsn }) => {
+      if (isBlobKey(key)) return true;
+      more = heads.length >= limit;
+      if (more) return false;
+      heads.push(head);
+      highest = Math.max(highest, lsn);
+      return true;
+    });
+    if (highest >= this.#log.synced) await this.#log.whenSynced(undefined);
+    return { heads, more };
+  }
+
+  /** Oldest first. */
+  unsettled(olderThanMs: number, limit: number): UnsettledOperation[] {
+    return this.#registers.unsettled.olderThan(this.#parts.clock.nowMs() - olderThanMs, limit);
+  }
+
+  /** Removes a delivered handoff copy (its own key, not the original) if it is still at `ballot`. */
+  async dropHandoff(key: Key, ballot: Stamp): Promise<boolean> {
+    const dropped = this.#registers.drop(key, ballot);
+    this.#parts.checkpointer.wrote();
+    await this.#log.whenSynced(undefined);
+    return dropped;
+  }
+
+  checkpoint(): Promise<void> {
+    return this.#parts.checkpointer.run();
+  }
+
+  status(): DeviceStatus {
+    const { health, segments, checkpointer } = this.#parts;
+    const { usage, handoffCopies, unsettled, quarantined, maxStamp } = this.#registers;
+    return {
+      device: this.deviceId,
+      state: health.state,
+      ...(health.reason === undefined ? {} : { reason: health.reason }),
+      tail: this.#log.tail,
+      synced: this.#log.synced,
+      checkpointed: checkpointer.covered,
+      liveBytes: usage.liveBytes(1) + usage.liveBytes(2),
+      logBytes: segments.list().reduce((sum, { bytes }) => sum + bytes, 0),
+      handoffCopies,
+      unsettled: unsettled.count,
+      quarantined: quarantined.size,
+      behind: {},
+      maxStamp,
+    };
+  }
+
+  /** Waits for what is under way, checkpoints, closes everything: the next start replays nothing. */
+  async close(): Promise<void> {
+    const { checkpointer, kv, segments } = this.#parts;
+    if (!this.#log.out) {
+      await this.#log.whenSynced(undefined).catch(() => undefined);
+      await checkpointer.run();
+    }
+    checkpointer.close();
+    this.#parts.health.state = 'out';
+    this.#parts.health.reason ??= 'closed';
+    await kv.close();
+    await segments.close();
+  }
+
+  /** For tests: lets go of all files without writing anything more, as a crash would. */
+  async abandon(): Promise<void> {
+    const { checkpointer, kv, segments } = this.#parts;
+    checkpointer.close();
+    this.#parts.health.state = 'out';
+    await kv.close();
+    await segments.close();
+  }
+}

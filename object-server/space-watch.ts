@@ -1,0 +1,61 @@
+/** Watches the free space while there is writing, so that a full disk is refused (507) before anything breaks. */
+import type { Clock } from '../fabric/clock.ts';
+import type { Disk } from '../fabric/disk.ts';
+import type { DeviceLimits } from './limits.ts';
+
+export interface SpaceWatchOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly limits: DeviceLimits;
+  /** All bytes ever appended, both lanes. */
+  readonly writtenBytes: () => number;
+  readonly onChange: (full: boolean) => void;
+}
+
+export class SpaceWatch {
+  readonly #options: SpaceWatchOptions;
+  #full = false;
+  #checkedBytes = 0;
+  #checkedMs = 0;
+  #asking: Promise<void> | undefined;
+
+  constructor(options: SpaceWatchOptions) {
+    this.#options = options;
+  }
+
+  get full(): boolean {
+    return this.#full;
+  }
+
+  /** After a write; asks the disk only now and then. */
+  wrote(): void {
+    const { clock, limits, writtenBytes } = this.#options;
+    const due =
+      writtenBytes() - this.#checkedBytes >= limits.spaceCheckBytes ||
+      clock.monotonicMs() - this.#checkedMs >= limits.spaceCheckMs;
+    if (due && !this.#asking) void this.check();
+  }
+
+  check(): Promise<void> {
+    this.#asking ??= this.#ask().finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
+  }
+
+  async #ask(): Promise<void> {
+    const { disk, directory, limits, clock, writtenBytes, onChange } = this.#options;
+    this.#checkedBytes = writtenBytes();
+    this.#checkedMs = clock.monotonicMs();
+    try {
+      const { freeBytes, totalBytes } = await disk.space(directory);
+      const reserve = Math.max(limits.reserveBytesMin, Math.min(limits.reserveBytes, totalBytes / 100));
+      const full = freeBytes < reserve;
+      if (full !== this.#full) onChange(full);
+      this.#full = full;
+    } catch {
+      // The next write that fails will say what is wrong.
+    }
+  }
+}
