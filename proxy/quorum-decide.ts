@@ -27,7 +27,12 @@ export type Decision =
 
 export const KEEP: Decision = { keep: true };
 
-export type Judge = (current: ReadRegister | undefined, ballot: Stamp) => Decision | Promise<Decision>;
+/** `granted` are the replicas that promised: what they hold cannot change below the ballot while the judge looks. */
+export type Judge = (
+  current: ReadRegister | undefined,
+  ballot: Stamp,
+  granted: readonly Replica[],
+) => Decision | Promise<Decision>;
 
 export interface DecideOptions {
   /** The key guards others, and a promise on it seals them: write it back even when nothing changes. */
@@ -65,7 +70,7 @@ async function runRound(cluster: Cluster, { key, judge, ballot, unseal }: RoundA
     cluster.settled.close(ballot);
     return 'again';
   }
-  const decision = await judge(prepared.current, ballot);
+  const decision = await judge(prepared.current, ballot, prepared.granted);
   const writes = 'write' in decision ? decision.write : keeping(prepared, ballot, unseal);
   if (writes.length === 0) cluster.settled.close(ballot);
   const done = writes.length === 0 ? ({ result: 'ok', replaced: [] } as const) : await writeAll(cluster, ballot, writes, prepared.current);
@@ -105,7 +110,12 @@ export async function writeUnder(cluster: Cluster, stamp: Stamp, writes: readonl
 }
 
 export type Prepared =
-  | { readonly ok: true; readonly current: ReadRegister | undefined; readonly unanimous: boolean }
+  | {
+      readonly ok: true;
+      readonly current: ReadRegister | undefined;
+      readonly unanimous: boolean;
+      readonly granted: readonly Replica[];
+    }
   | { readonly ok: false; readonly ballot: Stamp | '' };
 
 interface PrepareAnswer {
@@ -131,7 +141,7 @@ export async function prepareQuorum(cluster: Cluster, key: Key, ballot: Stamp): 
     ballots.add(held);
     if (value.head && (!current || held > headBallot(current.head))) current = { head: value.head, body: value.body, replica };
   }
-  return { ok: true, current, unanimous: ballots.size === 1 };
+  return { ok: true, current, unanimous: ballots.size === 1, granted: granted.map(({ replica }) => replica) };
 }
 
 /** Answers as they come until a majority granted or nobody is left; the rest run on unheard. */

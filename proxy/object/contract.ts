@@ -209,6 +209,8 @@ export interface ListQuery {
   readonly endMarker?: string | undefined;
   readonly limit: number;
   readonly reverse?: boolean | undefined;
+  /** S3's rule: a common prefix that the marker lies inside of is not listed again. Swift lists it. */
+  readonly markerSkipsPrefix?: boolean | undefined;
 }
 
 export type ObjectEntry =

@@ -2,28 +2,109 @@
  * Listings from a quorum. One primary gives the page, a second only the digest of what it holds; equal digests mean equal
  * listings. Where they differ, both give everything in the range and the newest of each name counts.
  */
-import type { ContainerServiceCalls, ContainerTotals, ListArgs, ListPage } from '../../account-container/contract.ts';
+import {
+  type ContainerServiceCalls,
+  type ContainerTotals,
+  type ListArgs,
+  ListMerge,
+  type ListPage,
+  MERGE_ROUNDS_MAX,
+  newestTotals,
+  type Repair,
+  sameListing,
+} from '../../account-container/contract.ts';
 import { Fault, isFault } from '../../fabric/errors.ts';
-import { type Key, utf8ToLatin1 } from '../../object-server/contract.ts';
+import { headKey, type Key, utf8ToLatin1 } from '../../object-server/contract.ts';
 import type { Cluster, Replica } from '../cluster.ts';
 import { readOrder } from '../quorum-read.ts';
+import { writeQuorum } from '../quorum-write.ts';
 import { type ListQuery, storeFaults } from './contract.ts';
-import { mergedPage } from './rows-merge.ts';
 
 const LIST_DEADLINE_MS = 15_000;
+/** Pages a replica may cut short before a listing answers with what it has. */
+const CONTINUED_MAX = 1_000;
+const REPAIR_BATCH = 100;
 
 export type RowQuery = Omit<ListArgs, 'device' | 'rowPrefix'>;
 
-export async function listRows(cluster: Cluster, rowPrefix: Key, query: RowQuery): Promise<ListPage> {
-  const order = readOrder(cluster, rowPrefix);
+/**
+ * One page, full unless the listing ends; a page that a replica cut short for its cost is continued here. `replicas` are
+ * the ones to ask, in order of preference; any majority of the primaries will do unless the caller knows better.
+ */
+export async function listRows(
+  cluster: Cluster,
+  rowPrefix: Key,
+  query: RowQuery,
+  replicas: readonly Replica[] = readOrder(cluster, rowPrefix),
+): Promise<ListPage> {
+  const from = { rowPrefix, order: replicas };
+  let page = await listOnce(cluster, from, query);
+  if (!page.truncated || page.entries.length >= query.limit) return page;
+  const entries = [...page.entries];
+  for (let round = 0; round < CONTINUED_MAX && page.truncated && entries.length < query.limit; round++) {
+    const last = entries.at(-1)?.name ?? query.marker;
+    const next: RowQuery = { ...query, marker: last, resume: page.resume, limit: query.limit - entries.length };
+    page = await listOnce(cluster, from, next);
+    entries.push(...page.entries);
+  }
+  return { ...page, entries };
+}
+
+interface Rows {
+  readonly rowPrefix: Key;
+  readonly order: readonly Replica[];
+}
+
+async function listOnce(cluster: Cluster, { rowPrefix, order }: Rows, query: RowQuery): Promise<ListPage> {
   const first = order[0] as Replica;
   const second = order[1] as Replica;
   const [page, totals] = await Promise.all([
     attempt(ask<ListPage>(first, 'list', { ...query, device: first.device, rowPrefix })),
     attempt(ask<ContainerTotals>(second, 'totals', { device: second.device, rowPrefix })),
   ]);
-  if (page && totals && page.totals.digest === totals.digest) return page;
-  return mergedPage({ cluster, order, rowPrefix, query });
+  if (page && totals && sameListing(page.totals, totals)) return page;
+  return mergedPage(cluster, { order, rowPrefix }, query);
+}
+
+/** Both replicas' rows, merged; what one of them lacks is stored there before anybody sees it. */
+async function mergedPage(cluster: Cluster, { order, rowPrefix }: Rows, query: RowQuery): Promise<ListPage> {
+  const answering = await reachable(cluster, order, rowPrefix);
+  const first = answering[0] as Replica;
+  const merge = new ListMerge({ ...query, device: first.device, rowPrefix }, answering.length);
+  for (let round = 0; round < MERGE_ROUNDS_MAX; round++) {
+    const wants = merge.wants();
+    if (wants.length === 0) break;
+    const pages = await Promise.all(
+      wants.map(({ replica, args }) => {
+        const target = answering[replica] as Replica;
+        return ask<ListPage>(target, 'listAll', { ...args, device: target.device });
+      }),
+    );
+    wants.forEach(({ replica }, i) => merge.give(replica, pages[i] as ListPage));
+  }
+  const page = merge.page();
+  await storeRepairs(cluster, page.repairs);
+  return page;
+}
+
+async function reachable(cluster: Cluster, order: readonly Replica[], rowPrefix: Key): Promise<readonly Replica[]> {
+  const found: Replica[] = [];
+  for (const replica of order) {
+    if (found.length === cluster.quorum) break;
+    if (await attempt(ask(replica, 'totals', { device: replica.device, rowPrefix }))) found.push(replica);
+  }
+  if (found.length < cluster.quorum) throw new Fault(storeFaults.quorumUnavailable, { phase: 'list' });
+  return found;
+}
+
+async function storeRepairs(cluster: Cluster, repairs: readonly Repair[]): Promise<void> {
+  const heads = new Map(repairs.map(({ head }) => [headKey(head), head]));
+  const all = [...heads.values()];
+  for (let at = 0; at < all.length; at += REPAIR_BATCH) {
+    const writes = all.slice(at, at + REPAIR_BATCH).map((head) => ({ head, newerIsFine: true }));
+    const done = await writeQuorum(cluster, writes, () => {});
+    if (done.result !== 'ok') throw new Fault(storeFaults.quorumUnavailable, { phase: 'list repair', reason: done.result });
+  }
 }
 
 /** Totals from a quorum: exact when the replicas agree, the better informed one's otherwise. */
@@ -36,9 +117,9 @@ export async function readTotals(cluster: Cluster, rowPrefix: Key): Promise<Cont
     const answers = await Promise.all(wave.map(({ device, peer }) => attempt(ask<ContainerTotals>({ device, peer }, 'totals', { device, rowPrefix }))));
     for (const answer of answers) if (answer) known.push(answer);
   }
-  const [first, ...others] = known;
+  const [first] = known;
   if (!first || known.length < cluster.quorum) throw new Fault(storeFaults.quorumUnavailable, { phase: 'totals' });
-  return others.reduce((best, each) => (each.objectCount > best.objectCount ? each : best), first);
+  return newestTotals(known) ?? first;
 }
 
 export async function ask<T>(replica: Replica, method: keyof ContainerServiceCalls, args: object): Promise<T> {
@@ -62,5 +143,6 @@ export function rowQuery(query: ListQuery): RowQuery {
     endMarker: utf8ToLatin1(query.endMarker ?? ''),
     limit: query.limit,
     reverse: query.reverse === true,
+    markerSkipsPrefix: query.markerSkipsPrefix,
   };
 }

@@ -1,0 +1,216 @@
+/**
+ * Creating, changing and deleting containers. Each is decided (ADR 1): a container is created once, its metadata of two
+ * writers never mix, and one that holds anything is never deleted: the promise that precedes the deletion seals the
+ * container on a majority, so that no row gets in between the look and the deed.
+ */
+import { type AccountRow, type ContainerRecord, decodeRecord, encodeRecord } from '../../account-container/contract.ts';
+import { Fault } from '../../fabric/errors.ts';
+import type { Stamp } from '../../fabric/stamp.ts';
+import { accountRowRest, encodeHead, FLAG_TOMBSTONE, headMeta, headStamp, isTombstone, KIND, type Key, makeKey } from '../../object-server/contract.ts';
+import type { ReadRegister, Replica } from '../cluster.ts';
+import { pause } from '../pause.ts';
+import { decide, type Decision } from '../quorum-decide.ts';
+import type { QuorumWrite } from '../quorum-write.ts';
+import { type AccountState, ensureAccount } from './accounts.ts';
+import { authorise, authoriseAccount } from './authorise.ts';
+import { claimBucket, isBucketName, releaseBucket } from './buckets.ts';
+import { containerInfo } from './container-info.ts';
+import { containerKey, containerState, noContainer } from './containers.ts';
+import { type ContainerInfo, type ContainerRef, type Context, type MetadataChange, storeFaults } from './contract.ts';
+import type { Engine } from './engine.ts';
+import { checkContainerName } from './limits.ts';
+import { applyChange } from './metadata.ts';
+import { listRows, readTotals } from './rows.ts';
+
+const TRIES_MAX = 12;
+
+export interface CreateOptions {
+  readonly policy?: number;
+  readonly metadata?: MetadataChange;
+  readonly s3?: Record<string, unknown>;
+  readonly exclusive?: boolean;
+}
+
+/** Resolves to whether it was made now. Faults ContainerExists (exclusive), BucketTaken (exclusive), PolicyMismatch. */
+export async function createContainer(
+  engine: Engine,
+  context: Context,
+  ref: ContainerRef,
+  options: CreateOptions,
+): Promise<{ created: boolean }> {
+  checkContainerName(ref.container);
+  authoriseAccount(context, ref.account);
+  const bucket = isBucketName(ref.container) && (await claimBucket(engine, ref));
+  if (options.exclusive && !bucket) throw new Fault(storeFaults.bucketTaken);
+  const account = await ensureAccount(engine, ref.account);
+  const key = containerKey(engine.cluster, ref);
+  let created = false;
+  await decided(engine, ref, () =>
+    decide(
+      engine.cluster,
+      key,
+      (current, ballot) => {
+        created = false;
+        const record = liveRecord(current);
+        if (record && current) return changeExisting(record, { key, current, ballot }, options);
+        created = true;
+        return { write: newContainer(engine, { ref, account, options, bucket, ballot }) };
+      },
+      { unseal: true },
+    ),
+  );
+  // A release of the name by an earlier deletion may have come between the claim and the creation.
+  if (created && bucket) await claimBucket(engine, ref);
+  return { created };
+}
+
+function newContainer(
+  engine: Engine,
+  args: { ref: ContainerRef; account: AccountState; options: CreateOptions; bucket: boolean; ballot: Stamp },
+): readonly QuorumWrite[] {
+  const { ref, account, options, bucket, ballot } = args;
+  const record: ContainerRecord = {
+    account: ref.account,
+    name: ref.container,
+    policy: options.policy ?? 0,
+    metadata: applyChange({}, options.metadata),
+    s3: options.s3,
+    createdStamp: ballot,
+    modifiedStamp: ballot,
+  };
+  const key = containerKey(engine.cluster, ref);
+  const row: AccountRow = { incarnation: ballot, policy: record.policy, objectCount: 0, bytesUsed: 0, modifiedStamp: ballot, bucket };
+  return [
+    { head: encodeHead({ key, ballot, stamp: ballot, meta: encodeRecord(record) }) },
+    accountRowWrite(account, ref.container, { stamp: ballot, row }),
+  ];
+}
+
+/** A container's row in its account's listing; `row` undefined removes it. */
+export function accountRowWrite(
+  account: AccountState,
+  container: string,
+  { stamp, row }: { stamp: Stamp; row: AccountRow | undefined },
+): QuorumWrite {
+  const key = makeKey(account.hash, account.stamp, KIND.accountRow, accountRowRest(container));
+  const head = row
+    ? encodeHead({ key, ballot: stamp, stamp: row.incarnation, meta: encodeRecord(row) })
+    : encodeHead({ key, ballot: stamp, stamp, flags: FLAG_TOMBSTONE });
+  return { head, guardKey: account.key, guardStamp: account.stamp, newerIsFine: true };
+}
+
+interface Existing {
+  readonly key: string;
+  readonly current: ReadRegister;
+  readonly ballot: Stamp;
+}
+
+function changeExisting(record: ContainerRecord, existing: Existing, options: CreateOptions): Decision {
+  if (options.exclusive) return { keep: true, refuse: new Fault(storeFaults.containerExists) };
+  if (options.policy !== undefined && options.policy !== record.policy) {
+    return { keep: true, refuse: new Fault(storeFaults.policyMismatch, { policy: record.policy }) };
+  }
+  if (!options.metadata || Object.keys(options.metadata).length === 0) return { keep: true };
+  return { write: [changedContainer(record, existing, { metadata: options.metadata })] };
+}
+
+function changedContainer(
+  record: ContainerRecord,
+  { key, current, ballot }: Existing,
+  { metadata, s3 }: { metadata?: MetadataChange | undefined; s3?: Record<string, unknown> | undefined },
+): QuorumWrite {
+  const next: ContainerRecord = {
+    ...record,
+    metadata: applyChange(record.metadata, metadata),
+    s3: s3 ? { ...record.s3, ...s3 } : record.s3,
+    modifiedStamp: ballot,
+  };
+  return { head: encodeHead({ key, ballot, stamp: headStamp(current.head), meta: encodeRecord(next) }) };
+}
+
+function liveRecord(current: ReadRegister | undefined): ContainerRecord | undefined {
+  return current && !isTombstone(current.head) ? decodeRecord<ContainerRecord>(headMeta(current.head)) : undefined;
+}
+
+export async function updateContainer(
+  engine: Engine,
+  context: Context,
+  ref: ContainerRef,
+  change: { metadata?: MetadataChange; s3?: Record<string, unknown> },
+): Promise<void> {
+  const key = containerKey(engine.cluster, ref);
+  const known = await engine.containers.findFresh(ref);
+  authorise(context, 'manage', ref.account, known?.record);
+  await decided(engine, ref, () =>
+    decide(
+      engine.cluster,
+      key,
+      (current, ballot) => {
+        const record = liveRecord(current);
+        if (!record || !current) return { keep: true, refuse: noContainer() };
+        return { write: [changedContainer(record, { key, current, ballot }, change)] };
+      },
+      { unseal: true },
+    ),
+  );
+}
+
+export async function headContainer(engine: Engine, context: Context, ref: ContainerRef): Promise<ContainerInfo> {
+  const container = await engine.containers.findFresh(ref);
+  authorise(context, 'list', ref.account, container?.record);
+  if (!container) throw noContainer();
+  return containerInfo(container, await readTotals(engine.cluster, container.rowPrefix));
+}
+
+/** Fault ContainerNotEmpty when a majority, sealed, holds a live row between them. */
+export async function deleteContainer(engine: Engine, context: Context, ref: ContainerRef): Promise<void> {
+  const known = await engine.containers.findFresh(ref);
+  authorise(context, 'manage', ref.account, known?.record);
+  const account = await ensureAccount(engine, ref.account);
+  const key = containerKey(engine.cluster, ref);
+  await decided(engine, ref, () =>
+    decide(
+      engine.cluster,
+      key,
+      async (current, ballot, granted) => {
+        if (!current || isTombstone(current.head)) return { keep: true, refuse: noContainer() };
+        const state = containerState(key, current.head, 0);
+        if (!(await isEmpty(engine, state.rowPrefix, granted))) {
+          return { keep: true, refuse: new Fault(storeFaults.containerNotEmpty) };
+        }
+        const meta = encodeRecord({ ...state.record, modifiedStamp: ballot });
+        const head = encodeHead({ key, ballot, stamp: ballot, flags: FLAG_TOMBSTONE, meta });
+        return { write: [{ head }, accountRowWrite(account, ref.container, { stamp: ballot, row: undefined })] };
+      },
+      { unseal: true },
+    ),
+  );
+  if (isBucketName(ref.container)) await releaseBucket(engine, ref);
+}
+
+/** Judged on the replicas that promised, no others: a row can still reach the rest, but no longer a majority. */
+async function isEmpty(engine: Engine, prefix: Key, granted: readonly Replica[]): Promise<boolean> {
+  const everything = { prefix: '', delimiter: '', marker: '', endMarker: '', limit: 1, reverse: false };
+  return (await listRows(engine.cluster, prefix, everything, granted)).entries.length === 0;
+}
+
+/** Runs a decision again while companions meet sealed guards; forgets the cached container either way. */
+async function decided(
+  engine: Engine,
+  ref: ContainerRef,
+  run: () => Promise<{ readonly result: string }>,
+): Promise<void> {
+  try {
+    for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
+      const { result } = await run();
+      if (result === 'ok') return;
+      if (result === 'full') throw new Fault(storeFaults.insufficientStorage);
+      if (result !== 'sealed' && result !== 'newer') throw new Fault(storeFaults.quorumUnavailable, { reason: result });
+      await pause(engine.cluster, attempt);
+    }
+    throw new Fault(storeFaults.quorumUnavailable, { reason: 'contended' });
+  } finally {
+    engine.containers.forget(ref);
+  }
+}
+

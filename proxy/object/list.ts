@@ -1,0 +1,70 @@
+/** Listings of a container: objects of the current table and open multipart uploads. */
+import { decodeRow, type ListEntry } from '../../account-container/contract.ts';
+import { headMeta, headStamp, latin1ToUtf8, TABLE } from '../../object-server/contract.ts';
+import { authorise } from './authorise.ts';
+import { type ContainerState, noContainer, rowPrefix } from './containers.ts';
+import type { ContainerInfo, ContainerRef, Context, ListQuery, ObjectEntry, Page, UploadInfo } from './contract.ts';
+import type { Engine } from './engine.ts';
+import { listRows, rowQuery } from './rows.ts';
+import { containerInfo } from './container-info.ts';
+
+export async function listObjects(
+  engine: Engine,
+  context: Context,
+  ref: ContainerRef,
+  query: ListQuery,
+): Promise<Page<ObjectEntry> & { info: ContainerInfo }> {
+  const container = await listable(engine, context, ref);
+  const page = await listRows(engine.cluster, container.rowPrefix, rowQuery(query));
+  return {
+    entries: page.entries.map(objectEntry),
+    truncated: page.truncated,
+    info: containerInfo(container, page.totals),
+  };
+}
+
+/** The container as a quorum has it: a listing must show everything acknowledged, also under a younger incarnation. */
+async function listable(engine: Engine, context: Context, ref: ContainerRef): Promise<ContainerState> {
+  const container = await engine.containers.findFresh(ref);
+  authorise(context, 'list', ref.account, container?.record);
+  if (!container) throw noContainer();
+  return container;
+}
+
+const NO_EXTRA = Object.freeze({});
+
+function objectEntry({ name, head }: ListEntry): ObjectEntry {
+  if (!head) return { prefix: latin1ToUtf8(name) };
+  const row = decodeRow(headMeta(head));
+  return {
+    name: latin1ToUtf8(name),
+    sizeBytes: row.sizeBytes,
+    etag: row.etag,
+    contentType: row.contentType,
+    stamp: headStamp(head),
+    extra: row.extra ?? NO_EXTRA,
+  };
+}
+
+/** Open uploads by name, then id. The rows' names are `name NUL uploadId`. */
+export async function listUploads(
+  engine: Engine,
+  context: Context,
+  ref: ContainerRef,
+  query: ListQuery & { uploadIdMarker?: string },
+): Promise<Page<{ prefix: string } | UploadInfo>> {
+  const container = await listable(engine, context, ref);
+  const prefix = rowPrefix(container.hash, container.incarnation, TABLE.uploads);
+  const { marker = '', uploadIdMarker } = query;
+  // Without an id all uploads of the marker's name are passed over: \x01 sorts after every id behind NUL.
+  const rowMarker = marker === '' ? '' : uploadIdMarker ? `${marker}\0${uploadIdMarker}` : `${marker}\x01`;
+  const page = await listRows(engine.cluster, prefix, rowQuery({ ...query, marker: rowMarker }));
+  return { entries: page.entries.map(uploadEntry), truncated: page.truncated };
+}
+
+function uploadEntry({ name, head }: ListEntry): { prefix: string } | UploadInfo {
+  if (!head) return { prefix: latin1ToUtf8(name) };
+  const [objectName = '', uploadId = ''] = latin1ToUtf8(name).split('\0');
+  const { contentType, extra } = decodeRow(headMeta(head));
+  return { uploadId, name: objectName, stamp: headStamp(head), attributes: { contentType }, checksumAlgorithm: extra?.['algorithm'] as string | undefined };
+}

@@ -1,0 +1,81 @@
+/** Puts the operations together as the Store that both APIs call. No logic of its own. */
+import type { Random } from '../../fabric/random.ts';
+import type { Cluster } from '../cluster.ts';
+import { createAccountTotals } from './account-totals.ts';
+import * as accounts from './accounts.ts';
+import { resolveBucket } from './buckets.ts';
+import * as completion from './complete.ts';
+import * as containerOps from './container-ops.ts';
+import { createContainers } from './containers.ts';
+import type { Store } from './contract.ts';
+import { copyObject } from './copy.ts';
+import { deleteObject } from './delete.ts';
+import type { DigestPool } from './digest.ts';
+import type { Engine } from './engine.ts';
+import { getObject, headObject } from './get.ts';
+import { listObjects, listUploads } from './list.ts';
+import * as parts from './parts.ts';
+import { putObject } from './put.ts';
+import { updateObject } from './update.ts';
+import * as uploads from './upload.ts';
+
+export interface StoreOptions {
+  readonly cluster: Cluster;
+  readonly digests: DigestPool;
+  readonly random: Random;
+  readonly onError: (what: string, error: unknown) => void;
+}
+
+export interface RunningStore {
+  readonly store: Store;
+  readonly engine: Engine;
+  /** Containers whose account totals lag behind. */
+  readonly lagging: () => number;
+  stop(): void;
+}
+
+export function createStore({ cluster, digests, random, onError }: StoreOptions): RunningStore {
+  const totals = createAccountTotals(() => engine);
+  const engine: Engine = {
+    cluster,
+    containers: createContainers(cluster),
+    digests,
+    random,
+    expired: (record) => record.deleteAt !== undefined && record.deleteAt * 1000 <= cluster.clock.nowMs(),
+    touched: totals.note,
+    later: (what, work) => void work().catch((error) => onError(what, error)),
+  };
+  return { store: bind(engine), engine, lagging: () => totals.waiting, stop: totals.stop };
+}
+
+function bind(engine: Engine): Store {
+  return {
+    headAccount: (context, account) => accounts.headAccount(engine, context, account),
+    updateAccount: (context, account, change) => accounts.updateAccount(engine, context, account, change),
+    listContainers: (context, account, query) => accounts.listContainers(engine, context, account, query),
+    createContainer: (context, ref, options) => containerOps.createContainer(engine, context, ref, options),
+    updateContainer: (context, ref, change) => containerOps.updateContainer(engine, context, ref, change),
+    headContainer: (context, ref) => containerOps.headContainer(engine, context, ref),
+    deleteContainer: (context, ref) => containerOps.deleteContainer(engine, context, ref),
+    listObjects: (context, ref, query) => listObjects(engine, context, ref, query),
+    resolveBucket: (_context, bucket) => resolveBucket(engine, bucket),
+    listBuckets: (context) => accounts.listBuckets(engine, context),
+    putObject: (context, ref, options) => putObject(engine, context, ref, options),
+    getObject: (context, ref, options) => getObject(engine, context, ref, options),
+    headObject: (context, ref, options) => headObject(engine, context, ref, options?.conditions),
+    updateObject: (context, ref, attributes) => updateObject(engine, context, ref, attributes),
+    deleteObject: (context, ref, options) => deleteObject(engine, context, ref, options?.conditions),
+    copyObject: (context, target, options) => copyObject(engine, context, target, options),
+    createUpload: (context, ref, options) => uploads.createUpload(engine, context, ref, options),
+    headUpload: async (context, ref, uploadId) => {
+      const { stamp, record } = await uploads.findOpenUpload(engine, context, ref, uploadId);
+      return uploads.toUploadInfo(uploadId, stamp, record);
+    },
+    putPart: (context, ref, part, options) => parts.putPart(engine, context, ref, { ...options, ...part }),
+    copyPart: (context, ref, part, options) => parts.copyPart(engine, context, ref, { ...options, ...part }),
+    listParts: (context, ref, uploadId, query) => parts.listParts(engine, context, ref, { uploadId, ...query }),
+    listUploads: (context, ref, query) => listUploads(engine, context, ref, query),
+    completeUpload: (context, ref, uploadId, options) => completion.completeUpload(engine, context, ref, { uploadId, ...options }),
+    abortUpload: (context, ref, uploadId) => completion.abortUpload(engine, context, ref, uploadId),
+  };
+}
