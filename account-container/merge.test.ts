@@ -41,7 +41,7 @@ function randomWorld(random: Random, operations: number): World {
     const row = { name: randomName(random), ticks: tick, deleted: random.below(deletes) === 0 };
     const head = rowHead(row);
     const sure = random.below(replicas.length);
-    replicas.forEach((replica, i) => (i === sure || random.below(loss) > 0 ? replica.store.apply(head) : undefined));
+    for (const [i, replica] of replicas.entries()) if (i === sure || random.below(loss) > 0) replica.store.apply(head);
     const name = utf8ToLatin1(row.name);
     if (row.deleted) live.delete(name);
     else live.add(name);

@@ -70,7 +70,7 @@ interface Known {
 
 export class ListMerge {
   readonly #args: ListArgs;
-  readonly #options: Required<MergeOptions>;
+  readonly #options: { readonly reclaimedBelow: Stamp; readonly slackEntries: number; readonly gapRows: number };
   readonly #known: Known[];
   readonly #entries: ListEntry[] = [];
   readonly #repairs: Repair[] = [];

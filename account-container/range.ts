@@ -29,7 +29,7 @@ export function rowRange(args: ListArgs): RowRange {
   if (lower !== '') range.start = later(range.start, afterLower(lower, args));
   if (upper !== '') range.end = earlier(range.end, rowPrefix + upper);
   if (resume !== '' && reverse) range.end = earlier(range.end, rowPrefix + resume);
-  if (resume !== '' && !reverse) range.start = later(range.start, rowPrefix + resume + '\0');
+  if (resume !== '' && !reverse) range.start = later(range.start, `${rowPrefix}${resume}\0`);
   return range;
 }
 
@@ -40,7 +40,7 @@ function afterLower(lower: string, args: ListArgs): Key {
     const skipped = folded === lower || (args.markerSkipsPrefix && !args.reverse);
     if (folded !== undefined && skipped) return afterPrefix(args.rowPrefix + folded);
   }
-  return args.rowPrefix + lower + '\0';
+  return `${args.rowPrefix}${lower}\0`;
 }
 
 const later = (a: Key, b: Key): Key => (a < b ? b : a);

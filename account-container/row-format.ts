@@ -108,6 +108,8 @@ export interface AccountRow {
   readonly objectCount: number;
   readonly bytesUsed: number;
   readonly modifiedStamp: Stamp;
+  /** Its name is registered as an S3 bucket. */
+  readonly bucket?: boolean | undefined;
 }
 
 /** The cluster-wide owner of an S3 bucket name. */
