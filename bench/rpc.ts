@@ -43,7 +43,13 @@ interface Row {
 }
 
 const small = Buffer.alloc(4096, 2);
-const args4k = { account: 'AUTH_bench', container: 'c', name: 'objects/0000001', stamp: '0123456789abcdef', data: small };
+const args4k = {
+  account: 'AUTH_bench',
+  container: 'c',
+  name: 'objects/0000001',
+  stamp: '0123456789abcdef',
+  data: small,
+};
 
 const streamed = async (peer: Pick<SocketPeer, 'call'>): Promise<void> => {
   const { download } = await peer.call('stream', 256);

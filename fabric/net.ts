@@ -158,7 +158,9 @@ async function listen(endpoint: Endpoint, accept: (socket: NetSocket) => NetEven
   const server = net.createServer({ highWaterMark: HIGH_WATER_BYTES } as net.ServerOpts);
   let serial = 0;
   server.on('connection', (raw) => {
-    const remote = raw.remoteAddress ? `${raw.remoteAddress}:${raw.remotePort}` : `${endpointText(endpoint)}#${++serial}`;
+    const remote = raw.remoteAddress
+      ? `${raw.remoteAddress}:${raw.remotePort}`
+      : `${endpointText(endpoint)}#${++serial}`;
     const socket = new SystemSocket(raw, remote);
     socket.attach(accept(socket));
   });

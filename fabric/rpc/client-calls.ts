@@ -138,8 +138,7 @@ export class ClientCalls implements WireOwner {
     const upload = options?.upload;
     const header = [call.method, call.budgetMs, args];
     try {
-      const { messageBytesMax } = this.#options.limits;
-      call.job = wire.writer.message(frameTypes.call, upload ? FLAG_STREAM : 0, id, header, messageBytesMax);
+      call.job = wire.writer.message(frameTypes.call, id, header, upload ? FLAG_STREAM : 0);
     } catch (error) {
       upload?.cancel();
       this.#options.outcome.withdrawn();
@@ -201,4 +200,3 @@ export class ClientCalls implements WireOwner {
     call.reject(deadlineExceeded(this.#options.peerName, call.method, call.budgetMs));
   }
 }
-

@@ -107,7 +107,8 @@ export function decodePrefix(from: Buffer, at: number, out: Prefix): void {
   if (sum !== ((from[at + 10] ?? 0) | ((from[at + 11] ?? 0) << 8))) throw new MalformedFrame('check word is wrong');
   if (type < 1 || type > TYPE_MAX) throw new MalformedFrame(`unknown type ${type}`);
   if ((flags & ~FLAGS_KNOWN) !== 0) throw new MalformedFrame(`unknown flags ${flags}`);
-  if (headerBytes > HEADER_BYTES_MAX || headerBytes > length) throw new MalformedFrame(`header of ${headerBytes} bytes`);
+  if (headerBytes > HEADER_BYTES_MAX || headerBytes > length)
+    throw new MalformedFrame(`header of ${headerBytes} bytes`);
   if (length - headerBytes > BODY_BYTES_MAX) throw new MalformedFrame(`body of ${length - headerBytes} bytes`);
   out.id = id;
   out.type = type;

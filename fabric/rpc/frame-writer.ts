@@ -6,7 +6,15 @@
 import type { Clock } from '../clock.ts';
 import { encodeHoisted, Hoist } from '../codec.ts';
 import type { NetSocket } from '../net.ts';
-import { BODY_BYTES_MAX, emptyPrefix, encodePrefix, frameTypes, HEADER_BYTES_MAX, PREFIX_BYTES } from './frame-format.ts';
+import {
+  BODY_BYTES_MAX,
+  emptyPrefix,
+  encodePrefix,
+  frameTypes,
+  HEADER_BYTES_MAX,
+  PREFIX_BYTES,
+  type Prefix,
+} from './frame-format.ts';
 
 const SLAB_BYTES = 128 * 1024;
 const SLABS_KEPT = 4;
@@ -39,6 +47,7 @@ export class BulkJob {
 export class FrameWriter {
   readonly #socket: NetSocket;
   readonly #clock: Clock;
+  readonly #rawBytesMax: number;
   readonly #prefix = emptyPrefix();
   #hoist = new Hoist();
   #slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
@@ -54,9 +63,11 @@ export class FrameWriter {
   #scheduled = false;
   #closed = false;
 
-  constructor(socket: NetSocket, clock: Clock) {
+  /** `rawBytesMax`: raw bytes one message may carry. */
+  constructor(socket: NetSocket, clock: Clock, rawBytesMax: number) {
     this.#socket = socket;
     this.#clock = clock;
+    this.#rawBytesMax = rawBytesMax;
   }
 
   /** Bytes accepted and not yet taken by the kernel. */
@@ -72,20 +83,22 @@ export class FrameWriter {
 
   /** A frame without header or body. */
   control(type: number, id: number, extra = 0): void {
-    this.#writePrefix(this.#reserve(PREFIX_BYTES), type, 0, id, 0, 0, extra);
+    this.#next(type, id).extra = extra;
+    const at = this.#reserve(PREFIX_BYTES);
+    encodePrefix(this.#slab, at, this.#prefix);
     this.#schedule();
   }
 
   /** A frame with a header only; buffers in `value` are small or none. */
   header(type: number, id: number, value: unknown): void {
-    this.message(type, 0, id, value, 0);
+    this.message(type, id, value, 0);
   }
 
   /**
-   * CALL, REPLY and their like. Throws RangeError when the message exceeds the limits of the format or `rawBytesMax`, and
-   * what msgpack throws for what it cannot hold; nothing is sent then. Gives the bulk job if one was needed.
+   * CALL, REPLY and their like. Throws RangeError when the message exceeds the limits, and what msgpack throws for what
+   * it cannot hold; nothing is sent then. Gives the bulk job if one was needed.
    */
-  message(type: number, flags: number, id: number, value: unknown, rawBytesMax: number): BulkJob | undefined {
+  message(type: number, id: number, value: unknown, flags: number): BulkJob | undefined {
     const hoist = this.#hoist;
     hoist.bytes = 0;
     hoist.buffers.length = 0;
@@ -93,11 +106,16 @@ export class FrameWriter {
     const headerBytes = scratch.end - scratch.start;
     const rawBytes = hoist.bytes;
     if (headerBytes > HEADER_BYTES_MAX) throw new RangeError(`message of ${headerBytes} bytes is too large`);
-    if (rawBytes > 0 && rawBytes > Math.max(rawBytesMax, COPY_BYTES_MAX))
+    if (rawBytes > this.#rawBytesMax)
       throw new RangeError(`message with ${rawBytes} raw bytes is too large: use a stream`);
     const prompt = rawBytes <= PROMPT_BYTES_MAX;
     const at = this.#reserve(PREFIX_BYTES + headerBytes);
-    this.#writePrefix(at, type, flags, id, headerBytes, prompt ? rawBytes : 0, rawBytes);
+    const prefix = this.#next(type, id);
+    prefix.flags = flags;
+    prefix.headerBytes = headerBytes;
+    prefix.bodyBytes = prompt ? rawBytes : 0;
+    prefix.extra = rawBytes;
+    encodePrefix(this.#slab, at, prefix);
     this.#copyScratch(at + PREFIX_BYTES, scratch, headerBytes);
     this.#schedule();
     if (prompt) {
@@ -168,7 +186,9 @@ export class FrameWriter {
     const bytes = Math.min(job.leftBytes, BODY_BYTES_MAX);
     job.queued = false;
     if (bytes === 0) return;
-    this.#writePrefix(this.#reserve(PREFIX_BYTES), job.type, 0, job.id, 0, bytes, 0);
+    this.#next(job.type, job.id).bodyBytes = bytes;
+    const at = this.#reserve(PREFIX_BYTES);
+    encodePrefix(this.#slab, at, this.#prefix);
     let left = bytes;
     while (left > 0) {
       const buffer = job.buffers[job.index] as Uint8Array;
@@ -193,23 +213,16 @@ export class FrameWriter {
     job.taken?.(bytes);
   }
 
-  #writePrefix(
-    at: number,
-    type: number,
-    flags: number,
-    id: number,
-    headerBytes: number,
-    bodyBytes: number,
-    extra: number,
-  ): void {
+  /** The frame to be written next; its fields are reused, so set them all. */
+  #next(type: number, id: number): Prefix {
     const prefix = this.#prefix;
     prefix.type = type;
-    prefix.flags = flags;
     prefix.id = id;
-    prefix.headerBytes = headerBytes;
-    prefix.bodyBytes = bodyBytes;
-    prefix.extra = extra;
-    encodePrefix(this.#slab, at, prefix);
+    prefix.flags = 0;
+    prefix.headerBytes = 0;
+    prefix.bodyBytes = 0;
+    prefix.extra = 0;
+    return prefix;
   }
 
   /** Room for `bytes` in the slab, in one piece; gives its position. */
@@ -218,7 +231,9 @@ export class FrameWriter {
       this.#seal();
       if (this.#slab.length === SLAB_BYTES) this.#fullSlabs.push(this.#slab);
       this.#slab =
-        bytes > SLAB_BYTES ? Buffer.allocUnsafeSlow(bytes) : (this.#freeSlabs.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES));
+        bytes > SLAB_BYTES
+          ? Buffer.allocUnsafeSlow(bytes)
+          : (this.#freeSlabs.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES));
       this.#start = 0;
       this.#end = 0;
     }

@@ -98,7 +98,8 @@ function attack(endpoint: { path: string }, bytes: Buffer, polite: boolean): Pro
   return new Promise((resolve) => {
     const handshake = new ClientHandshake({ ...identity, name: 'fuzz' }, 'store');
     let trusted = false;
-    const finish = (socket: NetSocket): void => socket.write([bytes], () => systemClock.after(3, () => socket.destroy()));
+    const finish = (socket: NetSocket): void =>
+      socket.write([bytes], () => systemClock.after(3, () => socket.destroy()));
     const socket: NetSocket = systemNet.connect(endpoint, {
       connected: () => (polite ? socket.write([handshake.start()], () => {}) : finish(socket)),
       data(chunk) {

@@ -161,7 +161,9 @@ export class ServerHandshake implements Handshake {
     const version = Math.min(versions.max, hello.versions.max);
     if (version < Math.max(versions.min, hello.versions.min)) {
       const theirs = `${hello.versions.min}-${hello.versions.max}`;
-      throw handshakeFailed(`no common protocol version: ${name} speaks ${versions.min}-${versions.max}, not ${theirs}`);
+      throw handshakeFailed(
+        `no common protocol version: ${name} speaks ${versions.min}-${versions.max}, not ${theirs}`,
+      );
     }
     if (hello.clusterId !== clusterId) throw handshakeFailed('wrong cluster id');
     if (message.rest.length > 0) throw handshakeFailed('bytes before the challenge');

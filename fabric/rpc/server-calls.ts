@@ -122,8 +122,7 @@ export class ServerCalls implements WireOwner {
     if (call.abandoned) return download?.cancel();
     const wire = this.#wire as Wire;
     try {
-      const { messageBytesMax } = this.#options.limits;
-      wire.writer.message(frameTypes.reply, download ? FLAG_STREAM : 0, call.id, reply.value, messageBytesMax);
+      wire.writer.message(frameTypes.reply, call.id, reply.value, download ? FLAG_STREAM : 0);
     } catch (error) {
       download?.cancel();
       return this.#fail(call, error);

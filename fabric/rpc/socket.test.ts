@@ -105,35 +105,49 @@ for (const [kind, makeEndpoint] of [
   });
 }
 
-t.test('a stopped peer: calls time out, the circuit opens, queues stay bounded, silence ends the connection', async (t) => {
-  const { child, endpoint } = await startChild(t, unixEndpoint());
-  const limits = { breakerFailures: 3, breakerOpenMinMs: 100, breakerOpenMaxMs: 200, queuedBytesMax: 4 * 1024 * 1024 };
-  const peer = connectPeer({ ...identity, name: 'front', peerName: 'store', endpoint, limits });
-  await peer.whenUp(5000);
-  child.kill('SIGSTOP');
-  const flood = Array.from({ length: 16 }, () =>
-    faultOfCall(peer.call('echo', Buffer.alloc(1024 * 1024), { deadlineMs: 300 })),
-  );
-  const codes = (await Promise.all(flood)).map(({ code }) => code);
-  t.ok(codes.includes('Overloaded') && codes.includes('DeadlineExceeded'), String(codes));
-  while (peer.up) await faultOfCall(peer.call('echo', 1, { deadlineMs: 20 }));
-  t.match((await faultOfCall(peer.call('echo', 1))).message, /circuit open/);
-  child.kill('SIGCONT');
-  while (!peer.up) await pause(10);
-  t.equal((await peer.call('echo', 'probe')).value, 'probe', 'one call after the pause closes it');
-  t.ok(peer.up);
-  await peer.close();
+t.test(
+  'a stopped peer: calls time out, the circuit opens, queues stay bounded, silence ends the connection',
+  async (t) => {
+    const { child, endpoint } = await startChild(t, unixEndpoint());
+    const limits = {
+      breakerFailures: 3,
+      breakerOpenMinMs: 100,
+      breakerOpenMaxMs: 200,
+      queuedBytesMax: 4 * 1024 * 1024,
+    };
+    const peer = connectPeer({ ...identity, name: 'front', peerName: 'store', endpoint, limits });
+    await peer.whenUp(5000);
+    child.kill('SIGSTOP');
+    const flood = Array.from({ length: 16 }, () =>
+      faultOfCall(peer.call('echo', Buffer.alloc(1024 * 1024), { deadlineMs: 300 })),
+    );
+    const codes = (await Promise.all(flood)).map(({ code }) => code);
+    t.ok(codes.includes('Overloaded') && codes.includes('DeadlineExceeded'), String(codes));
+    while (peer.up) await faultOfCall(peer.call('echo', 1, { deadlineMs: 20 }));
+    t.match((await faultOfCall(peer.call('echo', 1))).message, /circuit open/);
+    child.kill('SIGCONT');
+    while (!peer.up) await pause(10);
+    t.equal((await peer.call('echo', 'probe')).value, 'probe', 'one call after the pause closes it');
+    t.ok(peer.up);
+    await peer.close();
 
-  const watched = connectPeer({ ...identity, name: 'front', peerName: 'store', endpoint, limits: { keepaliveMs: 50 } });
-  await watched.whenUp(5000);
-  await pause(300);
-  t.ok(watched.up, 'idle is not silent');
-  const call = faultOfCall(watched.call('never', null, { deadlineMs: 100_000 }));
-  child.kill('SIGSTOP');
-  t.match(await call, { code: 'Unreachable', message: /silent/ });
-  await watched.close();
-  child.kill('SIGKILL');
-});
+    const watched = connectPeer({
+      ...identity,
+      name: 'front',
+      peerName: 'store',
+      endpoint,
+      limits: { keepaliveMs: 50 },
+    });
+    await watched.whenUp(5000);
+    await pause(300);
+    t.ok(watched.up, 'idle is not silent');
+    const call = faultOfCall(watched.call('never', null, { deadlineMs: 100_000 }));
+    child.kill('SIGSTOP');
+    t.match(await call, { code: 'Unreachable', message: /silent/ });
+    await watched.close();
+    child.kill('SIGKILL');
+  },
+);
 
 t.test('hellos that do not agree are refused with a reason, on both sides', async (t) => {
   const refused: string[] = [];
@@ -213,7 +227,10 @@ t.test('a server holds only so many bytes of arguments', async (t) => {
   const waiting: ((reply: Reply) => void)[] = [];
   const limits = { heldBytesMax: 3 * 1024 * 1024 };
   const { peer, stop } = await startPair(
-    { hold: () => new Promise<Reply>((resolve) => void waiting.push(resolve)), echo: (args: unknown) => ({ value: args }) },
+    {
+      hold: () => new Promise<Reply>((resolve) => void waiting.push(resolve)),
+      echo: (args: unknown) => ({ value: args }),
+    },
     { limits },
   );
   await peer.whenUp(5000);

@@ -90,7 +90,7 @@ export class Wire implements FrameSink {
   constructor(owner: WireOwner, options: WireOptions) {
     this.#owner = owner;
     this.#options = options;
-    this.writer = new FrameWriter(options.socket, options.clock);
+    this.writer = new FrameWriter(options.socket, options.clock, options.limits.messageBytesMax);
     this.#reader = new FrameReader(this);
     this.#watch();
   }
@@ -169,7 +169,8 @@ export class Wire implements FrameSink {
   #messageFrame(prefix: Readonly<Prefix>, header: Buffer): void {
     const { type, id, flags, extra: rawBytes, bodyBytes } = prefix;
     if (!this.#owner.accepts.includes(type)) throw new MalformedFrame(`type ${type} from the wrong side`);
-    if (header.length === 0 || bodyBytes > rawBytes) throw new MalformedFrame('message without header or with excess body');
+    if (header.length === 0 || bodyBytes > rawBytes)
+      throw new MalformedFrame('message without header or with excess body');
     if (rawBytes > this.#options.limits.messageBytesMax) throw new MalformedFrame(`message of ${rawBytes} raw bytes`);
     if (this.#partials.has(id)) throw new MalformedFrame(`message ${id} started twice`);
     const stream = (flags & FLAG_STREAM) !== 0 ? this.#open(id) : undefined;
@@ -183,7 +184,8 @@ export class Wire implements FrameSink {
   /** The raw bytes do not come in one piece: from here on they have a buffer of their own. */
   #gather(partial: Partial): void {
     if (this.#partials.has(partial.id)) return;
-    if (this.#partials.size >= this.#options.limits.callsInFlightMax) throw new MalformedFrame('too many partial messages');
+    if (this.#partials.size >= this.#options.limits.callsInFlightMax)
+      throw new MalformedFrame('too many partial messages');
     if (partial.admitted) partial.raw = Buffer.allocUnsafeSlow(partial.rawBytes);
     this.#partials.set(partial.id, partial);
   }

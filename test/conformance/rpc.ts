@@ -132,7 +132,9 @@ function callCases(t: Test, harness: RpcHarness): void {
     t.equal(peer.load.calls, 0);
     await stop();
   });
+}
 
+function faultCases(t: Test, harness: RpcHarness): void {
   t.test('Faults keep code, message and details', async (t) => {
     const details = { stamp: 'abc', retryMs: 5, list: [1], bytes: Buffer.from('x') };
     const fail = (): never => {
@@ -165,7 +167,9 @@ function callCases(t: Test, harness: RpcHarness): void {
       t.equal((await faultOfCall(peer.call(method, null))).code, 'InternalError', method);
     await stop();
   });
+}
 
+function limitCases(t: Test, harness: RpcHarness): void {
   t.test('a deadline ends the wait, and what comes too late is released', async (t) => {
     const late = endlessSource();
     let answer: (reply: Reply) => void = () => {};
@@ -243,7 +247,9 @@ function streamCases(t: Test, harness: RpcHarness): void {
     }
     await stop();
   });
+}
 
+function backpressureCases(t: Test, harness: RpcHarness): void {
   t.test('a slow reader holds its sender back: memory is bounded', async (t) => {
     const down = endlessSource();
     const up = endlessSource();
@@ -279,7 +285,9 @@ function streamCases(t: Test, harness: RpcHarness): void {
     await up.whenCancelled;
     await stop();
   });
+}
 
+function cancelCases(t: Test, harness: RpcHarness): void {
   t.test('cancelling a stream on either side releases its source', async (t) => {
     const down = endlessSource();
     const up = endlessSource();
@@ -319,29 +327,32 @@ function streamCases(t: Test, harness: RpcHarness): void {
     await stop();
   });
 
-  t.test('the budget of an upload stands still while its source is slow, and the callee learns when it is over', async (t) => {
-    let seen: (error: unknown) => void = () => {};
-    const gaveUp = new Promise<unknown>((resolve) => (seen = resolve));
-    const { peer, stop } = await harness.start({
-      up: async (_args: null, { upload }) => ({ value: (await drain(upload)).bytes }),
-      stuck: async (_args: null, { upload }) => {
-        await upload?.next();
-        await pause(150);
-        await drain(upload).catch(seen);
-        return { value: 1 };
-      },
-    });
-    const slow = new Source(3, async () => {
-      await pause(120);
-      return Buffer.alloc(10);
-    });
-    t.equal((await peer.call('up', null, { upload: slow, deadlineMs: 60 })).value, 30);
-    const upload = endlessSource();
-    t.equal((await faultOfCall(peer.call('stuck', null, { upload, deadlineMs: 40 }))).code, 'DeadlineExceeded');
-    t.ok(isFault(await gaveUp, 'Aborted'));
-    await upload.whenCancelled;
-    await stop();
-  });
+  t.test(
+    'the budget of an upload stands still while its source is slow, and the callee learns when it is over',
+    async (t) => {
+      let seen: (error: unknown) => void = () => {};
+      const gaveUp = new Promise<unknown>((resolve) => (seen = resolve));
+      const { peer, stop } = await harness.start({
+        up: async (_args: null, { upload }) => ({ value: (await drain(upload)).bytes }),
+        stuck: async (_args: null, { upload }) => {
+          await upload?.next();
+          await pause(150);
+          await drain(upload).catch(seen);
+          return { value: 1 };
+        },
+      });
+      const slow = new Source(3, async () => {
+        await pause(120);
+        return Buffer.alloc(10);
+      });
+      t.equal((await peer.call('up', null, { upload: slow, deadlineMs: 60 })).value, 30);
+      const upload = endlessSource();
+      t.equal((await faultOfCall(peer.call('stuck', null, { upload, deadlineMs: 40 }))).code, 'DeadlineExceeded');
+      t.ok(isFault(await gaveUp, 'Aborted'));
+      await upload.whenCancelled;
+      await stop();
+    },
+  );
 }
 
 /** The clock's timers do not keep a process alive, and a case may wait for nothing else. */
@@ -352,6 +363,6 @@ export function stayAlive(t: Test): void {
 
 export function rpcSuite(t: Test, harness: RpcHarness): void {
   stayAlive(t);
-  callCases(t, harness);
-  streamCases(t, harness);
+  for (const cases of [callCases, faultCases, limitCases, streamCases, backpressureCases, cancelCases])
+    cases(t, harness);
 }
