@@ -60,18 +60,18 @@ function pick(tier: Tier, points: readonly number[], draw: Draw & { owners: numb
     draw.owners.push(tier.device.id);
     return;
   }
-  const [only] = tier.children;
-  if (only && tier.children.length === 1) {
-    pick(only, points, draw);
-    return;
-  }
-  const order = [...tier.children];
+  const order = tier.children.length > 1 ? [...tier.children] : tier.children;
   shuffle(order, draw.random);
   let start = 0;
+  let found = 0;
+  // Plain loops: a cluster's default ring is drawn at every start, before this code is warm.
   for (const child of order) {
+    if (found === points.length) return;
     const end = start + (draw.left.get(child) ?? 0);
-    const inside = points.filter((point) => point >= start && point < end).map((point) => point - start);
+    const inside: number[] = [];
+    for (const point of points) if (point >= start && point < end) inside.push(point - start);
     if (inside.length > 0) pick(child, inside, draw);
+    found += inside.length;
     start = end;
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The ring of a cluster on one machine: one region, five zones, one device each, equal weights. Always the same for the
- * same arguments, made in memory in a few milliseconds.
+ * same arguments, made in memory in tens of milliseconds.
  */
 import { createSeededRandom } from '../fabric/random.ts';
 import { RingBuilder } from './builder.ts';
