@@ -3,8 +3,8 @@
  * object per request is all there is. Decides nothing.
  */
 import type { HttpRequest } from '../../fabric/http/contract.ts';
-import type { ProxyWorld } from '../contract.ts';
 import type { Tokens } from '../auth/token.ts';
+import type { ProxyWorld } from '../contract.ts';
 import { ANONYMOUS, type Caller, type ContainerRef, type Context, type ObjectRef } from '../object/contract.ts';
 import { type Params, parseQuery } from './names.ts';
 

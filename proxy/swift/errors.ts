@@ -4,7 +4,6 @@
  * or unknown: 500, logged by the handler.
  */
 import { Fault, fabricFaults, isFault } from '../../fabric/errors.ts';
-import { httpFaults } from '../../fabric/http/contract.ts';
 import { stampToSwift } from '../../fabric/stamp.ts';
 import { type ObjectInfo, storeFaults } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
@@ -56,7 +55,6 @@ const STATUS: Readonly<Record<string, number>> = {
   [storeFaults.conditionalConflict]: 409,
   [storeFaults.badDigest]: 422,
   [storeFaults.bodyTooLarge]: 413,
-  [httpFaults.bodyTooLarge]: 413,
   [storeFaults.incompleteBody]: 499,
   [storeFaults.lengthRequired]: 411,
   [storeFaults.invalidRange]: 416,
@@ -119,7 +117,8 @@ export function errorResponse(error: unknown, call: SwiftCall): SwiftResponse {
   const details = isFault(error) ? error.details : {};
   if (status === 304) return notModified(details['info'] as ObjectInfo | undefined);
   const text = typeof details['text'] === 'string' ? details['text'] : undefined;
-  const headers = ['Content-Type', text === undefined ? HTML : 'text/plain'];
+  const contentType = text === undefined ? HTML : (details['contentType'] ?? 'text/plain');
+  const headers = ['Content-Type', String(contentType)];
   const extra = details['headers'] as readonly string[] | undefined;
   if (extra) headers.push(...extra);
   if (status === 401) headers.push('WWW-Authenticate', `Swift realm="${realmOf(call)}"`);

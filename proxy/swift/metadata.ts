@@ -37,8 +37,9 @@ export function readMetadata(call: SwiftCall, owner: MetadataOwner): Record<stri
     if (!name.startsWith(prefix)) continue;
     const key = name.slice(prefix.length);
     const value = lines[i + 1] as string;
-    const earlier = any && Object.hasOwn(found, key) ? found[key] : undefined;
-    defineValue(found, key, earlier === undefined ? value : `${earlier},${value}`);
+    // As a key of a plain object it would set the prototype, here or in whatever decodes it later.
+    if (key === '__proto__') throw refuse(swiftFaults.badRequest, 'Metadata name not supported');
+    found[key] = any && Object.hasOwn(found, key) ? `${found[key]},${value}` : value;
     any = true;
   }
   if (any) checkLimits(found, owner);
@@ -59,12 +60,6 @@ export function readMetadataChange(call: SwiftCall, owner: 'account' | 'containe
     if (typeof change[key] !== 'string') change[key] = null;
   }
   return change;
-}
-
-/** Plain assignment to `__proto__` would set the prototype instead. */
-function defineValue(target: Record<string, string>, key: string, value: string): void {
-  if (key === '__proto__') Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true });
-  else target[key] = value;
 }
 
 function checkLimits(found: Readonly<Record<string, string>>, owner: MetadataOwner): void {
@@ -115,9 +110,18 @@ const titles = new Map<string, string>();
 export function titleCase(name: string): string {
   let title = titles.get(name);
   if (title === undefined) {
-    title = name.replace(/(^|[^a-z])([a-z])/g, (_match, before: string, letter: string) => before + letter.toUpperCase());
+    title = name.replace(
+      /(^|[^a-z])([a-z])/g,
+      (_match, before: string, letter: string) => before + letter.toUpperCase(),
+    );
     if (titles.size >= TITLES_MAX) titles.clear();
     titles.set(name, title);
   }
   return title;
+}
+
+/** A quota must be a number of bytes or objects. */
+export function checkQuota(change: MetadataChange, name: string): void {
+  const value = change[name];
+  if (typeof value === 'string' && !/^\d{1,18}$/.test(value)) throw refuse(swiftFaults.badRequest, `Invalid ${name}`);
 }

@@ -11,6 +11,8 @@ export const OBJECT_NAME_BYTES_MAX = 1024;
 
 const PLAIN = /^[\x20-\x24\x26-\x7e]*$/;
 const BAD_ESCAPE = /%(?![0-9A-Fa-f]{2})/;
+const HEX_PAIR = /^[0-9A-Fa-f]{2}$/;
+const PERCENT = 0x25;
 const PARAMETERS_MAX = 100;
 
 /** Path segments, still encoded; '' where the path ends early. */
@@ -52,10 +54,10 @@ function decodeBytes(raw: string): string | undefined {
   let length = 0;
   for (let i = 0; i < raw.length; i++) {
     let byte = raw.charCodeAt(i);
-    if (byte === 0x25 && i + 2 < raw.length + 0) {
-      const value = Number.parseInt(raw.slice(i + 1, i + 3), 16);
-      if (/^[0-9A-Fa-f]{2}$/.test(raw.slice(i + 1, i + 3))) {
-        byte = value;
+    if (byte === PERCENT) {
+      const digits = raw.slice(i + 1, i + 3);
+      if (HEX_PAIR.test(digits)) {
+        byte = Number.parseInt(digits, 16);
         i += 2;
       }
     }
@@ -67,7 +69,9 @@ function decodeBytes(raw: string): string | undefined {
 
 /** Percent-encoded as Swift shows names in headers: everything but unreserved characters and `/`. */
 export function encodeName(name: string): string {
-  return encodeURIComponent(name).replaceAll('%2F', '/').replace(/[!'()*]/g, escapeByte);
+  return encodeURIComponent(name)
+    .replaceAll('%2F', '/')
+    .replace(/[!'()*]/g, escapeByte);
 }
 
 function escapeByte(character: string): string {

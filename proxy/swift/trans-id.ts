@@ -9,7 +9,9 @@ const UNSAFE = /[^A-Za-z0-9_.~-]/g;
 /** `extra`: the client's X-Trans-Id-Extra, to find its requests again; made safe for headers and logs. */
 export function makeTransId({ random, clock }: Pick<ProxyWorld, 'random' | 'clock'>, extra?: string): string {
   const digits = random.bytes(RANDOM_BYTES).toString('hex').slice(0, RANDOM_DIGITS);
-  const seconds = Math.floor(clock.nowMs() / 1000).toString(16).padStart(10, '0');
+  const seconds = Math.floor(clock.nowMs() / 1000)
+    .toString(16)
+    .padStart(10, '0');
   const id = `tx${digits}-${seconds}`;
   if (extra === undefined || extra === '') return id;
   return `${id}-${extra.slice(0, EXTRA_LENGTH_MAX).replace(UNSAFE, '_')}`;

@@ -1,0 +1,67 @@
+/** Requests about an account: its totals, metadata and list of containers. Accounts exist for the users that have them. */
+import { stampToSwift } from '../../fabric/stamp.ts';
+import type { AccountInfo } from '../object/contract.ts';
+import type { SwiftCall } from './call.ts';
+import { refuse, swiftFaults } from './errors.ts';
+import { chooseFormat, pushVary } from './listing-format.ts';
+import { readListQuery } from './listing-query.ts';
+import { renderContainers } from './listing-render.ts';
+import { checkQuota, pushMetadata, readMetadataChange } from './metadata.ts';
+import { emptyResponse, type SwiftResponse } from './response.ts';
+
+const METHODS = 'GET, HEAD, POST, OPTIONS';
+
+export function handleAccount(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
+  switch (call.http.method) {
+    case 'GET':
+      return listContainers(call);
+    case 'HEAD':
+      return headAccount(call);
+    case 'POST':
+      return postAccount(call);
+    case 'OPTIONS':
+      return emptyResponse(200, ['Allow', METHODS]);
+    case 'PUT':
+    case 'DELETE':
+      // Accounts come and go with their users, not by request.
+      throw refuse(call.caller.user === undefined ? swiftFaults.unauthorized : swiftFaults.forbidden);
+    default:
+      throw refuse(swiftFaults.methodNotAllowed, undefined, ['Allow', METHODS]);
+  }
+}
+
+async function listContainers(call: SwiftCall): Promise<SwiftResponse> {
+  const format = chooseFormat(call);
+  const query = readListQuery(call);
+  const page = await call.world.store.listContainers(call, call.account ?? '', query);
+  const headers = ['Content-Type', `${format}; charset=utf-8`];
+  pushVary(headers, call);
+  pushAccount(headers, page.info);
+  const body = renderContainers(format, call.account ?? '', page.entries);
+  return body === '' ? { status: 204, headers } : { status: 200, headers, body };
+}
+
+async function headAccount(call: SwiftCall): Promise<SwiftResponse> {
+  const format = chooseFormat(call);
+  const info = await call.world.store.headAccount(call, call.account ?? '');
+  const headers = ['Content-Type', `${format}; charset=utf-8`];
+  pushVary(headers, call);
+  pushAccount(headers, info);
+  return { status: 204, headers };
+}
+
+async function postAccount(call: SwiftCall): Promise<SwiftResponse> {
+  const change = readMetadataChange(call, 'account');
+  checkQuota(change, 'x-account-meta-quota-bytes');
+  checkQuota(change, 'x-account-meta-quota-count');
+  await call.world.store.updateAccount(call, call.account ?? '', change);
+  return emptyResponse(204);
+}
+
+function pushAccount(headers: string[], info: AccountInfo): void {
+  headers.push('X-Account-Container-Count', String(info.containerCount));
+  headers.push('X-Account-Object-Count', String(info.objectCount));
+  headers.push('X-Account-Bytes-Used', String(info.bytesUsed));
+  headers.push('X-Timestamp', stampToSwift(info.createdStamp), 'Accept-Ranges', 'bytes');
+  pushMetadata(headers, info.metadata);
+}

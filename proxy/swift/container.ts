@@ -1,0 +1,108 @@
+/** Requests about a container: making, describing, listing and removing it. */
+import { stampToSwift } from '../../fabric/stamp.ts';
+import type { ContainerInfo } from '../object/contract.ts';
+import { cleanAcl } from './acl.ts';
+import type { SwiftCall } from './call.ts';
+import { refuse, swiftFaults } from './errors.ts';
+import { chooseFormat, pushVary } from './listing-format.ts';
+import { listPath } from './listing-path.ts';
+import { readListQuery } from './listing-query.ts';
+import { renderObjects } from './listing-render.ts';
+import { checkQuota, pushMetadata, readMetadataChange } from './metadata.ts';
+import { checkNewName } from './names.ts';
+import { lastModified } from './object-headers.ts';
+import { emptyResponse, type SwiftResponse } from './response.ts';
+
+const METHODS = 'GET, HEAD, PUT, POST, DELETE, OPTIONS';
+const ACL_HEADERS = ['X-Container-Read', 'X-Container-Write'] as const;
+
+export function handleContainer(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
+  switch (call.http.method) {
+    case 'GET':
+      return listObjects(call);
+    case 'HEAD':
+      return headContainer(call);
+    case 'PUT':
+      return putContainer(call);
+    case 'POST':
+      return postContainer(call);
+    case 'DELETE':
+      return deleteContainer(call);
+    case 'OPTIONS':
+      return emptyResponse(200, ['Allow', METHODS]);
+    default:
+      throw refuse(swiftFaults.methodNotAllowed, undefined, ['Allow', METHODS]);
+  }
+}
+
+async function listObjects(call: SwiftCall): Promise<SwiftResponse> {
+  const format = chooseFormat(call);
+  const query = readListQuery(call);
+  const path = call.params.get('path');
+  const page =
+    path === undefined
+      ? await call.world.store.listObjects(call, call.containerRef, query)
+      : await listPath(call, path, query);
+  const headers = describe(call, page.info, format);
+  const body = renderObjects(format, call.container, page.entries);
+  return body === '' ? { status: 204, headers } : { status: 200, headers, body };
+}
+
+async function headContainer(call: SwiftCall): Promise<SwiftResponse> {
+  const format = chooseFormat(call);
+  const info = await call.world.store.headContainer(call, call.containerRef);
+  return { status: 204, headers: describe(call, info, format) };
+}
+
+async function putContainer(call: SwiftCall): Promise<SwiftResponse> {
+  checkNewName('Container', call.container);
+  const metadata = readChange(call);
+  const policy = readPolicy(call);
+  const options = policy === undefined ? { metadata } : { metadata, policy };
+  const { created } = await call.world.store.createContainer(call, call.containerRef, options);
+  return emptyResponse(created ? 201 : 202);
+}
+
+async function postContainer(call: SwiftCall): Promise<SwiftResponse> {
+  await call.world.store.updateContainer(call, call.containerRef, { metadata: readChange(call) });
+  return emptyResponse(204);
+}
+
+async function deleteContainer(call: SwiftCall): Promise<SwiftResponse> {
+  await call.world.store.deleteContainer(call, call.containerRef);
+  return emptyResponse(204);
+}
+
+function readChange(call: SwiftCall): Record<string, string | null> {
+  const change = readMetadataChange(call, 'container');
+  for (const header of ACL_HEADERS) {
+    const name = header.toLowerCase();
+    const value = call.header(name);
+    if (value !== undefined) change[name] = cleanAcl(header, value) || null;
+    else if (call.header(name.replace('x-', 'x-remove-')) !== undefined) change[name] = null;
+  }
+  checkQuota(change, 'x-container-meta-quota-bytes');
+  checkQuota(change, 'x-container-meta-quota-count');
+  return change;
+}
+
+function readPolicy(call: SwiftCall): number | undefined {
+  const wanted = call.header('x-storage-policy');
+  if (wanted === undefined || wanted === '') return undefined;
+  const index = call.world.policyNames.findIndex((name) => name.toLowerCase() === wanted.toLowerCase());
+  if (index < 0) throw refuse(swiftFaults.badRequest, 'Invalid X-Storage-Policy');
+  return index;
+}
+
+function describe(call: SwiftCall, info: ContainerInfo, format: string): string[] {
+  const headers = ['Content-Type', `${format}; charset=utf-8`];
+  pushVary(headers, call);
+  headers.push('X-Container-Object-Count', String(info.objectCount));
+  headers.push('X-Container-Bytes-Used', String(info.bytesUsed));
+  headers.push('X-Timestamp', stampToSwift(info.createdStamp), 'Last-Modified', lastModified(info.modifiedStamp));
+  headers.push('Accept-Ranges', 'bytes');
+  const policy = call.world.policyNames[info.policy];
+  if (policy !== undefined) headers.push('X-Storage-Policy', policy);
+  pushMetadata(headers, info.metadata);
+  return headers;
+}

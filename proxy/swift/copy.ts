@@ -1,0 +1,166 @@
+/**
+ * COPY, and PUT with X-Copy-From, which are one operation seen from either end. The source's metadata stays unless the
+ * request overrides it or wants none of it (X-Fresh-Metadata). Large objects are copied as the bytes they stand for;
+ * with `?multipart-manifest=get`, as what they are.
+ */
+import { parseRange } from '../http-range.ts';
+import type { Body, BodySource, CopyOptions, ObjectAttributes, ObjectInfo, ObjectRef } from '../object/contract.ts';
+import type { SwiftCall } from './call.ts';
+import { readConditions } from './conditions.ts';
+import { openDynamic } from './dlo.ts';
+import { refuse, swiftFaults } from './errors.ts';
+import { checkNewName, decodeName, encodeName } from './names.ts';
+import {
+  isTrue,
+  lastModified,
+  manifestOf,
+  pushUserMetadata,
+  readAttributes,
+  withoutManifest,
+} from './object-headers.ts';
+import { createdResponse, FILE_BYTES_MAX } from './object-put.ts';
+import type { SwiftResponse } from './response.ts';
+import { emptyBody, refuseManifestCopy } from './slo-put.ts';
+
+interface Copy {
+  readonly source: ObjectRef;
+  readonly target: ObjectRef;
+}
+
+/** COPY: the request's path is the source. */
+export function copyTo(call: SwiftCall): Promise<SwiftResponse> {
+  const destination = call.header('destination');
+  if (!destination) throw refuse(swiftFaults.preconditionFailed, 'Destination header required');
+  const account = readAccount(call, 'destination-account');
+  const target = { account, ...parsePath(destination, 'Destination') };
+  return copy(call, { source: call.objectRef, target });
+}
+
+/** PUT with X-Copy-From: the request's path is the target. */
+export function copyFrom(call: SwiftCall): Promise<SwiftResponse> {
+  const account = readAccount(call, 'x-copy-from-account');
+  const source = { account, ...parsePath(call.header('x-copy-from') ?? '', 'X-Copy-From') };
+  return copy(call, { source, target: call.objectRef });
+}
+
+function readAccount(call: SwiftCall, header: string): string {
+  const value = call.header(header);
+  if (value === undefined) return call.account ?? '';
+  const account = decodeName(value);
+  if (account === '' || account.includes('/')) throw refuse(swiftFaults.preconditionFailed, 'Invalid account name');
+  return account;
+}
+
+function parsePath(value: string, header: string): { container: string; object: string } {
+  const path = decodeName(value);
+  const start = path.startsWith('/') ? 1 : 0;
+  const slash = path.indexOf('/', start);
+  const container = path.slice(start, slash);
+  const object = path.slice(slash + 1);
+  if (slash < 0 || container === '' || object === '') {
+    const text = `${header} header must be of the form <container name>/<object name>`;
+    throw refuse(swiftFaults.preconditionFailed, text);
+  }
+  return { container, object };
+}
+
+async function copy(call: SwiftCall, { source, target }: Copy): Promise<SwiftResponse> {
+  const { lengthBytes } = call.http.body;
+  if (lengthBytes === undefined || lengthBytes > 0) {
+    throw refuse(swiftFaults.badRequest, 'Copy requests require a zero byte body');
+  }
+  if (call.params.get('multipart-manifest') === 'put') refuseManifestCopy();
+  checkNewName('Object', target.object);
+  const { store } = call.world;
+  const { sourceConditions, conditions } = splitConditions(call);
+  const head = await store.headObject(call, source, sourceConditions ? { conditions: sourceConditions } : {});
+  const attributes = copyAttributes(call, head);
+  const info = await copyBytes(call, { source, target, head, attributes, conditions });
+  return createdResponse(info, copiedHeaders(source, head, info));
+}
+
+interface CopyPlan extends Copy {
+  readonly head: ObjectInfo;
+  readonly attributes: ObjectAttributes;
+  readonly conditions: CopyOptions['conditions'];
+}
+
+async function copyBytes(call: SwiftCall, plan: CopyPlan): Promise<ObjectInfo> {
+  const { store } = call.world;
+  const { head, source, target, attributes, conditions } = plan;
+  const asManifest = call.params.get('multipart-manifest') === 'get';
+  if (head.slo && asManifest) {
+    const slo = { segments: head.slo, sizeBytes: head.sizeBytes, etag: head.etag };
+    return store.putObject(call, target, { ...attributes, conditions, body: emptyBody(), slo });
+  }
+  if (manifestOf(head) && !asManifest) {
+    const whole = await openDynamic(call, source.account, head);
+    checkSize(whole.info.sizeBytes);
+    const range = sourceRange(call, whole.info.sizeBytes) ?? { offset: 0, length: whole.info.sizeBytes };
+    const body = sourceOf(whole.open(range.offset, range.length));
+    const headers = withoutManifest(attributes.headers ?? {});
+    return store.putObject(call, target, { ...attributes, headers, conditions, body });
+  }
+  checkSize(head.sizeBytes);
+  const range = sourceRange(call, head.sizeBytes);
+  const { info } = await store.copyObject(call, target, {
+    source,
+    range,
+    conditions,
+    directive: 'replace',
+    attributes,
+  });
+  return info;
+}
+
+function checkSize(sizeBytes: number): void {
+  if (sizeBytes > FILE_BYTES_MAX) throw refuse(swiftFaults.tooLarge);
+}
+
+/** `If-None-Match: *` guards the target; all other conditions are about the source. */
+function splitConditions(call: SwiftCall): Pick<CopyOptions, 'conditions' | 'sourceConditions'> {
+  const all = readConditions(call);
+  if (all?.ifNoneMatch !== '*') return { sourceConditions: all, conditions: undefined };
+  return { sourceConditions: { ...all, ifNoneMatch: undefined }, conditions: { ifNoneMatch: '*' } };
+}
+
+function copyAttributes(call: SwiftCall, head: ObjectInfo): ObjectAttributes {
+  const asked = readAttributes(call);
+  const contentType = asked.contentType ?? head.contentType;
+  if (isTrue(call.header('x-fresh-metadata'))) return { ...asked, contentType };
+  return {
+    contentType,
+    user: { ...head.user, ...asked.user },
+    headers: { ...head.headers, ...asked.headers },
+    deleteAt: asked.deleteAt ?? head.deleteAt,
+  };
+}
+
+function sourceRange(call: SwiftCall, sizeBytes: number): CopyOptions['range'] {
+  const header = call.header('range');
+  if (header === undefined) return undefined;
+  const outcome = parseRange(header, sizeBytes);
+  if (outcome === 'whole') return undefined;
+  if (outcome === 'unsatisfiable') {
+    throw refuse(swiftFaults.rangeNotSatisfiable, undefined, ['Content-Range', `bytes */${sizeBytes}`]);
+  }
+  if (outcome.length > 1) throw refuse(swiftFaults.badRequest, 'Copy requests take one range');
+  return outcome[0];
+}
+
+function copiedHeaders(source: ObjectRef, head: ObjectInfo, info: ObjectInfo): string[] {
+  const headers = ['X-Copied-From', encodeName(`${source.container}/${source.object}`)];
+  headers.push('X-Copied-From-Account', encodeName(source.account));
+  headers.push('X-Copied-From-Last-Modified', lastModified(head.stamp));
+  pushUserMetadata(headers, info);
+  return headers;
+}
+
+/** An opened object as the body of another. */
+function sourceOf(body: Body): BodySource {
+  return {
+    lengthBytes: body.lengthBytes,
+    read: () => body.next(),
+    collect: () => Promise.reject(refuse(swiftFaults.tooLarge)),
+  };
+}

@@ -1,0 +1,138 @@
+/**
+ * Object attributes between headers and the store: which headers of a PUT or POST are kept beside the bytes, and the
+ * headers with which an object is shown.
+ */
+import { type Stamp, stampMs, stampToSwift } from '../../fabric/stamp.ts';
+import { formatHttpDate } from '../http-date.ts';
+import type { ObjectAttributes, ObjectInfo } from '../object/contract.ts';
+import type { SwiftCall } from './call.ts';
+import { guessContentType } from './content-type.ts';
+import { refuse, swiftFaults } from './errors.ts';
+import { HEADER_BYTES_MAX, isText, readMetadata, titleCase } from './metadata.ts';
+import { decodeName } from './names.ts';
+
+/** Stored as sent and shown again. */
+const KEPT_HEADERS = [
+  'content-encoding',
+  'content-disposition',
+  'content-language',
+  'cache-control',
+  'expires',
+  'x-robots-tag',
+] as const;
+const MANIFEST_HEADER = 'x-object-manifest';
+const DELETE_AT_MAX = 9_999_999_999;
+const INTEGER = /^\d{1,15}$/;
+
+/** What a PUT or POST says of an object. Without a content type in the request, `contentType` is absent. */
+export function readAttributes(call: SwiftCall): ObjectAttributes {
+  return {
+    contentType: readContentType(call),
+    user: readMetadata(call, 'object'),
+    headers: readKeptHeaders(call),
+    deleteAt: readDeleteAt(call),
+  };
+}
+
+/** As `readAttributes` for a new object: the name tells the type where the client does not. */
+export function readNewAttributes(call: SwiftCall): ObjectAttributes {
+  const attributes = readAttributes(call);
+  return attributes.contentType === undefined
+    ? { ...attributes, contentType: guessContentType(call.object) }
+    : attributes;
+}
+
+function readContentType(call: SwiftCall): string | undefined {
+  if (isTrue(call.header('x-detect-content-type'))) return guessContentType(call.object);
+  const type = call.header('content-type');
+  if (type === undefined || type === '') return undefined;
+  if (type.length > HEADER_BYTES_MAX || !isText(type)) throw refuse(swiftFaults.badRequest, 'Invalid Content-Type');
+  return type;
+}
+
+function readKeptHeaders(call: SwiftCall): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const name of KEPT_HEADERS) {
+    const value = call.header(name);
+    if (value === undefined || value === '') continue;
+    if (value.length > HEADER_BYTES_MAX) throw refuse(swiftFaults.badRequest, `Header value too long: ${name}`);
+    kept[name] = value;
+  }
+  const manifest = call.header(MANIFEST_HEADER);
+  if (manifest !== undefined && manifest !== '') kept[MANIFEST_HEADER] = checkManifestHeader(manifest);
+  return kept;
+}
+
+/** `container/prefix` of a dynamic large object, percent-encoded; kept as sent. */
+function checkManifestHeader(value: string): string {
+  const name = decodeName(value);
+  const slash = name.indexOf('/', name.startsWith('/') ? 1 : 0);
+  if (slash > 0 && slash < name.length - 1 && !/[?&]/.test(value)) return value;
+  throw refuse(swiftFaults.badRequest, 'X-Object-Manifest must be of the form container/prefix');
+}
+
+/** Unix seconds from X-Delete-After, which wins, or X-Delete-At. */
+function readDeleteAt(call: SwiftCall): number | undefined {
+  const after = call.header('x-delete-after');
+  const at = call.header('x-delete-at');
+  if (after === undefined && at === undefined) return undefined;
+  const name = after === undefined ? 'X-Delete-At' : 'X-Delete-After';
+  const text = after ?? at ?? '';
+  const nowS = call.world.clock.nowMs() / 1000;
+  if (/^-\d+$/.test(text)) throw refuse(swiftFaults.badRequest, `${name} in past`);
+  if (!INTEGER.test(text)) throw refuse(swiftFaults.badRequest, `Non-integer ${name}`);
+  const deleteAt = Math.min(Math.floor(after === undefined ? Number(text) : nowS + Number(text)), DELETE_AT_MAX);
+  if (deleteAt <= nowS) throw refuse(swiftFaults.badRequest, `${name} in past`);
+  return deleteAt;
+}
+
+export function isTrue(value: string | undefined): boolean {
+  if (value === undefined) return false;
+  return ['true', '1', 'yes', 'on', 't', 'y'].includes(value.toLowerCase());
+}
+
+/** Last-Modified is the second after the write began, so that a validator never predates what it validates. */
+export function lastModified(stamp: Stamp): string {
+  return formatHttpDate(Math.ceil(stampMs(stamp) / 1000) * 1000);
+}
+
+/** ETag as Swift shows it: bare for plain objects, quoted for large ones. */
+export function shownEtag(info: ObjectInfo): string {
+  return info.slo ? `"${info.etag}"` : info.etag;
+}
+
+/** Headers of GET and HEAD. */
+export function objectHeaders(info: ObjectInfo): string[] {
+  const { stamp } = info;
+  const headers = ['Content-Type', info.contentType, 'Etag', shownEtag(info), 'Last-Modified', lastModified(stamp)];
+  headers.push('X-Timestamp', stampToSwift(stamp), 'Accept-Ranges', 'bytes');
+  pushUserMetadata(headers, info);
+  for (const name in info.headers) {
+    // What S3 keeps there is not for this API's clients.
+    if (!name.startsWith('x-amz-')) headers.push(titleCase(name), info.headers[name] as string);
+  }
+  if (info.deleteAt !== undefined) headers.push('X-Delete-At', String(info.deleteAt));
+  if (info.slo) headers.push('X-Static-Large-Object', 'True');
+  return headers;
+}
+
+export function pushUserMetadata(headers: string[], info: ObjectInfo): void {
+  for (const name in info.user) headers.push(titleCase(`x-object-meta-${name}`), info.user[name] as string);
+}
+
+/** The prefix that a dynamic large object gathers, or undefined for any other object. */
+export function manifestOf(info: ObjectInfo): { container: string; prefix: string } | undefined {
+  const value = info.headers[MANIFEST_HEADER];
+  if (value === undefined) return undefined;
+  const name = decodeName(value);
+  const start = name.startsWith('/') ? 1 : 0;
+  const slash = name.indexOf('/', start);
+  return slash < 0 ? undefined : { container: name.slice(start, slash), prefix: name.slice(slash + 1) };
+}
+
+/** Attributes without the header that makes an object a dynamic large one. */
+export function withoutManifest(headers: ObjectInfo['headers']): Record<string, string> {
+  const rest = { ...headers };
+  delete rest[MANIFEST_HEADER];
+  return rest;
+}

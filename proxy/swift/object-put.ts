@@ -1,0 +1,48 @@
+/** PUT of an object's bytes: length, ETag and attributes are checked before the first byte is asked for. */
+
+import { Fault } from '../../fabric/errors.ts';
+import { type BodySource, type ObjectInfo, type PutOptions, storeFaults } from '../object/contract.ts';
+import type { SwiftCall } from './call.ts';
+import { bareEtag, readPutConditions } from './conditions.ts';
+import { refuse, swiftFaults } from './errors.ts';
+import { checkNewName } from './names.ts';
+import { lastModified, readNewAttributes, shownEtag } from './object-headers.ts';
+import { emptyResponse, type SwiftResponse } from './response.ts';
+
+/** 5 GiB and 2 bytes, as `/info` says. */
+export const FILE_BYTES_MAX = 5_368_709_122;
+const MD5 = /^[0-9a-f]{32}$/;
+
+export async function putObject(call: SwiftCall): Promise<SwiftResponse> {
+  checkNewName('Object', call.object);
+  const options: PutOptions = {
+    ...readNewAttributes(call),
+    body: readBody(call),
+    md5: readExpectedMd5(call),
+    conditions: readPutConditions(call),
+    bodyBytesMax: FILE_BYTES_MAX,
+  };
+  return createdResponse(await call.world.store.putObject(call, call.objectRef, options));
+}
+
+export function createdResponse(info: ObjectInfo, extra: readonly string[] = []): SwiftResponse {
+  return emptyResponse(201, ['Etag', shownEtag(info), 'Last-Modified', lastModified(info.stamp), ...extra]);
+}
+
+/** The request's body, once its length is known to be acceptable. */
+export function readBody(call: SwiftCall, bytesMax = FILE_BYTES_MAX): BodySource {
+  const { body } = call.http;
+  const { lengthBytes } = body;
+  if (lengthBytes === 0 && call.header('content-length') === undefined) throw new Fault(storeFaults.lengthRequired);
+  if (lengthBytes !== undefined && lengthBytes > bytesMax) throw refuse(swiftFaults.tooLarge);
+  return body;
+}
+
+/** ETag of the request: what the client holds the MD5 of its body to be. */
+export function readExpectedMd5(call: SwiftCall): string | undefined {
+  const etag = call.header('etag');
+  if (etag === undefined || etag === '') return undefined;
+  const md5 = bareEtag(etag).toLowerCase();
+  if (!MD5.test(md5)) throw refuse(swiftFaults.unprocessable);
+  return md5;
+}

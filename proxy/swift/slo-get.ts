@@ -1,0 +1,41 @@
+/** `?multipart-manifest=get`: the list of segments instead of their bytes; `format=raw` in the words of an upload. */
+import { createHash } from 'node:crypto';
+import { contentRange, parseRange } from '../http-range.ts';
+import type { ObjectInfo, SloSegment } from '../object/contract.ts';
+import type { SwiftCall } from './call.ts';
+import { objectHeaders } from './object-headers.ts';
+import type { SwiftResponse } from './response.ts';
+
+export function manifestResponse(call: SwiftCall, info: ObjectInfo): SwiftResponse {
+  const segments = info.slo ?? [];
+  const isRaw = call.params.get('format') === 'raw';
+  const json = Buffer.from(JSON.stringify(segments.map(isRaw ? rawEntry : shownEntry)), 'utf8');
+  const etag = createHash('md5').update(json).digest('hex');
+  const headers = objectHeaders({ ...info, contentType: 'application/json; charset=utf-8', slo: undefined, etag });
+  headers.push('X-Static-Large-Object', 'True');
+  const range = call.http.method === 'GET' ? call.header('range') : undefined;
+  const outcome = range === undefined ? 'whole' : parseRange(range, json.length);
+  // The manifest is small: a request for several ranges of it gets all of it.
+  if (typeof outcome === 'string' || outcome.length > 1 || !outcome[0]) return { status: 200, headers, body: json };
+  const { offset, length } = outcome[0];
+  headers.push('Content-Range', contentRange(outcome[0], json.length));
+  return { status: 206, headers, body: json.subarray(offset, offset + length) };
+}
+
+function shownEntry(segment: SloSegment): object {
+  const { path, etag, sizeBytes, range, subSlo, data } = segment;
+  if (data !== undefined) return { data };
+  return {
+    name: path,
+    hash: etag,
+    bytes: sizeBytes,
+    ...(range && { range: `${range[0]}-${range[1]}` }),
+    ...(subSlo && { sub_slo: true }),
+  };
+}
+
+function rawEntry(segment: SloSegment): object {
+  const { path, etag, sizeBytes, range, data } = segment;
+  if (data !== undefined) return { data };
+  return { path, etag, size_bytes: sizeBytes, ...(range && { range: `${range[0]}-${range[1]}` }) };
+}
