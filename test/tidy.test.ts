@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import * as checks from './tidy/checks.ts';
 import { checkLinks, checkNamedPaths } from './tidy/docs.ts';
+import { checkLockfile, checkPins } from './tidy/lockfile.ts';
 import { FILE_LINES_MAX, FUNCTION_LINES_MAX, SOURCE_FOLDERS } from './tidy/rules.ts';
 import { listImports, maskText } from './tidy/scan.ts';
 
@@ -170,6 +171,16 @@ t.test('planted: documents that name what is not there', async (t) => {
   t.same(checkLinks('docs/a.md', links, exists), ['docs/a.md links to docs/gone.md, which does not exist']);
 });
 
+t.test('planted: lockfile and pins', async (t) => {
+  const lacking = {
+    packages: { 'node_modules/a': { optionalDependencies: { 'a-linux': '1.0.0', 'a-mac': '1.0.0' } } },
+  };
+  t.equal(checkLockfile(lacking).length, 2);
+  t.equal(checkLockfile({ packages: { ...lacking.packages, 'node_modules/a-linux': {} } }).length, 1);
+  t.equal(checkPins({ dependencies: { a: '^1.0.0' }, devDependencies: { b: 'latest', c: 'npm:d@1' } }).length, 3);
+  t.same(checkPins({ dependencies: { a: '1.0.0', b: 'npm:c@1.2.3' } }), []);
+});
+
 const sources = SOURCE_FOLDERS.flatMap((folder) => walk(folder))
   .filter((file) => file.endsWith('.ts'))
   .map((file) => checks.makeSource(file, read(file)));
@@ -201,6 +212,11 @@ t.test('the documents', async (t) => {
     [],
     'links lead somewhere',
   );
+});
+
+t.test('the dependencies', async (t) => {
+  t.same(checkLockfile(JSON.parse(read('package-lock.json'))), [], 'npm ci works everywhere');
+  t.same(checkPins(JSON.parse(read('package.json'))), [], 'versions are exact');
 });
 
 t.test('lint and format', async (t) => {

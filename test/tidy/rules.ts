@@ -103,7 +103,8 @@ export const DEPENDENCY_HOMES: Readonly<Record<string, { readonly under: string;
   'prom-client': { under: 'fabric/' },
   'smol-toml': { under: 'fabric/' },
   undici: { under: '' },
-  'fast-xml-parser': { under: 'proxy/' },
+  'fast-xml-parser': { under: 'fabric/' },
+  mrmime: { under: 'proxy/' },
   commander: { under: 'cli/', many: true },
 };
 
