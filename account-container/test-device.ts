@@ -61,6 +61,12 @@ export class TestDevice implements DeviceStore {
     this.#unsorted = true;
   }
 
+  /** As a damaged register that is set aside: no projection hears of it. */
+  remove(key: Key): void {
+    this.views.delete(key);
+    this.#keys = this.#keys.filter((each) => each !== key);
+  }
+
   get(key: Key): RegisterView | undefined {
     return this.views.get(key);
   }

@@ -19,9 +19,12 @@ import { decodeTotals, encodeTotals, totalsKey } from './totals-format.ts';
 /** Clean tables kept in memory, a few hundred bytes each. */
 export const CLEAN_TABLES_MAX = 10_000;
 
+/** Stored where totals are not to be trusted: decodes to nothing, so that they are counted again after a restart too. */
+const DOUBTED = Buffer.alloc(1);
+
 interface Entry {
   readonly prefix: Key;
-  /** null: the stored totals are damaged; counted again from the rows when they are next read. */
+  /** null: not to be trusted; counted again from the rows when they are next read. */
   tally: Tally | null;
   /** Changed since the last checkpoint. */
   dirty: boolean;
@@ -60,6 +63,15 @@ export class Totals implements Projection {
     tally.saw(next.head);
   }
 
+  /** A register vanished without a successor (it was damaged and set aside): its table is counted again when next read. */
+  lost(key: Key): void {
+    const length = prefixLength(key);
+    if (length === 0) return;
+    const entry = this.#entryOf(key.slice(0, length));
+    entry.tally = null;
+    this.#markDirty(entry);
+  }
+
   /** Only one checkpoint may be under way: a call says that what the call before returned is committed. */
   checkpoint(): readonly (readonly [Key, Uint8Array | null])[] {
     const puts: [Key, Uint8Array | null][] = [];
@@ -71,8 +83,9 @@ export class Totals implements Projection {
       }
       entry.dirty = false;
       pinned.set(entry.prefix, entry);
-      // Damaged totals are left as they are, to be found damaged again, rather than replaced by something that looks whole.
-      if (entry.tally) puts.push([totalsKey(entry.prefix), entry.tally.empty ? null : encodeTotals(entry.tally)]);
+      const { tally } = entry;
+      const value = tally ? (tally.empty ? null : encodeTotals(tally)) : DOUBTED;
+      puts.push([totalsKey(entry.prefix), value]);
     }
     this.#pinned = pinned;
     return puts;
