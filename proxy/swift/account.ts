@@ -2,7 +2,7 @@
 import { stampToSwift } from '../../fabric/stamp.ts';
 import type { AccountInfo } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
-import { refuse, swiftFaults } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 import { chooseFormat, pushVary } from './listing-format.ts';
 import { readListQuery } from './listing-query.ts';
 import { renderContainers } from './listing-render.ts';

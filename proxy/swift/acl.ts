@@ -2,7 +2,7 @@
  * Container ACLs as clients write them: checked and brought into their short form before they are stored. What they grant
  * is decided by the store.
  */
-import { refuse, swiftFaults } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 
 const REFERRER_WORDS = ['.r', '.ref', '.referer', '.referrer'];
 

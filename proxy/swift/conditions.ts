@@ -2,7 +2,7 @@
 import { parseHttpDate } from '../http-date.ts';
 import type { Conditions } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
-import { refuse, swiftFaults } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 
 const ETAGS_MAX = 100;
 

@@ -3,15 +3,15 @@ import { stampToSwift } from '../../fabric/stamp.ts';
 import type { ContainerInfo } from '../object/contract.ts';
 import { cleanAcl } from './acl.ts';
 import type { SwiftCall } from './call.ts';
-import { refuse, swiftFaults } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 import { chooseFormat, pushVary } from './listing-format.ts';
 import { listPath } from './listing-path.ts';
 import { readListQuery } from './listing-query.ts';
 import { renderObjects } from './listing-render.ts';
 import { checkQuota, pushMetadata, readMetadataChange } from './metadata.ts';
 import { checkNewName } from './names.ts';
-import { lastModified } from './object-headers.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
+import { lastModified } from './shown.ts';
 
 const METHODS = 'GET, HEAD, PUT, POST, DELETE, OPTIONS';
 const ACL_HEADERS = ['X-Container-Read', 'X-Container-Write'] as const;

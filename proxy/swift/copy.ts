@@ -8,18 +8,12 @@ import type { Body, BodySource, CopyOptions, ObjectAttributes, ObjectInfo, Objec
 import type { SwiftCall } from './call.ts';
 import { readConditions } from './conditions.ts';
 import { openDynamic } from './dlo.ts';
-import { refuse, swiftFaults } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 import { checkNewName, decodeName, encodeName } from './names.ts';
-import {
-  isTrue,
-  lastModified,
-  manifestOf,
-  pushUserMetadata,
-  readAttributes,
-  withoutManifest,
-} from './object-headers.ts';
+import { isTrue, manifestOf, pushUserMetadata, readAttributes, withoutManifest } from './object-headers.ts';
 import { createdResponse, FILE_BYTES_MAX } from './object-put.ts';
 import type { SwiftResponse } from './response.ts';
+import { lastModified } from './shown.ts';
 import { emptyBody, refuseManifestCopy } from './slo-put.ts';
 
 interface Copy {

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type { ObjectInfo, OpenObject, SloSegment } from '../object/contract.ts';
 import { openSlo, sloSize } from '../object/slo.ts';
 import type { SwiftCall } from './call.ts';
-import { refuse, swiftFaults } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 import { manifestOf } from './object-headers.ts';
 
 const PAGE = 10_000;

@@ -3,30 +3,13 @@
  * and of the fabric come here as they are; the API's own refusals are made by `refuse`. What is not in the table is a bug
  * or unknown: 500, logged by the handler.
  */
-import { Fault, fabricFaults, isFault } from '../../fabric/errors.ts';
+import { fabricFaults, isFault } from '../../fabric/errors.ts';
 import { stampToSwift } from '../../fabric/stamp.ts';
 import { type ObjectInfo, storeFaults } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
-import { lastModified } from './object-headers.ts';
+import { swiftFaults } from './faults.ts';
 import type { SwiftResponse } from './response.ts';
-
-/** Refusals that the API itself decides. `details.text` is shown to the client; `details.headers` are added. */
-export const swiftFaults = {
-  badRequest: 'SwiftBadRequest',
-  unauthorized: 'SwiftUnauthorized',
-  forbidden: 'SwiftForbidden',
-  notFound: 'SwiftNotFound',
-  methodNotAllowed: 'SwiftMethodNotAllowed',
-  notAcceptable: 'SwiftNotAcceptable',
-  conflict: 'SwiftConflict',
-  lengthRequired: 'SwiftLengthRequired',
-  preconditionFailed: 'SwiftPreconditionFailed',
-  tooLarge: 'SwiftTooLarge',
-  rangeNotSatisfiable: 'SwiftRangeNotSatisfiable',
-  unprocessable: 'SwiftUnprocessable',
-} as const;
-
-export type SwiftFaultCode = (typeof swiftFaults)[keyof typeof swiftFaults];
+import { lastModified, shownEtag } from './shown.ts';
 
 const STATUS: Readonly<Record<string, number>> = {
   [swiftFaults.badRequest]: 400,
@@ -92,11 +75,6 @@ const TEXTS: Readonly<Record<number, readonly [reason: string, text: string]>> =
 const RETRY_AFTER_S = '1';
 const HTML = 'text/html; charset=UTF-8';
 
-/** A refusal; `text` replaces the page by one plain line. */
-export function refuse(code: SwiftFaultCode, text?: string, headers?: readonly string[]): Fault {
-  return new Fault(code, { text, headers }, text ?? code);
-}
-
 /** `404 Not Found`, as reports about many objects show it. */
 export function statusLine(status: number): string {
   return `${status} ${reasonOf(status)}`;
@@ -133,8 +111,14 @@ function errorPage(status: number): string {
 
 function notModified(info: ObjectInfo | undefined): SwiftResponse {
   if (!info) return { status: 304, headers: [] };
-  const etag = info.slo ? `"${info.etag}"` : info.etag;
-  const headers = ['Etag', etag, 'Last-Modified', lastModified(info.stamp), 'X-Timestamp', stampToSwift(info.stamp)];
+  const headers = [
+    'Etag',
+    shownEtag(info),
+    'Last-Modified',
+    lastModified(info.stamp),
+    'X-Timestamp',
+    stampToSwift(info.stamp),
+  ];
   return { status: 304, headers };
 }
 

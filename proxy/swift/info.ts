@@ -1,6 +1,6 @@
 /** `/info` and `/healthcheck`: what anybody may know without a token. */
 import type { SwiftCall } from './call.ts';
-import { refuse, swiftFaults } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 import type { SwiftResponse } from './response.ts';
 
 const METHODS = ['GET', 'HEAD', 'OPTIONS'];

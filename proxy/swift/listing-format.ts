@@ -1,6 +1,6 @@
 /** Which of the formats of a listing the client wants: `format=` first, then Accept (RFC 9110 §12.5.1). */
 import type { SwiftCall } from './call.ts';
-import { refuse, swiftFaults } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 
 export type ListingFormat = 'text/plain' | 'application/json' | 'application/xml' | 'text/xml';
 

@@ -1,7 +1,7 @@
 /** Parameters of a listing. */
 import type { ListQuery } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
-import { refuse, swiftFaults } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 import { isTrue } from './object-headers.ts';
 
 export const LISTING_LIMIT_MAX = 10_000;

@@ -5,7 +5,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { MetadataChange } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
-import { refuse, swiftFaults } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 
 export const META_COUNT_MAX = 90;
 export const META_NAME_BYTES_MAX = 128;

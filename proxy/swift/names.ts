@@ -3,7 +3,7 @@
  * Swift path; nothing is normalised, because `a//b` and `a/../b` are names like any other.
  */
 import { isUtf8 } from 'node:buffer';
-import { refuse, swiftFaults } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 
 export const CONTAINER_NAME_BYTES_MAX = 256;
 export const ACCOUNT_NAME_BYTES_MAX = 256;

@@ -10,7 +10,7 @@ import type { Body, Conditions, ObjectInfo, OpenObject } from '../object/contrac
 import type { SwiftCall } from './call.ts';
 import { bareEtag, readConditions } from './conditions.ts';
 import { openDynamic } from './dlo.ts';
-import { refuse, swiftFaults } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 import { manifestOf, objectHeaders } from './object-headers.ts';
 import { primedBody } from './primed-body.ts';
 import type { SwiftResponse } from './response.ts';

@@ -2,14 +2,14 @@
  * Object attributes between headers and the store: which headers of a PUT or POST are kept beside the bytes, and the
  * headers with which an object is shown.
  */
-import { type Stamp, stampMs, stampToSwift } from '../../fabric/stamp.ts';
-import { formatHttpDate } from '../http-date.ts';
+import { stampToSwift } from '../../fabric/stamp.ts';
 import type { ObjectAttributes, ObjectInfo } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
 import { guessContentType } from './content-type.ts';
-import { refuse, swiftFaults } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 import { HEADER_BYTES_MAX, isText, readMetadata, titleCase } from './metadata.ts';
 import { decodeName } from './names.ts';
+import { lastModified, shownEtag } from './shown.ts';
 
 /** Stored as sent and shown again. */
 const KEPT_HEADERS = [
@@ -89,16 +89,6 @@ function readDeleteAt(call: SwiftCall): number | undefined {
 export function isTrue(value: string | undefined): boolean {
   if (value === undefined) return false;
   return ['true', '1', 'yes', 'on', 't', 'y'].includes(value.toLowerCase());
-}
-
-/** Last-Modified is the second after the write began, so that a validator never predates what it validates. */
-export function lastModified(stamp: Stamp): string {
-  return formatHttpDate(Math.ceil(stampMs(stamp) / 1000) * 1000);
-}
-
-/** ETag as Swift shows it: bare for plain objects, quoted for large ones. */
-export function shownEtag(info: ObjectInfo): string {
-  return info.slo ? `"${info.etag}"` : info.etag;
 }
 
 /** Headers of GET and HEAD. */

@@ -4,10 +4,11 @@ import { Fault } from '../../fabric/errors.ts';
 import { type BodySource, type ObjectInfo, type PutOptions, storeFaults } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
 import { bareEtag, readPutConditions } from './conditions.ts';
-import { refuse, swiftFaults } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 import { checkNewName } from './names.ts';
-import { lastModified, readNewAttributes, shownEtag } from './object-headers.ts';
+import { readNewAttributes } from './object-headers.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
+import { lastModified, shownEtag } from './shown.ts';
 
 /** 5 GiB and 2 bytes, as `/info` says. */
 export const FILE_BYTES_MAX = 5_368_709_122;

@@ -2,7 +2,7 @@
 import type { SwiftCall } from './call.ts';
 import { readConditions } from './conditions.ts';
 import { copyFrom, copyTo } from './copy.ts';
-import { refuse, swiftFaults } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 import { getObject, headObject } from './object-get.ts';
 import { readAttributes } from './object-headers.ts';
 import { putObject } from './object-put.ts';

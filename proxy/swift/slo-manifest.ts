@@ -3,7 +3,7 @@
  * once. Looks at no segment; slo-put.ts does.
  */
 import { parseRange } from '../http-range.ts';
-import { refuse, swiftFaults } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 
 export const MANIFEST_BYTES_MAX = 8 * 1024 * 1024;
 export const MANIFEST_SEGMENTS_MAX = 1000;

@@ -9,7 +9,8 @@ import { type BodySource, type ObjectInfo, type SloSegment, storeFaults } from '
 import { sloSize } from '../object/slo.ts';
 import type { SwiftCall } from './call.ts';
 import { readPutConditions } from './conditions.ts';
-import { refuse, statusLine, statusOf, swiftFaults } from './errors.ts';
+import { statusLine, statusOf } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
 import { checkNewName } from './names.ts';
 import { readNewAttributes, withoutManifest } from './object-headers.ts';
 import { createdResponse, readBody, readExpectedMd5 } from './object-put.ts';
