@@ -79,7 +79,7 @@ export class NodeExchange implements HttpRequest, BodySource, IdleEntry {
     this.idleLimitMs = front.limits.responseIdleMs;
     this.#head = readHead(incoming.rawHeaders, front.limits.headerCountMax);
     const target: Target | undefined = readTarget(incoming.url ?? '', this.#head.headers.get('host'));
-    this.#refusal = this.#head.refusal || (target === undefined ? 400 : 0);
+    this.#refusal = incoming.httpVersionMajor === 1 ? this.#head.refusal || (target === undefined ? 400 : 0) : 505;
     this.method = incoming.method ?? '';
     this.path = target?.path ?? '';
     this.query = target?.query;

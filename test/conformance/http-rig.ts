@@ -15,7 +15,10 @@ import { connectRaw, type RawClient } from './http-raw.ts';
 export interface Flavour {
   readonly engine: HttpEngineName;
   readonly tls: boolean;
+  readonly uws: boolean;
 }
+
+export type Suite = Readonly<Record<string, (t: Test, flavour: Flavour) => Promise<void>>>;
 
 export interface Rig {
   readonly listener: HttpListener;

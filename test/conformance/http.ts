@@ -4,14 +4,19 @@
  */
 import type { Test } from 'tap';
 import type { HttpEngineName } from '../../fabric/http/engine.ts';
+import { bodies } from './http-bodies.ts';
 import { framing } from './http-framing.ts';
+import { heads } from './http-heads.ts';
+import { lifetime } from './http-lifetime.ts';
 
 export function conformance(t: Test, engine: HttpEngineName): void {
   for (const tls of [false, true]) {
-    t.test(`${engine} over ${tls ? 'TLS' : 'plain TCP'}`, (t) => {
-      const flavour = { engine, tls };
-      framing(t, flavour);
-      t.end();
+    t.test(`${engine} over ${tls ? 'TLS' : 'plain TCP'}`, async (t) => {
+      for (const suite of [framing, heads, bodies, lifetime]) {
+        for (const [name, test] of Object.entries(suite)) {
+          await t.test(name, (t) => test(t, { engine, tls, uws: engine === 'uws' }));
+        }
+      }
     });
   }
 }

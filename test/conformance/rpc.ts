@@ -19,6 +19,7 @@ export interface RunningPeer {
 }
 
 const MIB = 1024 * 1024;
+const LONG_RUN_CALLS = 30_000;
 /** What may be buffered between a source and a reader: the window, what is queued to send, and a piece at either end. */
 const BUFFERED_BYTES_MAX = STREAM_WINDOW_BYTES + MIB;
 
@@ -130,6 +131,26 @@ function callCases(t: Test, harness: RpcHarness): void {
     await Promise.all(calls);
     t.equal(order.at(-1), 0, 'a slow first call holds up nobody');
     t.equal(peer.load.calls, 0);
+    await stop();
+  });
+
+  t.test('a long run of calls with bodies: each gets its own bytes back', async (t) => {
+    const { peer, stop } = await harness.start({
+      echo: ({ index, data }: { index: number; data: Buffer }) => ({ value: { index, first: data[0], data } }),
+    });
+    let next = 0;
+    let wrong = 0;
+    const lane = async (): Promise<void> => {
+      while (next < LONG_RUN_CALLS) {
+        const index = next++;
+        const data = Buffer.alloc(1024 + (index % 7) * 1000, index);
+        const { value } = await peer.call('echo', { index, data });
+        const reply = value as { index: number; first: number; data: Buffer };
+        if (reply.index !== index || reply.first !== (index & 255) || !data.equals(reply.data)) wrong++;
+      }
+    };
+    await Promise.all(Array.from({ length: 64 }, lane));
+    t.equal(wrong, 0);
     await stop();
   });
 }
