@@ -18,6 +18,7 @@ import {
 
 const SLAB_BYTES = 128 * 1024;
 const SLABS_KEPT = 4;
+const NO_SLABS: readonly Buffer[] = [];
 /** Buffers up to this are copied into the slab: cheaper than one more entry of the vectored write. */
 const COPY_BYTES_MAX = 16 * 1024;
 /** Messages whose raw bytes exceed this travel as bulk. */
@@ -165,15 +166,16 @@ export class FrameWriter {
     const batchBytes = this.#outBytes;
     if (batchBytes === 0) return;
     const buffers = this.#out;
-    const slabs = this.#fullSlabs;
+    // Never an array that later slabs are added to: they would be reused when this batch is done, before their own.
+    const slabs = this.#fullSlabs.length === 0 ? NO_SLABS : this.#fullSlabs;
+    if (slabs !== NO_SLABS) this.#fullSlabs = [];
     this.#out = [];
     this.#outBytes = 0;
-    if (slabs.length > 0) this.#fullSlabs = [];
     this.#inSocketBytes += batchBytes;
     this.#socket.write(buffers, () => this.#written(batchBytes, slabs));
   };
 
-  #written(bytes: number, slabs: Buffer[]): void {
+  #written(bytes: number, slabs: readonly Buffer[]): void {
     this.#inSocketBytes -= bytes;
     for (let i = 0; i < slabs.length && this.#freeSlabs.length < SLABS_KEPT; i++)
       this.#freeSlabs.push(slabs[i] as Buffer);
