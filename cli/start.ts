@@ -1,7 +1,11 @@
 // "needletail start": the five-zone cluster in the foreground. This file owns the command's options and their checks.
 // A signal may arrive twice for one Ctrl-C (the terminal sends it to the whole process group and npm hands it on),
 // so stopping must be idempotent: a repeated SIGINT or SIGTERM within a second is the same one.
+import process from 'node:process';
 import type { Command } from 'commander';
+import { withConfig } from './cluster/config.ts';
+import { readyText } from './cluster/ready.ts';
+import { startCluster } from './cluster/start-cluster.ts';
 import { choice, portNumber } from './option-types.ts';
 
 export const PROCESS_MODELS = ['inline', 'zones'] as const;
@@ -49,8 +53,19 @@ export function register(program: Command): void {
 }
 
 /** Runs until a signal stops it; rejects when it cannot start. */
-export async function start(_options: StartOptions): Promise<void> {
-  throw new Error('start is not there yet');
+export async function start(options: StartOptions): Promise<void> {
+  const running = await startCluster(withConfig(options));
+  process.stdout.write(readyText(running));
+  await stopSignal();
+  process.stderr.write('stopping: requests in flight are finished first\n');
+  await running.stop();
+}
+
+/** Resolves at the first SIGINT or SIGTERM; later ones do nothing, the stop is bounded anyway. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve());
+  });
 }
 
 function givenOptions(command: Command): ReadonlySet<string> {

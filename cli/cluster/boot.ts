@@ -1,0 +1,193 @@
+/**
+ * Starts the zones of a cluster on this machine and connects to them: all in this process, or a process each (ADR 8). A
+ * zone's process that dies is started again, at first at once, then after growing pauses.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { systemClock } from '../../fabric/clock.ts';
+import { Fault } from '../../fabric/errors.ts';
+import { systemRandom } from '../../fabric/random.ts';
+import { connectPeer } from '../../fabric/rpc/client.ts';
+import type { Peer } from '../../fabric/rpc/contract.ts';
+import { createLocalPeer } from '../../fabric/rpc/local.ts';
+import { systemDisk } from '../../fabric/system-disk.ts';
+import type { DeviceLogger } from '../../object-server/open-device.ts';
+import type { RingData } from '../../ring/contract.ts';
+import type { ClusterIdentity } from './identity.ts';
+import { openZone } from './zone.ts';
+import type { ZoneProcessOptions } from './zone-process.ts';
+
+const START_LIMIT_MS = 10 * 60_000;
+const STOP_LIMIT_MS = 30_000;
+const RESTART_MIN_MS = 500;
+const RESTART_MAX_MS = 15_000;
+
+export interface BootOptions {
+  readonly directory: string;
+  readonly identity: ClusterIdentity;
+  readonly ring: RingData;
+  readonly processes: 'inline' | 'zones';
+  readonly log: DeviceLogger;
+  readonly logLevel: string;
+  readonly progress: (device: string, doneBytes: number, totalBytes: number) => void;
+}
+
+export interface BootedZones {
+  /** By device id. */
+  readonly peers: ReadonlyMap<number, Peer>;
+  /** Pid of each zone's process by zone name; empty when inline. */
+  pids(): Readonly<Record<string, number>>;
+  stop(): Promise<void>;
+}
+
+interface ZonePlan {
+  readonly name: string;
+  readonly devices: readonly { readonly id: number; readonly name: string }[];
+}
+
+export function bootZones(options: BootOptions): Promise<BootedZones> {
+  const plans = planZones(options.ring);
+  return options.processes === 'inline' ? bootInline(options, plans) : bootProcesses(options, plans);
+}
+
+function planZones({ devices }: RingData): ZonePlan[] {
+  const zones = new Map<string, { id: number; name: string }[]>();
+  for (const device of devices) {
+    if (!device) continue;
+    const zone = `r${device.region}z${device.zone}`;
+    zones.set(zone, [...(zones.get(zone) ?? []), { id: device.id, name: device.device }]);
+  }
+  return [...zones].map(([name, list]) => ({ name, devices: list }));
+}
+
+async function bootInline(options: BootOptions, plans: readonly ZonePlan[]): Promise<BootedZones> {
+  const peers = new Map<number, Peer>();
+  const zones = await Promise.all(
+    plans.map(async ({ name, devices }) => {
+      const zone = await openZone({
+        directory: path.join(options.directory, 'zones'),
+        clusterId: options.identity.clusterId,
+        devices,
+        disk: systemDisk,
+        clock: systemClock,
+        random: systemRandom,
+        log: options.log,
+        progress: options.progress,
+      });
+      const peer = createLocalPeer(name, zone.handlers, { clock: systemClock, log: options.log });
+      for (const { id } of devices) peers.set(id, peer);
+      return { zone, peer };
+    }),
+  );
+  return {
+    peers,
+    pids: () => ({}),
+    async stop() {
+      await Promise.all(zones.map(({ peer }) => peer.close()));
+      await Promise.all(zones.map(({ zone }) => zone.close()));
+    },
+  };
+}
+
+async function bootProcesses(options: BootOptions, plans: readonly ZonePlan[]): Promise<BootedZones> {
+  const sockets = path.join(options.directory, 'run');
+  rmSync(sockets, { recursive: true, force: true });
+  mkdirSync(sockets, { recursive: true, mode: 0o700 });
+  const keepers = plans.map((plan) => new ZoneKeeper(options, plan, path.join(sockets, `${plan.name}.sock`)));
+  const peers = new Map<number, Peer>();
+  await Promise.all(keepers.map((keeper) => keeper.start()));
+  for (const keeper of keepers) for (const { id } of keeper.plan.devices) peers.set(id, keeper.peer);
+  await Promise.all(keepers.map((keeper) => keeper.peer.whenUp(STOP_LIMIT_MS)));
+  return {
+    peers,
+    pids: () => Object.fromEntries(keepers.map((keeper) => [keeper.plan.name, keeper.pid])),
+    async stop() {
+      await Promise.all(keepers.map((keeper) => keeper.stop()));
+    },
+  };
+}
+
+/** One zone's process, kept alive until told otherwise. */
+class ZoneKeeper {
+  readonly plan: ZonePlan;
+  readonly peer: ReturnType<typeof connectPeer>;
+  readonly #options: BootOptions;
+  readonly #socketPath: string;
+  #child: ChildProcess | undefined;
+  #stopping = false;
+  #failures = 0;
+
+  constructor(options: BootOptions, plan: ZonePlan, socketPath: string) {
+    this.#options = options;
+    this.plan = plan;
+    this.#socketPath = socketPath;
+    const { identity, log } = options;
+    this.peer = connectPeer({
+      endpoint: { path: socketPath },
+      peerName: plan.name,
+      name: 'proxy',
+      secret: Buffer.from(identity.clusterSecret, 'hex'),
+      clusterId: identity.clusterId,
+      clock: systemClock,
+      random: systemRandom,
+      log,
+    });
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** Resolves when the zone answers; rejects when it ends before that. */
+  start(): Promise<void> {
+    rmSync(this.#socketPath, { force: true });
+    const { directory, identity, logLevel, progress } = this.#options;
+    const { name, devices } = this.plan;
+    const argument: ZoneProcessOptions = {
+      name,
+      devices,
+      directory: path.join(directory, 'zones'),
+      clusterId: identity.clusterId,
+      clusterSecret: identity.clusterSecret,
+      socketPath: this.#socketPath,
+      logLevel,
+    };
+    const child = fork(new URL('./zone-process.js', import.meta.url), [JSON.stringify(argument)], { execArgv: [] });
+    this.#child = child;
+    child.once('exit', (code, signal) => this.#ended(code, signal));
+    return new Promise((resolve, reject) => {
+      const timer = systemClock.after(START_LIMIT_MS, () => reject(new Fault('ZoneStart', { name }, `zone ${name} did not start`)));
+      child.on('message', (message: { ready?: boolean; progress?: { device: string; doneBytes: number; totalBytes: number } }) => {
+        if (message.progress) progress(message.progress.device, message.progress.doneBytes, message.progress.totalBytes);
+        if (!message.ready) return;
+        timer.cancel();
+        this.#failures = 0;
+        resolve();
+      });
+      child.once('exit', () => reject(new Fault('ZoneStart', { name }, `zone ${name} ended while it started`)));
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const child = this.#child;
+    if (child && child.exitCode === null && child.signalCode === null) {
+      const ended = new Promise<void>((resolve) => void child.once('exit', () => resolve()));
+      if (child.connected) child.send({ stop: true });
+      const timer = systemClock.after(STOP_LIMIT_MS, () => void child.kill('SIGKILL'));
+      await ended;
+      timer.cancel();
+    }
+    await this.peer.close();
+  }
+
+  #ended(code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.#stopping) return;
+    const pauseMs = Math.min(RESTART_MAX_MS, RESTART_MIN_MS * 2 ** this.#failures++);
+    this.#options.log.error({ zone: this.plan.name, code, signal, pauseMs }, 'zone process ended; starting it again');
+    systemClock.after(pauseMs, () => {
+      if (!this.#stopping) this.start().catch(() => {});
+    });
+  }
+}

@@ -1,0 +1,64 @@
+/** The TOML file behind --config: the options of `start` under their long names; the command line wins. */
+import { readFileSync } from 'node:fs';
+import { parse } from 'smol-toml';
+import { Fault } from '../../fabric/errors.ts';
+import type { StartOptions } from '../start.ts';
+
+/** What only the file can say. */
+export interface FileOptions {
+  /** HTTP engine of each listener. */
+  readonly engine: 'node' | 'uws';
+  readonly s3Engine: 'node' | 'uws';
+  readonly consistency: 'strict' | 'available';
+  /** Host suffixes for virtual-host style buckets. */
+  readonly s3Domains: readonly string[];
+}
+
+export type ClusterOptions = StartOptions & FileOptions;
+
+const FILE_DEFAULTS: FileOptions = { engine: 'node', s3Engine: 'uws', consistency: 'strict', s3Domains: ['s3.localhost', 'localhost'] };
+
+type Check = (value: unknown) => boolean;
+const text: Check = (value) => typeof value === 'string';
+const port: Check = (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) < 65536;
+const oneOf = (...values: readonly string[]): Check => (value) => values.includes(value as string);
+const textList: Check = (value) => Array.isArray(value) && value.every(text);
+
+/** TOML key, option, what it must be. */
+const KEYS: readonly (readonly [key: string, option: keyof ClusterOptions, check: Check])[] = [
+  ['data', 'data', text],
+  ['host', 'host', text],
+  ['port', 'port', port],
+  ['s3-port', 's3Port', port],
+  ['tls-cert', 'tlsCert', text],
+  ['tls-key', 'tlsKey', text],
+  ['processes', 'processes', oneOf('inline', 'zones')],
+  ['log-level', 'logLevel', oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent')],
+  ['engine', 'engine', oneOf('node', 'uws')],
+  ['s3-engine', 's3Engine', oneOf('node', 'uws')],
+  ['consistency', 'consistency', oneOf('strict', 'available')],
+  ['s3-domains', 's3Domains', textList],
+];
+
+/** Fault BadConfig names the file and the key. */
+export function withConfig(options: StartOptions): ClusterOptions {
+  const merged: Record<string, unknown> = { ...FILE_DEFAULTS, ...options };
+  if (options.config === undefined) return merged as unknown as ClusterOptions;
+  const file = options.config;
+  const parsed = readToml(file);
+  for (const [key, value] of Object.entries(parsed)) {
+    const known = KEYS.find(([name]) => name === key);
+    if (!known) throw new Fault('BadConfig', { file, key }, `${file}: unknown key "${key}"`);
+    if (!known[2](value)) throw new Fault('BadConfig', { file, key }, `${file}: "${key}" has a value it cannot have`);
+    if (!options.given.has(known[1])) merged[known[1]] = value;
+  }
+  return merged as unknown as ClusterOptions;
+}
+
+function readToml(file: string): Record<string, unknown> {
+  try {
+    return parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new Fault('BadConfig', { file }, `${file}: ${(error as Error).message.split('\n')[0]}`);
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * DIR/credentials.json: the users of a new cluster, with random secrets, for people and scripts to read (mode 0600). A
+ * public contract: `s3` and `swift` of the owner at the top, the same two under `alt` (owner of a second account) and
+ * `member` (a plain user of the first account). Written on the first start; read on every one, endpoints kept up to date.
+ */
+import path from 'node:path';
+import type { Disk } from '../../fabric/disk.ts';
+import { Fault } from '../../fabric/errors.ts';
+import type { Random } from '../../fabric/random.ts';
+import type { User, Users } from '../../proxy/contract.ts';
+import { readIfThere } from './identity.ts';
+
+export interface Credentials {
+  readonly s3: { readonly endpoint: string; readonly region: string; readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** `user` is `account:name`. */
+  readonly swift: { readonly authUrl: string; readonly user: string; readonly key: string };
+}
+
+export interface CredentialsFile extends Credentials {
+  readonly alt: Credentials;
+  readonly member: Credentials;
+}
+
+export interface Endpoints {
+  readonly s3: string;
+  readonly swiftAuth: string;
+  readonly region: string;
+}
+
+const PEOPLE = { main: 'test:tester', alt: 'test2:tester2', member: 'test:member' } as const;
+
+export interface OpenedCredentials {
+  readonly users: Users;
+  /** Writes the file with the endpoints that clients can use now. */
+  publish(endpoints: Endpoints): Promise<CredentialsFile>;
+}
+
+export function openCredentials(directory: string, disk: Disk, random: Random): OpenedCredentials {
+  const file = path.join(directory, 'credentials.json');
+  const text = readIfThere(file);
+  const people = text ? parsePeople(text, file) : makePeople(random);
+  return {
+    users: indexUsers(people),
+    async publish(endpoints) {
+      const contents = render(people, endpoints);
+      const next = `${JSON.stringify(contents, null, 2)}\n`;
+      if (next !== text) await disk.replaceFile(file, Buffer.from(next), 0o600);
+      return contents;
+    },
+  };
+}
+
+interface People {
+  readonly main: User;
+  readonly alt: User;
+  readonly member: User;
+}
+
+const KEY_ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+function makePeople(random: Random): People {
+  const make = (who: string, admin: boolean): User => {
+    const [account = '', name = ''] = who.split(':');
+    const letters = Array.from({ length: 16 }, () => KEY_ALPHABET[random.below(32)]).join('');
+    return {
+      account,
+      name,
+      admin,
+      key: random.bytes(18).toString('base64url'),
+      accessKeyId: `NTAK${letters}`,
+      secretAccessKey: random.bytes(30).toString('base64url'),
+    };
+  };
+  return { main: make(PEOPLE.main, true), alt: make(PEOPLE.alt, true), member: make(PEOPLE.member, false) };
+}
+
+function parsePeople(text: string, file: string): People {
+  const bad = (why: string): Fault => new Fault('BadCredentialsFile', { file }, `${file}: ${why}`);
+  let parsed: Partial<CredentialsFile>;
+  try {
+    parsed = JSON.parse(text) as Partial<CredentialsFile>;
+  } catch {
+    throw bad('not JSON');
+  }
+  const read = (block: Partial<Credentials> | undefined, what: string, admin: boolean): User => {
+    const { user, key } = block?.swift ?? {};
+    const { accessKeyId, secretAccessKey } = block?.s3 ?? {};
+    const [account, name] = user?.split(':') ?? [];
+    if (!account || !name || !key || !accessKeyId || !secretAccessKey) throw bad(`${what} is incomplete`);
+    return { account, name, admin, key, accessKeyId, secretAccessKey };
+  };
+  return { main: read(parsed, 's3 or swift', true), alt: read(parsed.alt, 'alt', true), member: read(parsed.member, 'member', false) };
+}
+
+function indexUsers(people: People): Users {
+  const all = [people.main, people.alt, people.member];
+  const byName = new Map(all.map((user) => [`${user.account}:${user.name}`, user]));
+  const byAccessKey = new Map(all.map((user) => [user.accessKeyId, user]));
+  return {
+    byName: (account, name) => byName.get(`${account}:${name}`),
+    byAccessKey: (accessKeyId) => byAccessKey.get(accessKeyId),
+  };
+}
+
+function render(people: People, { s3, swiftAuth, region }: Endpoints): CredentialsFile {
+  const block = ({ account, name, key, accessKeyId, secretAccessKey }: User): Credentials => ({
+    s3: { endpoint: s3, region, accessKeyId, secretAccessKey },
+    swift: { authUrl: swiftAuth, user: `${account}:${name}`, key },
+  });
+  return { ...block(people.main), alt: block(people.alt), member: block(people.member) };
+}

@@ -1,0 +1,29 @@
+/** The body of `/info`: limits and features as they are, for clients that adapt to them. */
+import { OBJECT_BYTES_MAX } from '../../proxy/object/put.ts';
+
+export function clusterInfo(version: string, region: string): Readonly<Record<string, unknown>> {
+  return {
+    swift: {
+      version,
+      policies: [{ name: 'gold', aliases: 'gold', default: true }],
+      max_file_size: OBJECT_BYTES_MAX,
+      max_meta_name_length: 128,
+      max_meta_value_length: 256,
+      max_meta_count: 90,
+      max_meta_overall_size: 4096,
+      max_header_size: 8192,
+      max_object_name_length: 1024,
+      container_listing_limit: 10000,
+      account_listing_limit: 10000,
+      max_account_name_length: 256,
+      max_container_name_length: 256,
+      extra_header_count: 0,
+      valid_api_versions: ['v1', 'v1.0'],
+      strict_cors_mode: true,
+    },
+    slo: { max_manifest_segments: 1000, max_manifest_size: 8388608, min_segment_size: 1, yield_frequency: 10 },
+    dlo: { max_segments: 100000 },
+    tempauth: { account_acls: false },
+    s3: { region, signatures: ['v4'] },
+  };
+}

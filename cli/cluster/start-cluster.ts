@@ -1,0 +1,167 @@
+/** Starts everything in order: directory, zones, proxy, listeners; and stops it in the opposite one. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+import pino, { type Logger } from 'pino';
+import { systemClock } from '../../fabric/clock.ts';
+import { isFault } from '../../fabric/errors.ts';
+import type { HttpListener } from '../../fabric/http/contract.ts';
+import { listen } from '../../fabric/http/engine.ts';
+import { systemRandom } from '../../fabric/random.ts';
+import type { Peer } from '../../fabric/rpc/contract.ts';
+import { systemDisk } from '../../fabric/system-disk.ts';
+import { type Cluster, createCluster } from '../../proxy/cluster.ts';
+import { inlineDigests } from '../../proxy/object/digest.ts';
+import { createStore, type RunningStore } from '../../proxy/object/store.ts';
+import { createHandlers, type Handlers } from '../../proxy/server.ts';
+import { createSettledMarks } from '../../proxy/settled.ts';
+import { createPathHasher } from '../../ring/path-hash.ts';
+import { createRing } from '../../ring/ring.ts';
+import { type BootedZones, bootZones } from './boot.ts';
+import type { ClusterOptions } from './config.ts';
+import { type CredentialsFile, openCredentials } from './credentials.ts';
+import { type ClusterFiles, openClusterFiles } from './identity.ts';
+import { clusterInfo } from './info.ts';
+import { lockDirectory } from './lock.ts';
+import { showProgress } from './progress.ts';
+import { openStampSource } from './stamp-ceiling.ts';
+
+const DRAIN_MS = 15_000;
+const PROXY_WRITER_ID = 1;
+
+export interface RunningCluster {
+  readonly directory: string;
+  readonly urls: { readonly everything: string; readonly s3: string };
+  readonly credentials: CredentialsFile;
+  stop(): Promise<void>;
+}
+
+export async function startCluster(options: ClusterOptions): Promise<RunningCluster> {
+  const directory = path.resolve(options.data);
+  const log = pino({ level: options.logLevel }, pino.destination({ dest: 2, sync: false }));
+  const files = await openClusterFiles(directory, systemDisk, systemRandom);
+  const unlock = lockDirectory(directory);
+  const progress = showProgress(process.stderr);
+  try {
+    progress.say(files.created ? `new cluster in ${directory}` : `opening ${directory}`);
+    const { identity, ring } = files;
+    const { processes, logLevel } = options;
+    const zones = await bootZones({ directory, identity, ring, processes, log, logLevel, progress: progress.replay });
+    progress.say(`zones are up (${processes === 'inline' ? 'one process' : 'a process each'})`);
+    const proxy = createProxy({ options, directory, files, peers: zones.peers, log });
+    return await openFront({ options, directory, log, files, zones, proxy, unlock });
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+interface ProxyParts {
+  readonly cluster: Cluster;
+  readonly running: RunningStore;
+}
+
+function createProxy(args: {
+  options: ClusterOptions;
+  directory: string;
+  files: ClusterFiles;
+  peers: ReadonlyMap<number, Peer>;
+  log: Logger;
+}): ProxyParts {
+  const { options, directory, files, peers, log } = args;
+  const stamps = openStampSource(directory, PROXY_WRITER_ID, systemClock);
+  const settled = createSettledMarks(stamps, systemClock);
+  const cluster = createCluster({
+    clock: systemClock,
+    random: systemRandom,
+    stamps,
+    settled,
+    ring: createRing(files.ring),
+    peers,
+    hashPath: createPathHasher({
+      prefix: Buffer.from(files.identity.hashPrefix),
+      suffix: Buffer.from(files.identity.hashSuffix),
+    }),
+    consistency: options.consistency,
+  });
+  settled.onQuiet((mark) => {
+    for (const { device, peer } of cluster.devices) {
+      if (!peer.up) continue;
+      const args = { device, mutations: [], writer: stamps.writerId, settled: mark };
+      peer.call('apply', args).catch((error) => {
+        if (!isFault(error)) throw error;
+      });
+    }
+  });
+  const onError = (what: string, error: unknown): void => log.error({ err: error }, `${what} failed`);
+  return { cluster, running: createStore({ cluster, digests: inlineDigests, random: systemRandom, onError }) };
+}
+
+interface FrontArgs {
+  readonly options: ClusterOptions;
+  readonly directory: string;
+  readonly log: Logger;
+  readonly files: ClusterFiles;
+  readonly zones: BootedZones;
+  readonly proxy: ProxyParts;
+  readonly unlock: () => void;
+}
+
+async function openFront(args: FrontArgs): Promise<RunningCluster> {
+  const { options, directory, log, files, zones, proxy, unlock } = args;
+  const { region, tokenSecret } = files.identity;
+  const opened = openCredentials(directory, systemDisk, systemRandom);
+  const handlers = createHandlers(
+    {
+      store: proxy.running.store,
+      users: opened.users,
+      clock: systemClock,
+      random: systemRandom,
+      log,
+      region,
+      s3Domains: options.s3Domains,
+      tokenSecret: Buffer.from(tokenSecret, 'hex'),
+      info: clusterInfo(packageVersion(), region),
+    },
+    () => '',
+  );
+  const listeners = await openListeners(options, handlers, log);
+  const scheme = options.tlsCert ? 'https' : 'http';
+  const urlOf = (listener: HttpListener): string => `${scheme}://${options.host}:${listener.port}`;
+  const urls = { everything: urlOf(listeners.everything), s3: urlOf(listeners.s3) };
+  const credentials = await opened.publish({ s3: urls.everything, swiftAuth: `${urls.everything}/auth/v1.0`, region });
+  return {
+    directory,
+    urls,
+    credentials,
+    async stop() {
+      await Promise.all([listeners.everything.drain(DRAIN_MS), listeners.s3.drain(DRAIN_MS)]);
+      proxy.running.stop();
+      await zones.stop();
+      unlock();
+    },
+  };
+}
+
+async function openListeners(options: ClusterOptions, handlers: Handlers, log: Logger): Promise<{ everything: HttpListener; s3: HttpListener }> {
+  const tls = options.tlsCert && options.tlsKey ? { tls: { certFile: options.tlsCert, keyFile: options.tlsKey } } : {};
+  const world = {
+    clock: systemClock,
+    onError: (error: unknown) => log.error({ err: error }, 'request handler failed'),
+    onWarning: (line: string) => log.warn(line),
+  };
+  const at = { host: options.host, ...tls };
+  const everything = await listen(options.engine, options.engine === 'uws' ? handlers.s3Only : handlers.everything, { ...at, port: options.port }, world);
+  try {
+    const s3 = await listen(options.s3Engine, handlers.s3Only, { ...at, port: options.s3Port }, world);
+    return { everything, s3 };
+  } catch (error) {
+    await everything.drain(0);
+    throw error;
+  }
+}
+
+function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
+  return version;
+}

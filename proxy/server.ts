@@ -1,0 +1,51 @@
+/**
+ * One port for everything: health and metrics, Swift under its versioned paths, S3 for the rest. What a request is shows
+ * in its path and its signature; nothing is tried twice.
+ */
+import type { HttpHandler, HttpRequest } from '../fabric/http/contract.ts';
+import type { ProxyWorld } from './contract.ts';
+import { createS3Handler } from './s3/handler.ts';
+import { createSwiftHandler } from './swift/handler.ts';
+
+const SWIFT_PATHS = ['/v1/', '/v1.0/', '/auth/', '/v1', '/v1.0', '/auth', '/info', '/healthcheck'];
+
+export interface Handlers {
+  /** Swift, S3, health, info and metrics. */
+  readonly everything: HttpHandler;
+  /** S3 and health alone: for a listener that may alter what Swift's headers carry. */
+  readonly s3Only: HttpHandler;
+}
+
+export function createHandlers(world: ProxyWorld, metrics: () => Promise<string> | string): Handlers {
+  const swift = createSwiftHandler(world);
+  const s3 = createS3Handler(world);
+  const isSwift = (request: HttpRequest): boolean => {
+    const { path } = request;
+    for (const start of SWIFT_PATHS) {
+      if (path === start || (start.endsWith('/') && path.startsWith(start))) return !isSigned(request);
+    }
+    return false;
+  };
+  const shared = async (request: HttpRequest) => {
+    if (request.path === '/metrics' && request.method === 'GET' && !isSigned(request)) {
+      return { status: 200, headers: ['Content-Type', 'text/plain; version=0.0.4; charset=utf-8'], body: await metrics() };
+    }
+    return undefined;
+  };
+  return {
+    everything: (request) => {
+      if (isSwift(request)) return swift(request);
+      return request.path === '/metrics' ? shared(request).then((response) => response ?? s3(request)) : s3(request);
+    },
+    s3Only: (request) => {
+      if (request.path === '/healthcheck' && !isSigned(request)) return swift(request);
+      return s3(request);
+    },
+  };
+}
+
+function isSigned(request: HttpRequest): boolean {
+  const { query, headers } = request;
+  if (headers.get('authorization')?.startsWith('AWS')) return true;
+  return query !== undefined && (query.includes('X-Amz-Signature=') || query.includes('AWSAccessKeyId='));
+}
