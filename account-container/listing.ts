@@ -23,7 +23,9 @@ export const listLimits = {
 export type ListLimits = { readonly [name in keyof typeof listLimits]: number };
 
 /** Steps tried inside a common prefix before a seek; a seek costs about as much as this many steps. */
-const STEPS_MAX = 8;
+const STEPS_MAX = 4;
+/** Prefixes passed by seek at once, when steps were in vain, before a step is tried again. */
+const BLIND_SEEKS = 16;
 
 export interface ListMode {
   /** Rows as they are, tombstones too, unfolded but with the same seeks (`listAll`). */
@@ -61,6 +63,7 @@ class Walk {
   #stepped = 0;
   /** How many steps to try before a seek: halved when they were in vain, doubled when the prefix ended within them. */
   #steps = STEPS_MAX;
+  #blindSeeks = 0;
 
   constructor(args: ListArgs, { tombstones, limits = listLimits }: ListMode) {
     this.#args = args;
@@ -98,9 +101,9 @@ class Walk {
     if (cut < 0) return this.#push(key.slice(this.#nameAt), view.head);
     this.#passing = key.slice(0, cut + delimiter.length);
     this.#stepped = 0;
-    return this.#rows
-      ? this.#push(key.slice(this.#nameAt), view.head)
-      : this.#push(this.#passing.slice(this.#nameAt), null);
+    const name = this.#rows ? key.slice(this.#nameAt) : this.#passing.slice(this.#nameAt);
+    if (!this.#push(name, this.#rows ? view.head : null)) return false;
+    return this.#steps > 0 ? true : this.#seek();
   }
 
   #tombstone(key: Key, view: RegisterView): boolean {
@@ -123,7 +126,13 @@ class Walk {
   #passOver(): boolean {
     if (this.#examined >= this.#limits.examinedMax) return this.#stop();
     if (++this.#stepped < this.#steps) return true;
-    this.#steps = Math.max(1, this.#steps >> 1);
+    this.#steps >>= 1;
+    if (this.#steps === 0) this.#blindSeeks = BLIND_SEEKS;
+    return this.#seek();
+  }
+
+  #seek(): boolean {
+    if (this.#steps === 0 && this.#blindSeeks-- <= 0) this.#steps = 1;
     this.#examined += this.#limits.seekCost;
     if (this.#args.reverse) this.#end = this.#passing;
     else this.#start = afterPrefix(this.#passing);

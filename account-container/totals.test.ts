@@ -174,6 +174,8 @@ t.test('a register that was set aside and repaired is not counted twice', async 
   for (const name of ['a', 'b']) store.apply(rowHead({ name, ticks: 1 }));
   store.remove(`${PREFIX}a`);
   totals.lost(`${PREFIX}a`);
+  t.equal(totals.read(PREFIX, store).objectCount, 1);
+  totals.lost(`${PREFIX}a`);
   store.apply(rowHead({ name: 'a', ticks: 1 }));
   t.equal(totals.read(PREFIX, store).objectCount, 2);
 });

@@ -19,6 +19,9 @@ import { decodeTotals, encodeTotals, totalsKey } from './totals-format.ts';
 /** Clean tables kept in memory, a few hundred bytes each. */
 export const CLEAN_TABLES_MAX = 10_000;
 
+/** Damaged rows remembered, so that each makes its table be counted once. */
+const LOST_ROWS_MAX = 10_000;
+
 /** Stored where totals are not to be trusted: decodes to nothing, so that they are counted again after a restart too. */
 const DOUBTED = Buffer.alloc(1);
 
@@ -39,6 +42,7 @@ export class Totals implements Projection {
   /** Least recently used first. */
   readonly #clean = new Map<Key, Entry>();
   #last: Entry | undefined;
+  readonly #lost = new Set<Key>();
 
   constructor(cleanMax: number = CLEAN_TABLES_MAX) {
     this.#cleanMax = cleanMax;
@@ -48,12 +52,14 @@ export class Totals implements Projection {
     this.#get = get;
     this.#pinned.clear();
     this.#clean.clear();
+    this.#lost.clear();
     this.#last = undefined;
   }
 
   applied(key: Key, previous: RegisterView | undefined, next: RegisterView): void {
     const length = prefixLength(key);
     if (length === 0) return;
+    if (this.#lost.size > 0) this.#lost.delete(key);
     const entry = this.#entryOf(key.slice(0, length));
     if (!entry.dirty) this.#markDirty(entry);
     const { tally } = entry;
@@ -66,7 +72,9 @@ export class Totals implements Projection {
   /** A register vanished without a successor (it was damaged and set aside): its table is counted again when next read. */
   lost(key: Key): void {
     const length = prefixLength(key);
-    if (length === 0) return;
+    // A damaged row is met again by every walk until it is repaired; counting once is enough.
+    if (length === 0 || this.#lost.has(key)) return;
+    if (this.#lost.size < LOST_ROWS_MAX) this.#lost.add(key);
     const entry = this.#entryOf(key.slice(0, length));
     entry.tally = null;
     this.#markDirty(entry);
