@@ -21,9 +21,6 @@ export interface NetSocket {
   readonly remote: string;
   /** One vectored write; the buffers must not change before `done`, which is not called if the connection breaks. */
   write(buffers: readonly Uint8Array[], done: () => void): void;
-  /** Stops and restarts `data`. */
-  pause(): void;
-  resume(): void;
   /** Drops what is not yet written. */
   destroy(reason?: string): void;
 }
@@ -86,14 +83,6 @@ class SystemSocket implements NetSocket {
     for (let i = 0; i < last; i++) socket.write(buffers[i] as Uint8Array);
     socket.write(buffers[last] as Uint8Array, written);
     socket.uncork();
-  }
-
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
   }
 
   destroy(reason = 'closed by us'): void {

@@ -31,8 +31,6 @@ function slowSocket(random: { below(limit: number): number }) {
   const socket: NetSocket = {
     remote: 'test',
     write: (buffers, done) => void waiting.push({ buffers, done }),
-    pause() {},
-    resume() {},
     destroy() {},
   };
   return { socket, received, idle: () => waiting.length === 0 };

@@ -41,7 +41,9 @@ export class ServerCalls implements WireOwner {
   readonly accepts = [frameTypes.call, frameTypes.fail];
   readonly #options: ServerCallsOptions;
   readonly #calls = new Map<number, RunningCall>();
+  /** Of handlers that have not returned, abandoned ones included: they go on holding what they hold. */
   #heldBytes = 0;
+  #running = 0;
   #wire: Wire | undefined;
 
   constructor(options: ServerCallsOptions) {
@@ -72,8 +74,9 @@ export class ServerCalls implements WireOwner {
     if (typeof method !== 'string' || typeof budgetMs !== 'number' || this.#calls.has(id))
       throw new MalformedFrame('not a call');
     const call = new RunningCall(id, method, rawBytes, stream);
-    const refusal = this.#refusal(method);
+    this.#running++;
     this.#calls.set(id, call);
+    const refusal = this.#refusal(method);
     if (refusal !== undefined) return this.#fail(call, refusal);
     const { handlers, clock, peerName } = this.#options;
     const handler = handlers.get(method) as Handler;
@@ -98,7 +101,7 @@ export class ServerCalls implements WireOwner {
 
   #refusal(method: string): Fault | undefined {
     const { handlers, limits, name } = this.#options;
-    if (this.#calls.size >= limits.callsInFlightMax) return overloaded(name, 'running calls');
+    if (this.#running > limits.callsInFlightMax) return overloaded(name, 'running calls');
     if ((this.#wire?.queuedBytes ?? 0) >= limits.queuedBytesMax) return overloaded(name, 'queued replies');
     return handlers.has(method) ? undefined : unknownMethod(method);
   }
@@ -119,7 +122,10 @@ export class ServerCalls implements WireOwner {
 
   #reply(call: RunningCall, reply: Reply): void {
     const { download } = reply;
-    if (call.abandoned) return download?.cancel();
+    if (call.abandoned) {
+      this.#finish(call);
+      return download?.cancel();
+    }
     const wire = this.#wire as Wire;
     try {
       wire.writer.message(frameTypes.reply, call.id, reply.value, download ? FLAG_STREAM : 0);
@@ -133,9 +139,8 @@ export class ServerCalls implements WireOwner {
 
   #fail(call: RunningCall, error: unknown): void {
     const fault = faultOf(error, call.method, this.#options.log);
-    if (call.abandoned) return;
     this.#finish(call);
-    this.#sendFault(call.id, fault);
+    if (!call.abandoned) this.#sendFault(call.id, fault);
   }
 
   #sendFault(id: number, fault: Fault): void {
@@ -149,15 +154,16 @@ export class ServerCalls implements WireOwner {
   }
 
   #finish(call: RunningCall): void {
-    this.#calls.delete(call.id);
+    this.#running--;
     this.#heldBytes -= call.rawBytes;
+    if (call.abandoned) return;
+    this.#calls.delete(call.id);
     call.upload?.cancel();
   }
 
   #abandon(call: RunningCall, fault: Fault): void {
     call.abandoned = true;
     this.#calls.delete(call.id);
-    this.#heldBytes -= call.rawBytes;
     call.upload?.fail(fault);
     this.#wire?.inbound.delete(call.id);
   }

@@ -223,6 +223,23 @@ t.test('small calls pass big ones', async (t) => {
   await stop();
 });
 
+t.test('handlers that nobody waits for any more still count', async (t) => {
+  const waiting: ((reply: Reply) => void)[] = [];
+  const hold = (): Promise<Reply> => new Promise((resolve) => void waiting.push(resolve));
+  const { peer, stop } = await startPair(
+    { hold, echo: (args: unknown) => ({ value: args }) },
+    { limits: { callsInFlightMax: 2 } },
+  );
+  await peer.whenUp(5000);
+  for (let i = 0; i < 2; i++)
+    t.equal((await faultOfCall(peer.call('hold', null, { deadlineMs: 30 }))).code, 'DeadlineExceeded');
+  t.match(await faultOfCall(peer.call('echo', 1)), { code: 'Overloaded', details: { limit: 'running calls' } });
+  for (const resolve of waiting) resolve({ value: 1 });
+  await pause(20);
+  t.equal((await peer.call('echo', 2)).value, 2);
+  await stop();
+});
+
 t.test('a server holds only so many bytes of arguments', async (t) => {
   const waiting: ((reply: Reply) => void)[] = [];
   const limits = { heldBytesMax: 3 * 1024 * 1024 };
