@@ -8,8 +8,11 @@ import type { Disk } from '../fabric/disk.ts';
 import { diskFaults } from '../fabric/disk.ts';
 import { Fault, isFault } from '../fabric/errors.ts';
 import type { Kv } from '../fabric/kv.ts';
+import type { ByteStream } from '../fabric/rpc/contract.ts';
 import type { Stamp } from '../fabric/stamp.ts';
 import { isBlobKey } from './blob-format.ts';
+import { BlobStore } from './blob-store.ts';
+import type { BulkLane } from './bulk-lane.ts';
 import type { Checkpointer } from './checkpointer.ts';
 import type { DeviceStatus, DeviceStore, Lsn, Mutation, Outcome, RegisterView } from './contract.ts';
 import type { DeviceIdentity } from './identity.ts';
@@ -54,6 +57,8 @@ export interface DeviceParts {
   readonly limits: DeviceLimits;
   readonly kv: Kv;
   readonly segments: Segments;
+  readonly bulkSegments: Segments;
+  readonly bulk: BulkLane;
   readonly registers: Registers;
   readonly log: Log;
   readonly checkpointer: Checkpointer;
@@ -76,6 +81,7 @@ export class Device implements DeviceStore {
   readonly #parts: DeviceParts;
   readonly #registers: Registers;
   readonly #log: Log;
+  readonly #blobs: BlobStore;
   #asyncReads = 0;
 
   constructor(parts: DeviceParts) {
@@ -84,6 +90,27 @@ export class Device implements DeviceStore {
     this.deviceId = parts.identity.deviceId;
     this.#registers = parts.registers;
     this.#log = parts.log;
+    this.#blobs = new BlobStore({
+      registers: parts.registers,
+      bulk: parts.bulk,
+      segments: parts.bulkSegments,
+      syncBytes: parts.limits.blobSyncBytes,
+      refuse: () => this.#refusal(),
+      onCorrupt: (key, entry) => void this.#corrupt(key, entry, 'blob'),
+      wrote: () => this.#wrote(),
+    });
+  }
+
+  /** Why nothing can be written now, if so. */
+  #refusal(): Fault | undefined {
+    const { state, reason } = this.#parts.health;
+    if (state === 'out' || state === 'read-only') return new Fault('DeviceOut', { device: this.deviceId, reason });
+    return this.#registers.full ? new Fault('DeviceFull', { device: this.deviceId }) : undefined;
+  }
+
+  #wrote(): void {
+    this.#parts.checkpointer.wrote();
+    this.#parts.space.wrote();
   }
 
   get(key: Key): RegisterView | undefined {
@@ -104,7 +131,7 @@ export class Device implements DeviceStore {
 
   /** Applies in order, answers when all is durable. Fault DeviceOut, CorruptRegister (a mutation that does not check). */
   apply(mutations: readonly Mutation[], context: ApplyContext): Promise<Outcome[]> {
-    const { health, limits, clock, checkpointer, space } = this.#parts;
+    const { health, limits, clock } = this.#parts;
     if (health.state === 'out' || health.state === 'read-only')
       return Promise.resolve(mutations.map(() => OUTCOME_OUT));
     const { index } = this.#registers;
@@ -119,8 +146,7 @@ export class Device implements DeviceStore {
     } catch (error) {
       return Promise.reject(error);
     }
-    checkpointer.wrote();
-    space.wrote();
+    this.#wrote();
     return this.#log.whenSynced(outcomes);
   }
 
@@ -230,6 +256,24 @@ export class Device implements DeviceStore {
     return { heads, more };
   }
 
+  /**
+   * Stores a blob from chunk heads and payloads in turn; answers when every byte is durable. One that is here already is
+   * not stored again. Fault DeviceFull, DeviceOut, CorruptChunk.
+   */
+  async blobWrite(key: Key, stream: ByteStream, handoffFor?: number): Promise<{ lengthBytes: number }> {
+    const refusal = this.#refusal();
+    if (refusal) {
+      stream.cancel();
+      throw refusal;
+    }
+    return this.#blobs.write(key, stream, handoffFor);
+  }
+
+  /** Verified bytes of [offset, offset + length), cut at the blob's end. Fault NoSuchBlob, CorruptChunk. */
+  blobRead(key: Key, offset: number, length: number): Promise<{ lengthBytes: number; stream: ByteStream }> {
+    return this.#blobs.read(key, offset, length);
+  }
+
   /** Oldest first. */
   unsettled(olderThanMs: number, limit: number): UnsettledOperation[] {
     return this.#registers.unsettled.olderThan(this.#parts.clock.nowMs() - olderThanMs, limit);
@@ -248,7 +292,7 @@ export class Device implements DeviceStore {
   }
 
   status(): DeviceStatus {
-    const { health, segments, checkpointer } = this.#parts;
+    const { health, segments, bulkSegments, checkpointer } = this.#parts;
     const { usage, handoffCopies, unsettled, quarantined, maxStamp } = this.#registers;
     return {
       device: this.deviceId,
@@ -257,8 +301,8 @@ export class Device implements DeviceStore {
       tail: this.#log.tail,
       synced: this.#log.synced,
       checkpointed: checkpointer.covered,
-      liveBytes: usage.liveBytes(1) + usage.liveBytes(2),
-      logBytes: segments.list().reduce((sum, { bytes }) => sum + bytes, 0),
+      liveBytes: usage.liveBytes(),
+      logBytes: [...segments.list(), ...bulkSegments.list()].reduce((sum, { bytes }) => sum + bytes, 0),
       handoffCopies,
       unsettled: unsettled.count,
       quarantined: quarantined.size,
@@ -269,7 +313,7 @@ export class Device implements DeviceStore {
 
   /** Waits for what is under way, checkpoints, closes everything: the next start replays nothing. */
   async close(): Promise<void> {
-    const { checkpointer, kv, segments } = this.#parts;
+    const { checkpointer, kv, segments, bulkSegments } = this.#parts;
     if (!this.#log.out) {
       await this.#log.whenSynced(undefined).catch(() => undefined);
       await checkpointer.run();
@@ -279,14 +323,16 @@ export class Device implements DeviceStore {
     this.#parts.health.reason ??= 'closed';
     await kv.close();
     await segments.close();
+    await bulkSegments.close();
   }
 
   /** For tests: lets go of all files without writing anything more, as a crash would. */
   async abandon(): Promise<void> {
-    const { checkpointer, kv, segments } = this.#parts;
+    const { checkpointer, kv, segments, bulkSegments } = this.#parts;
     checkpointer.close();
     this.#parts.health.state = 'out';
     await kv.close();
     await segments.close();
+    await bulkSegments.close();
   }
 }

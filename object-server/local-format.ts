@@ -7,7 +7,7 @@
  *     P + key        outstanding promise: ballot 8
  *     M              settled marks: writer u32, mark 8, repeated
  *     N + index u32  unsettled operations: stamp 8, lsn 8, arrival ms f64, key count u32, (length u16, key) repeated
- *     U              usage: lane u32, segment u32, live bytes f64, total bytes f64, repeated
+ *     U              usage: lane u32, segment u32, live bytes f64, repeated
  *     R + name       feed cursor: lsn f64
  *     G + due + key  blob to look at when its time (Unix ms u64, big-endian) has come: nothing
  *     Q + key        quarantined register or blob: lsn f64
@@ -155,17 +155,15 @@ export interface UsageRecord {
   readonly lane: number;
   readonly segment: number;
   readonly liveBytes: number;
-  readonly totalBytes: number;
 }
 
 export function encodeUsage(records: Iterable<UsageRecord>): Buffer {
   const parts: Buffer[] = [];
-  for (const { lane, segment, liveBytes, totalBytes } of records) {
-    const one = Buffer.allocUnsafe(24);
+  for (const { lane, segment, liveBytes } of records) {
+    const one = Buffer.allocUnsafe(16);
     one.writeUInt32LE(lane, 0);
     one.writeUInt32LE(segment, 4);
     one.writeDoubleLE(liveBytes, 8);
-    one.writeDoubleLE(totalBytes, 16);
     parts.push(one);
   }
   return Buffer.concat(parts);
@@ -173,12 +171,11 @@ export function encodeUsage(records: Iterable<UsageRecord>): Buffer {
 
 export function decodeUsage(bytes: Buffer): UsageRecord[] {
   const records: UsageRecord[] = [];
-  for (let at = 0; at + 24 <= bytes.length; at += 24) {
+  for (let at = 0; at + 16 <= bytes.length; at += 16) {
     records.push({
       lane: bytes.readUInt32LE(at),
       segment: bytes.readUInt32LE(at + 4),
       liveBytes: bytes.readDoubleLE(at + 8),
-      totalBytes: bytes.readDoubleLE(at + 16),
     });
   }
   return records;

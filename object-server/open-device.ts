@@ -8,6 +8,7 @@ import type { Fault } from '../fabric/errors.ts';
 import type { Kv } from '../fabric/kv.ts';
 import type { Random } from '../fabric/random.ts';
 import { NO_STAMP, type Stamp } from '../fabric/stamp.ts';
+import { BulkLane } from './bulk-lane.ts';
 import { Checkpointer } from './checkpointer.ts';
 import type { Lsn, Projection } from './contract.ts';
 import { Device, type Health } from './device.ts';
@@ -82,8 +83,8 @@ export async function openDevice(options: OpenDeviceOptions): Promise<Device> {
   const kv = await options.openKv(`${directory}/index`);
   const checkpoint = readCheckpoint(kv);
   const segments = await openLane(options, identity, LANE.log);
-  const bulk = await openLane(options, identity, LANE.bulk);
-  for (const { path, reason } of [...segments.problems, ...bulk.problems]) {
+  const bulkLane = await openLane(options, identity, LANE.bulk);
+  for (const { path, reason } of [...segments.problems, ...bulkLane.problems]) {
     logger.error({ device: deviceId, path, reason }, 'segment cannot be read; its records are set aside');
   }
   const lost = await dropUnborn(segments, checkpoint.covered);
@@ -123,13 +124,15 @@ export async function openDevice(options: OpenDeviceOptions): Promise<Device> {
     if (full) setHealth('full', 'free space is down to the reserve');
     else if (health.state === 'full') setHealth('up', 'there is space again');
   };
-  const writtenBytes = (): number => log.tail;
+  const bulkSegments = bulkLane.lane;
+  const bulk = new BulkLane({ segments: bulkSegments, segmentBytes: limits.bulkSegmentBytes, onOut });
+  const writtenBytes = (): number => log.tail + bulk.appendedBytes;
   const space = new SpaceWatch({ disk, directory, clock, limits, writtenBytes, onChange });
   if (health.state === 'starting') health.state = 'up';
   await space.check();
   if (log.tail > covered) checkpointer.wrote();
   const common = { identity, disk, clock, limits, kv, registers, log, checkpointer, space, health, onCorrupt };
-  return new Device({ ...common, segments: lane });
+  return new Device({ ...common, segments: lane, bulkSegments, bulk });
 }
 
 function readCheckpoint(kv: Kv): CheckpointRecord {

@@ -4,6 +4,7 @@
  * for the disk (log.ts) and never decides when to checkpoint.
  */
 import type { Clock } from '../fabric/clock.ts';
+import { Fault } from '../fabric/errors.ts';
 import { NO_STAMP, type Stamp } from '../fabric/stamp.ts';
 import { blobKeyBeside, chunkRecordBytes, decodeBlob, isBlobKey } from './blob-format.ts';
 import { type Lsn, type Mutation, OUTCOME_OK, type Outcome, type Projection } from './contract.ts';
@@ -93,6 +94,7 @@ export class Registers {
     const { head, body } = mutation;
     checkHead(head);
     const key = handoffFor === undefined ? headKey(head) : handoffKey(handoffFor, headKey(head));
+    if (isBlobKey(key)) throw new Fault('BadMutation', { reason: 'blob registers are local to a device' });
     const ballot = headBallot(head);
     const held = this.index.get(key);
     if (held) {
@@ -227,7 +229,6 @@ export class Registers {
 
   #frame(type: FrameType, head: Buffer): Lsn {
     const lsn = this.log.append({ type, flags: 0, target: 0, origin: 0, head, body: undefined });
-    this.usage.addDead(LANE.log, lsnSegment(lsn), 0);
     return lsn;
   }
 
@@ -306,8 +307,8 @@ export class Registers {
     const moved = (frame.flags & FRAME_MOVED) !== 0;
     this.#nowMs = nowMs;
     const stale = held && !isBlobKey(key) && (held.ballot > ballot || (held.ballot === ballot && !moved));
-    if (stale) this.usage.addDead(LANE.log, lsnSegment(lsn), frame.totalBytes);
-    else this.#install(key, new Entry(this.index.copyHead(head), lsn, frame.origin), held, moved && held !== undefined);
+    if (!stale)
+      this.#install(key, new Entry(this.index.copyHead(head), lsn, frame.origin), held, moved && held !== undefined);
     return key;
   }
 

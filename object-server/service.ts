@@ -33,6 +33,14 @@ export function createObjectService(devices: ReadonlyMap<number, Device>): Handl
     },
     prepare: ({ device: id, key, ballot }: Args<'prepare'>) => reply<'prepare'>(device(id).prepare(key, ballot)),
     scan: ({ device: id, start, end, limit }: Args<'scan'>) => reply<'scan'>(device(id).scan(start, end, limit)),
+    async blobWrite({ device: id, key, handoffFor }: Args<'blobWrite'>, { upload }: CallContext) {
+      if (!upload) throw new Fault('NoUpload', {}, 'blobWrite needs an upload stream');
+      return { value: (await device(id).blobWrite(key, upload, handoffFor)) satisfies Value<'blobWrite'> };
+    },
+    async blobRead({ device: id, key, offset, length }: Args<'blobRead'>) {
+      const { lengthBytes, stream } = await device(id).blobRead(key, offset, length);
+      return { value: { lengthBytes } satisfies Value<'blobRead'>, download: stream };
+    },
     unsettled: ({ device: id, olderThanMs, limit }: Args<'unsettled'>) =>
       reply<'unsettled'>({
         operations: device(id)

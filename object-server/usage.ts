@@ -1,65 +1,43 @@
-/** Live and total bytes per segment of both lanes: what the compactor chooses by. Advisory: an error costs space, not data. */
+/** Live bytes per segment of both lanes: what the compactor chooses by. Advisory: an error costs space, not data. */
 import type { UsageRecord } from './local-format.ts';
-import type { Lane } from './segment-format.ts';
+import { LANE, type Lane } from './segment-format.ts';
 
 export class Usage {
-  readonly #lanes = new Map<Lane, Map<number, { live: number; total: number }>>();
-
-  #of(lane: Lane, segment: number): { live: number; total: number } {
-    let segments = this.#lanes.get(lane);
-    if (!segments) {
-      segments = new Map();
-      this.#lanes.set(lane, segments);
-    }
-    let usage = segments.get(segment);
-    if (!usage) {
-      usage = { live: 0, total: 0 };
-      segments.set(segment, usage);
-    }
-    return usage;
-  }
+  readonly #lanes: Readonly<Record<Lane, Map<number, number>>> = { [LANE.log]: new Map(), [LANE.bulk]: new Map() };
 
   add(lane: Lane, segment: number, bytes: number): void {
-    const usage = this.#of(lane, segment);
-    usage.live += bytes;
-    usage.total += bytes;
-  }
-
-  /** Bytes that were written but belong to nothing. */
-  addDead(lane: Lane, segment: number, bytes: number): void {
-    this.#of(lane, segment).total += bytes;
+    const live = this.#lanes[lane];
+    live.set(segment, (live.get(segment) ?? 0) + bytes);
   }
 
   kill(lane: Lane, segment: number, bytes: number): void {
-    const usage = this.#of(lane, segment);
-    usage.live = Math.max(0, usage.live - bytes);
+    const live = this.#lanes[lane];
+    const rest = (live.get(segment) ?? 0) - bytes;
+    if (rest > 0) live.set(segment, rest);
+    else live.delete(segment);
   }
 
   forget(lane: Lane, segment: number): void {
-    this.#lanes.get(lane)?.delete(segment);
+    this.#lanes[lane].delete(segment);
   }
 
-  get(lane: Lane, segment: number): { readonly live: number; readonly total: number } {
-    return this.#lanes.get(lane)?.get(segment) ?? { live: 0, total: 0 };
+  live(lane: Lane, segment: number): number {
+    return this.#lanes[lane].get(segment) ?? 0;
   }
 
-  liveBytes(lane: Lane): number {
+  liveBytes(): number {
     let sum = 0;
-    for (const { live } of this.#lanes.get(lane)?.values() ?? []) sum += live;
+    for (const lane of Object.values(this.#lanes)) for (const live of lane.values()) sum += live;
     return sum;
   }
 
   *records(): Iterable<UsageRecord> {
-    for (const [lane, segments] of this.#lanes) {
-      for (const [segment, { live, total }] of segments) yield { lane, segment, liveBytes: live, totalBytes: total };
+    for (const lane of [LANE.log, LANE.bulk]) {
+      for (const [segment, liveBytes] of this.#lanes[lane]) yield { lane, segment, liveBytes };
     }
   }
 
   restore(records: Iterable<UsageRecord>): void {
-    for (const { lane, segment, liveBytes, totalBytes } of records) {
-      const usage = this.#of(lane as Lane, segment);
-      usage.live = liveBytes;
-      usage.total = totalBytes;
-    }
+    for (const { lane, segment, liveBytes } of records) this.#lanes[lane as Lane]?.set(segment, liveBytes);
   }
 }

@@ -5,9 +5,19 @@ import { join } from 'node:path';
 import { systemClock } from '../fabric/clock.ts';
 import { openLmdb } from '../fabric/lmdb.ts';
 import { createSeededRandom } from '../fabric/random.ts';
+import type { ByteStream } from '../fabric/rpc/contract.ts';
 import { makeStamp, type Stamp } from '../fabric/stamp.ts';
 import { systemDisk } from '../fabric/system-disk.ts';
-import { encodeHead, FLAG_TOMBSTONE, type Key, KIND, type Mutation, makeKey } from '../object-server/contract.ts';
+import {
+  CHUNK_BYTES,
+  encodeChunkHead,
+  encodeHead,
+  FLAG_TOMBSTONE,
+  type Key,
+  KIND,
+  type Mutation,
+  makeKey,
+} from '../object-server/contract.ts';
 import type { Device } from '../object-server/device.ts';
 import { type OpenDeviceOptions, openDevice } from '../object-server/open-device.ts';
 
@@ -77,4 +87,21 @@ export async function apply(device: Device, ...mutations: Mutation[]): Promise<s
 export async function bodyOf(device: Device, key: Key): Promise<string | undefined> {
   const { head, body } = await device.read(key, true);
   return head ? (body?.toString('latin1') ?? '') : undefined;
+}
+
+/** Chunk heads and payloads of `bytes`, cut into buffers of at most `pieceBytes`. */
+export function blobStream(id: Buffer, bytes: Buffer, pieceBytes = 300_000): ByteStream {
+  const pieces: Buffer[] = [];
+  for (let index = 0; index * CHUNK_BYTES < bytes.length; index++) {
+    const payload = bytes.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES);
+    pieces.push(encodeChunkHead(id, index, payload));
+    for (let at = 0; at < payload.length; at += pieceBytes) pieces.push(payload.subarray(at, at + pieceBytes));
+  }
+  return { next: async () => pieces.shift(), cancel: () => void pieces.splice(0) };
+}
+
+export async function collect(stream: ByteStream): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for (let part = await stream.next(); part; part = await stream.next()) parts.push(part);
+  return Buffer.concat(parts);
 }
