@@ -4,11 +4,12 @@ import { Parser } from 'tap-parser';
 
 /**
  * @param {string} text
- * @returns {{passed: number, failed: number, skipped: {name: string, reason: string}[]}} reason is '' where none is given
+ * @returns {{passed: number, failed: number, skipped: {name: string, reason: string}[], failures: string[]}}
+ *   reason is '' where none is given; failures are the failed assertions, each with what the runner knows of it
  */
 export function countTests(text) {
   const root = readTree(text);
-  const count = { passed: 0, failed: 0, skipped: [] };
+  const count = { passed: 0, failed: 0, skipped: [], failures: [] };
   for (const child of root.children) addNode(child, '', count);
   return count;
 }
@@ -22,7 +23,7 @@ function readTree(text) {
 }
 
 function makeNode(name) {
-  return { name, children: [], ownPassed: 0, ownFailed: 0, ownSkipped: [], ok: true, skip: undefined };
+  return { name, children: [], ownPassed: 0, ownFailed: [], ownSkipped: [], ok: true, skip: undefined };
 }
 
 function fill(node, parser) {
@@ -38,7 +39,7 @@ function fill(node, parser) {
     if (open !== undefined && open.name === point.name) Object.assign(open, { ok: point.ok, skip });
     else if (skip !== undefined) node.ownSkipped.push({ name: point.name, reason: skip });
     else if (point.ok) node.ownPassed += 1;
-    else node.ownFailed += 1;
+    else node.ownFailed.push(describe(point));
     open = undefined;
   });
 }
@@ -48,9 +49,16 @@ function addNode(node, prefix, count) {
   const failedBefore = count.failed;
   for (const child of node.children) addNode(child, name, count);
   for (const skip of node.ownSkipped) count.skipped.push({ ...skip, name: `${name} > ${skip.name}` });
+  for (const failure of node.ownFailed) count.failures.push(`${name} > ${failure}`);
   if (node.skip !== undefined) count.skipped.push({ name, reason: node.skip });
-  else if (node.ownFailed > 0) count.failed += 1;
+  else if (node.ownFailed.length > 0) count.failed += 1;
   else if (node.ownPassed > 0) count.passed += 1;
   // Failed with nothing inside to blame: a time-out, a crash, a plan that was not met.
   if (!node.ok && node.skip === undefined && count.failed === failedBefore) count.failed += 1;
+}
+
+function describe({ name, diag }) {
+  const at = diag?.at ? ` (${diag.at.fileName}:${diag.at.lineNumber})` : '';
+  const text = diag?.diff ?? diag?.stack ?? '';
+  return `${name}${at}\n${text}`.trim();
 }

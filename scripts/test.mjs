@@ -9,6 +9,7 @@ import { ensureSystemPackages } from './system-packages.mjs';
 
 const OUTPUT = 'build/test-output.tap';
 const SKIPS_SHOWN_MAX = 50;
+const FAILURES_SHOWN_MAX = 50;
 
 const args = process.argv.slice(2);
 const own = new Set(['--no-install', '--coverage']);
@@ -41,7 +42,8 @@ async function runTap(tapArgs) {
   return code ?? 1;
 }
 
-function report({ passed, failed, skipped }, tapStatus) {
+function report({ passed, failed, skipped, failures }, tapStatus) {
+  for (const failure of failures.slice(0, FAILURES_SHOWN_MAX)) say(`failed: ${failure}\n`);
   for (const { name, reason } of skipped.slice(0, SKIPS_SHOWN_MAX)) {
     say(`skipped: ${name}: ${reason || 'NO REASON GIVEN'}`);
   }
