@@ -1,0 +1,12 @@
+/** The Swift suite: everything the API promises, against whatever server `start` brings up. */
+import type { Test } from 'tap';
+import { runSwiftCli } from './swift-cli.ts';
+import { containers } from './swift-containers.ts';
+import { objects } from './swift-objects.ts';
+import { runSuites, type StartSwift } from './swift-rig.ts';
+import { slo } from './swift-slo.ts';
+
+export function swiftConformance(t: Test, start: StartSwift): void {
+  t.test('over HTTP', (t) => runSuites(t, start, { containers, objects, slo }));
+  runSwiftCli(t, start);
+}

@@ -1,0 +1,44 @@
+/** A ProxyWorld over the store in memory, for tests of the two APIs: two accounts, real clock, errors collected. */
+import { systemClock } from '../fabric/clock.ts';
+import { createSeededRandom } from '../fabric/random.ts';
+import type { ProxyWorld, User, Users } from '../proxy/contract.ts';
+import { MemoryStore } from './memory-store.ts';
+
+export const OWNER: User = {
+  account: 'test',
+  name: 'tester',
+  key: 'testing',
+  admin: true,
+  accessKeyId: 'OWNERACCESSKEY000000',
+  secretAccessKey: 'owner-secret',
+};
+export const STRANGER: User = {
+  account: 'other',
+  name: 'stranger',
+  key: 'strange',
+  admin: true,
+  accessKeyId: 'STRANGERACCESSKEY000',
+  secretAccessKey: 'stranger-secret',
+};
+
+export function createUsers(all: readonly User[]): Users {
+  return {
+    byName: (account, name) => all.find((user) => user.account === account && user.name === name),
+    byAccessKey: (accessKeyId) => all.find((user) => user.accessKeyId === accessKeyId),
+  };
+}
+
+export function createMemoryWorld(errors: object[] = []): ProxyWorld {
+  const clock = systemClock;
+  return {
+    store: new MemoryStore(clock),
+    users: createUsers([OWNER, STRANGER]),
+    clock,
+    random: createSeededRandom(1),
+    log: { info: () => {}, warn: () => {}, error: (fields) => void errors.push(fields) },
+    region: 'us-east-1',
+    s3Domains: ['s3.localhost', 'localhost'],
+    tokenSecret: Buffer.alloc(32, 7),
+    info: { swift: { version: 'test', policies: [{ name: 'Policy-0', default: true }] } },
+  };
+}
