@@ -7,7 +7,7 @@ import { assert } from '../assert.ts';
 import { Fault, fabricFaults } from '../errors.ts';
 import { type HttpBody, httpFaults } from './contract.ts';
 import type { IdleEntry, IdleWatch } from './idle-watch.ts';
-import { NO_BYTES } from './response-check.ts';
+import { asBuffer, NO_BYTES } from './response-check.ts';
 
 /** What an engine does for a body. */
 export interface BodySource {
@@ -260,8 +260,4 @@ export const EMPTY_BODY: HttpBody = {
 
 function tooLarge(limitBytes: number): Fault {
   return new Fault(httpFaults.bodyTooLarge, { limitBytes }, `body is larger than ${limitBytes} bytes`);
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -38,6 +38,7 @@ class Connection {
   #current: NodeExchange | undefined;
   #waiting: NodeExchange[] = [];
   #broken = 0;
+  #served = 0;
   #timer: Timer | undefined;
 
   constructor(socket: Socket, tls: boolean, front: NodeFront) {
@@ -47,8 +48,9 @@ class Connection {
     socket.once('close', () => this.#timer?.cancel());
   }
 
-  get idle(): boolean {
-    return this.#current === undefined;
+  /** No request has come yet. */
+  get silent(): boolean {
+    return this.#served === 0;
   }
 
   add(exchange: NodeExchange): void {
@@ -81,6 +83,7 @@ class Connection {
 
   #run(exchange: NodeExchange): void {
     this.#current = exchange;
+    this.#served += 1;
     exchange.start(() => this.#next());
   }
 
@@ -103,10 +106,10 @@ class NodeListener implements HttpListener {
   readonly port: number;
   readonly #server: Server;
   readonly #front: NodeFront;
-  readonly #sockets: Set<Socket>;
+  readonly #sockets: Set<TrackedSocket>;
   #drained: Promise<void> | undefined;
 
-  constructor(server: Server, front: NodeFront, sockets: Set<Socket>) {
+  constructor(server: Server, front: NodeFront, sockets: Set<TrackedSocket>) {
     this.#server = server;
     this.#front = front;
     this.#sockets = sockets;
@@ -126,7 +129,8 @@ class NodeListener implements HttpListener {
     this.#front.draining = true;
     const closed = new Promise<void>((resolve) => void this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
-    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
+    // node counts a connection that has not asked for anything yet as busy.
+    for (const socket of this.#sockets) if (socket[connectionKey]?.silent === true) socket.destroy();
     const timer = this.#front.clock.after(graceMs, () => {
       for (const socket of this.#sockets) socket.destroy();
     });
@@ -148,7 +152,7 @@ export const nodeEngine: HttpEngine = async (handler, options, world) => {
     inFlight: 0,
   };
   const server = await makeServer(options, limits);
-  const sockets = new Set<Socket>();
+  const sockets = new Set<TrackedSocket>();
   serve(server, front, { sockets, tls: options.tls !== undefined });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -184,16 +188,26 @@ async function makeServer(options: HttpListenOptions, limits: HttpLimits): Promi
   return server;
 }
 
-function serve(server: Server, front: NodeFront, shape: { sockets: Set<Socket>; tls: boolean }): void {
+function serve(server: Server, front: NodeFront, shape: { sockets: Set<TrackedSocket>; tls: boolean }): void {
   const { sockets, tls } = shape;
+  let connections = 0;
+  const track = (socket: TrackedSocket): void => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  };
   const accept = (socket: TrackedSocket): void => {
     const connection = new Connection(socket, tls, front);
     socket[connectionKey] = connection;
-    if (sockets.size > front.limits.connectionsMax) connection.break(503);
+    if (tls) track(socket);
+    if (connections > front.limits.connectionsMax) connection.break(503);
   };
+  // Under TLS this is the socket below, which is known before the handshake.
   server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+    connections += 1;
+    socket.once('close', () => {
+      connections -= 1;
+    });
+    track(socket);
     if (!tls) accept(socket);
   });
   if (tls) server.on('secureConnection', accept);

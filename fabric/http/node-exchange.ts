@@ -32,7 +32,7 @@ const LINGER_BYTES_MAX = 64 * 1024 * 1024;
 const LINGER_MS = 10_000;
 /** Larger buffers go out in pieces of this size, so that progress of a slow reader is seen. */
 const WRITE_BYTES_MAX = 256 * 1024;
-const ONE_WRITE_BYTES_MAX = 512 * 1024;
+const ONE_WRITE_BYTES_MAX = 1024 * 1024;
 
 export class NodeExchange implements HttpRequest, BodySource, IdleEntry {
   readonly method: string;

@@ -59,3 +59,8 @@ export function bodyBytes(body: Uint8Array | string | undefined): Uint8Array {
 export function isBodiless(status: number): boolean {
   return status === 204 || status === 304;
 }
+
+/** A view, never a copy. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
