@@ -29,7 +29,11 @@ export interface ProxyWorld {
   readonly clock: Clock;
   readonly random: Random;
   /** Structured log, pino-like: (fields, message). */
-  readonly log: { info(fields: object, message: string): void; warn(fields: object, message: string): void; error(fields: object, message: string): void };
+  readonly log: {
+    info(fields: object, message: string): void;
+    warn(fields: object, message: string): void;
+    error(fields: object, message: string): void;
+  };
   readonly region: string;
   /** Host suffixes under which `bucket.suffix` addresses a bucket (virtual-host style), e.g. ['s3.localhost', 'localhost']. */
   readonly s3Domains: readonly string[];

@@ -9,7 +9,7 @@ import { headBallot, type Key, type ObjectServiceCalls, withBallot } from '../ob
 import type { Cluster, ReadRegister, Replica } from './cluster.ts';
 import { storeFaults } from './object/contract.ts';
 import { pause } from './pause.ts';
-import { type QuorumWrite, writeQuorum, type WriteResult } from './quorum-write.ts';
+import { type QuorumWrite, type WriteResult, writeQuorum } from './quorum-write.ts';
 import { repairBlobs } from './repair-blobs.ts';
 
 export const PREPARE_DEADLINE_MS = 3_000;
@@ -21,9 +21,7 @@ type PrepareReply = ObjectServiceCalls['prepare']['reply'];
  * The judge's word. `write`: these writes under the ballot it was given, the judged key's own first. `keep`: nothing
  * changes; with `refuse` the caller gets that Fault once the judged state is safe.
  */
-export type Decision =
-  | { readonly write: readonly QuorumWrite[] }
-  | { readonly keep: true; readonly refuse?: Fault };
+export type Decision = { readonly write: readonly QuorumWrite[] } | { readonly keep: true; readonly refuse?: Fault };
 
 export const KEEP: Decision = { keep: true };
 
@@ -43,7 +41,12 @@ export interface DecideOptions {
  * Resolves when decided. Faults: the judge's own; ConditionalConflict when other writers kept winning; QuorumUnavailable;
  * what a companion write was refused for comes back as the result.
  */
-export async function decide(cluster: Cluster, key: Key, judge: Judge, options: DecideOptions = {}): Promise<WriteResult> {
+export async function decide(
+  cluster: Cluster,
+  key: Key,
+  judge: Judge,
+  options: DecideOptions = {},
+): Promise<WriteResult> {
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const ballot = cluster.settled.open();
     const result = await runRound(cluster, { key, judge, ballot, unseal: options.unseal === true }).catch((error) => {
@@ -73,14 +76,21 @@ async function runRound(cluster: Cluster, { key, judge, ballot, unseal }: RoundA
   const decision = await judge(prepared.current, ballot, prepared.granted);
   const writes = 'write' in decision ? decision.write : keeping(prepared, ballot, unseal);
   if (writes.length === 0) cluster.settled.close(ballot);
-  const done = writes.length === 0 ? ({ result: 'ok', replaced: [] } as const) : await writeAll(cluster, ballot, writes, prepared.current);
+  const done =
+    writes.length === 0
+      ? ({ result: 'ok', replaced: [] } as const)
+      : await writeAll(cluster, ballot, writes, prepared.current);
   if (done.result === 'newer' && done.key === key) return 'again';
   if (done.result === 'ok' && 'keep' in decision && decision.refuse) throw decision.refuse;
   return done;
 }
 
 /** What to write when nothing changes: the judged state again, where a replica may lack it or a seal must go. */
-function keeping({ current, unanimous }: Prepared & { ok: true }, ballot: Stamp, unseal: boolean): readonly QuorumWrite[] {
+function keeping(
+  { current, unanimous }: Prepared & { ok: true },
+  ballot: Stamp,
+  unseal: boolean,
+): readonly QuorumWrite[] {
   if (!current || (unanimous && !unseal)) return [];
   return [{ head: withBallot(current.head, ballot), body: current.body }];
 }
@@ -139,7 +149,8 @@ export async function prepareQuorum(cluster: Cluster, key: Key, ballot: Stamp): 
     if (!value.ok) continue;
     const held = value.head ? headBallot(value.head) : '';
     ballots.add(held);
-    if (value.head && (!current || held > headBallot(current.head))) current = { head: value.head, body: value.body, replica };
+    if (value.head && (!current || held > headBallot(current.head)))
+      current = { head: value.head, body: value.body, replica };
   }
   return { ok: true, current, unanimous: ballots.size === 1, granted: granted.map(({ replica }) => replica) };
 }

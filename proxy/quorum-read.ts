@@ -7,9 +7,9 @@ import type { Stamp } from '../fabric/stamp.ts';
 import { headBallot, headKey, type Key, type ObjectServiceCalls } from '../object-server/contract.ts';
 import type { Cluster, ReadRegister, Replica } from './cluster.ts';
 import { storeFaults } from './object/contract.ts';
+import { pause } from './pause.ts';
 import { decide, KEEP } from './quorum-decide.ts';
 import { type QuorumWrite, writeQuorum } from './quorum-write.ts';
-import { pause } from './pause.ts';
 import { repairBlobs } from './repair-blobs.ts';
 
 export const READ_DEADLINE_MS = 3_000;
@@ -132,7 +132,11 @@ export function readOrder(cluster: Cluster, key: Key): readonly Replica[] {
 }
 
 async function askFull(replica: Replica, key: Key, body: boolean): Promise<FullAnswer> {
-  const reply = await replica.peer.call('read', { device: replica.device, key, body }, { deadlineMs: READ_DEADLINE_MS });
+  const reply = await replica.peer.call(
+    'read',
+    { device: replica.device, key, body },
+    { deadlineMs: READ_DEADLINE_MS },
+  );
   return { ...(reply.value as ReadReply), replica };
 }
 

@@ -7,7 +7,7 @@
  */
 import { isFault } from '../fabric/errors.ts';
 import type { Stamp } from '../fabric/stamp.ts';
-import { type Mutation, type ObjectServiceCalls, type Outcome, headKey, type Key } from '../object-server/contract.ts';
+import { headKey, type Key, type Mutation, type ObjectServiceCalls, type Outcome } from '../object-server/contract.ts';
 import type { Cluster, Replica } from './cluster.ts';
 
 export const WRITE_DEADLINE_MS = 10_000;

@@ -9,8 +9,8 @@ import {
   encodeChunkHead,
   headKey,
   headRefs,
-  KIND,
   type Key,
+  KIND,
   KIND_AT,
   type ObjectServiceCalls,
 } from '../object-server/contract.ts';

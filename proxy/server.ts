@@ -28,7 +28,11 @@ export function createHandlers(world: ProxyWorld, metrics: () => Promise<string>
   };
   const shared = async (request: HttpRequest) => {
     if (request.path === '/metrics' && request.method === 'GET' && !isSigned(request)) {
-      return { status: 200, headers: ['Content-Type', 'text/plain; version=0.0.4; charset=utf-8'], body: await metrics() };
+      return {
+        status: 200,
+        headers: ['Content-Type', 'text/plain; version=0.0.4; charset=utf-8'],
+        body: await metrics(),
+      };
     }
     return undefined;
   };

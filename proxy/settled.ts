@@ -6,8 +6,8 @@
  * An operation is open from its stamp until every primary holds it or a handoff copy records the debt.
  */
 import type { Clock } from '../fabric/clock.ts';
-import { headKey, type Key, type Mutation } from '../object-server/contract.ts';
 import { makeStamp, type Stamp, type StampSource, stampTicks } from '../fabric/stamp.ts';
+import { headKey, type Key, type Mutation } from '../object-server/contract.ts';
 
 /** Silence after which the mark is sent by itself. */
 export const MARK_FLUSH_MS = 1000;
@@ -21,6 +21,7 @@ export interface SettledMarks {
   close(stamp: Stamp): void;
   /** The operation could not be completed here: it stays open until the reconciler (proxy/object/reconcile.ts) closes it. */
   abandon(stamp: Stamp, writes: readonly Mutation[]): void;
+  abandonKeys(stamp: Stamp, keys: readonly Key[]): void;
   /** Takes the abandoned operations, oldest first; the taker closes or abandons each again. */
   takeAbandoned(): { stamp: Stamp; keys: readonly Key[] }[];
   /** Every operation of this writer below it is closed. */
@@ -38,6 +39,9 @@ export function createSettledMarks(stamps: StampSource, clock: Clock): SettledMa
   let flushTimer: { cancel(): void } | undefined;
   let send: ((mark: Stamp) => void) | undefined;
 
+  const abandonKeys = (stamp: Stamp, keys: readonly Key[]): void => {
+    if (abandoned.size < ABANDONED_MAX) abandoned.set(stamp, keys);
+  };
   const mark = (): Stamp => {
     for (const oldest of open) return oldest;
     if (lastIssued === undefined) return makeStamp(0, stamps.writerId);
@@ -66,9 +70,10 @@ export function createSettledMarks(stamps: StampSource, clock: Clock): SettledMa
       if (!flushTimer && send) watch();
     },
     abandon(stamp, writes) {
-      if (abandoned.size >= ABANDONED_MAX) return;
-      abandoned.set(stamp, writes.map((write) => headKey(write.head)));
+      const keys = writes.map((write) => headKey(write.head));
+      abandonKeys(stamp, keys);
     },
+    abandonKeys,
     takeAbandoned() {
       const taken = [...abandoned].map(([stamp, keys]) => ({ stamp, keys }));
       abandoned.clear();

@@ -157,14 +157,20 @@ class ZoneKeeper {
     this.#child = child;
     child.once('exit', (code, signal) => this.#ended(code, signal));
     return new Promise((resolve, reject) => {
-      const timer = systemClock.after(START_LIMIT_MS, () => reject(new Fault('ZoneStart', { name }, `zone ${name} did not start`)));
-      child.on('message', (message: { ready?: boolean; progress?: { device: string; doneBytes: number; totalBytes: number } }) => {
-        if (message.progress) progress(message.progress.device, message.progress.doneBytes, message.progress.totalBytes);
-        if (!message.ready) return;
-        timer.cancel();
-        this.#failures = 0;
-        resolve();
-      });
+      const timer = systemClock.after(START_LIMIT_MS, () =>
+        reject(new Fault('ZoneStart', { name }, `zone ${name} did not start`)),
+      );
+      child.on(
+        'message',
+        (message: { ready?: boolean; progress?: { device: string; doneBytes: number; totalBytes: number } }) => {
+          if (message.progress)
+            progress(message.progress.device, message.progress.doneBytes, message.progress.totalBytes);
+          if (!message.ready) return;
+          timer.cancel();
+          this.#failures = 0;
+          resolve();
+        },
+      );
       child.once('exit', () => reject(new Fault('ZoneStart', { name }, `zone ${name} ended while it started`)));
     });
   }

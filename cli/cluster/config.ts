@@ -16,12 +16,20 @@ export interface FileOptions {
 
 export type ClusterOptions = StartOptions & FileOptions;
 
-const FILE_DEFAULTS: FileOptions = { engine: 'node', s3Engine: 'uws', consistency: 'strict', s3Domains: ['s3.localhost', 'localhost'] };
+const FILE_DEFAULTS: FileOptions = {
+  engine: 'node',
+  s3Engine: 'uws',
+  consistency: 'strict',
+  s3Domains: ['s3.localhost', 'localhost'],
+};
 
 type Check = (value: unknown) => boolean;
 const text: Check = (value) => typeof value === 'string';
 const port: Check = (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) < 65536;
-const oneOf = (...values: readonly string[]): Check => (value) => values.includes(value as string);
+const oneOf =
+  (...values: readonly string[]): Check =>
+  (value) =>
+    values.includes(value as string);
 const textList: Check = (value) => Array.isArray(value) && value.every(text);
 
 /** TOML key, option, what it must be. */

@@ -11,7 +11,12 @@ import type { User, Users } from '../../proxy/contract.ts';
 import { readIfThere } from './identity.ts';
 
 export interface Credentials {
-  readonly s3: { readonly endpoint: string; readonly region: string; readonly accessKeyId: string; readonly secretAccessKey: string };
+  readonly s3: {
+    readonly endpoint: string;
+    readonly region: string;
+    readonly accessKeyId: string;
+    readonly secretAccessKey: string;
+  };
   /** `user` is `account:name`. */
   readonly swift: { readonly authUrl: string; readonly user: string; readonly key: string };
 }
@@ -89,7 +94,11 @@ function parsePeople(text: string, file: string): People {
     if (!account || !name || !key || !accessKeyId || !secretAccessKey) throw bad(`${what} is incomplete`);
     return { account, name, admin, key, accessKeyId, secretAccessKey };
   };
-  return { main: read(parsed, 's3 or swift', true), alt: read(parsed.alt, 'alt', true), member: read(parsed.member, 'member', false) };
+  return {
+    main: read(parsed, 's3 or swift', true),
+    alt: read(parsed.alt, 'alt', true),
+    member: read(parsed.member, 'member', false),
+  };
 }
 
 function indexUsers(people: People): Users {

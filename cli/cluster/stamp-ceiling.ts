@@ -1,23 +1,27 @@
 /**
- * DIR/writer.json: ticks that this proxy may have used up. It is written ahead of use, about once a minute of writing, so
- * that a restart with the clock set back can never issue a stamp twice.
+ * DIR/writer.json: the writer id of this life of the proxy and the ticks it may have used up. Every start takes the next
+ * id: what an earlier life left unfinished stays under that life's id, so no mark of this one can pass over it. The
+ * ceiling is written ahead of use, about once a minute of writing: a restart with the clock set back repeats no stamp.
  */
 import { closeSync, fdatasyncSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../../fabric/clock.ts';
-import { createStampSource, type StampSource } from '../../fabric/stamp.ts';
+import { createStampSource, type StampSource, WRITER_ID_MAX } from '../../fabric/stamp.ts';
 import { readIfThere } from './identity.ts';
 
-export function openStampSource(directory: string, writerId: number, clock: Clock): StampSource {
+interface WriterFile {
+  readonly writerId: number;
+  readonly ceilingTicks: number;
+}
+
+export function openStampSource(directory: string, clock: Clock): StampSource {
   const file = path.join(directory, 'writer.json');
   const text = readIfThere(file);
-  const floorTicks = text ? Number((JSON.parse(text) as { ceilingTicks: number }).ceilingTicks) : 0;
-  return createStampSource({
-    clock,
-    writerId,
-    floorTicks,
-    reserve: (ceilingTicks) => writeDurably(file, JSON.stringify({ writerId, ceilingTicks })),
-  });
+  const last = text ? (JSON.parse(text) as WriterFile) : { writerId: 0, ceilingTicks: 0 };
+  const writerId = (last.writerId % WRITER_ID_MAX) + 1;
+  const save = (ceilingTicks: number): void => writeDurably(file, JSON.stringify({ writerId, ceilingTicks }));
+  save(last.ceilingTicks);
+  return createStampSource({ clock, writerId, floorTicks: last.ceilingTicks, reserve: save });
 }
 
 /** Synchronous on purpose: no stamp above the ceiling may leave before the ceiling is on disk. */

@@ -12,6 +12,7 @@ import type { Peer } from '../../fabric/rpc/contract.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
 import { type Cluster, createCluster } from '../../proxy/cluster.ts';
 import { inlineDigests } from '../../proxy/object/digest.ts';
+import { createReconciler, type Reconciler } from '../../proxy/object/reconcile.ts';
 import { createStore, type RunningStore } from '../../proxy/object/store.ts';
 import { createHandlers, type Handlers } from '../../proxy/server.ts';
 import { createSettledMarks } from '../../proxy/settled.ts';
@@ -27,7 +28,6 @@ import { showProgress } from './progress.ts';
 import { openStampSource } from './stamp-ceiling.ts';
 
 const DRAIN_MS = 15_000;
-const PROXY_WRITER_ID = 1;
 
 export interface RunningCluster {
   readonly directory: string;
@@ -59,6 +59,7 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
 interface ProxyParts {
   readonly cluster: Cluster;
   readonly running: RunningStore;
+  readonly reconciler: Reconciler;
 }
 
 function createProxy(args: {
@@ -69,7 +70,7 @@ function createProxy(args: {
   log: Logger;
 }): ProxyParts {
   const { options, directory, files, peers, log } = args;
-  const stamps = openStampSource(directory, PROXY_WRITER_ID, systemClock);
+  const stamps = openStampSource(directory, systemClock);
   const settled = createSettledMarks(stamps, systemClock);
   const cluster = createCluster({
     clock: systemClock,
@@ -94,7 +95,10 @@ function createProxy(args: {
     }
   });
   const onError = (what: string, error: unknown): void => log.error({ err: error }, `${what} failed`);
-  return { cluster, running: createStore({ cluster, digests: inlineDigests, random: systemRandom, onError }) };
+  const running = createStore({ cluster, digests: inlineDigests, random: systemRandom, onError });
+  const reconciler = createReconciler(running.engine);
+  reconciler.start();
+  return { cluster, running, reconciler };
 }
 
 interface FrontArgs {
@@ -136,6 +140,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
     credentials,
     async stop() {
       await Promise.all([listeners.everything.drain(DRAIN_MS), listeners.s3.drain(DRAIN_MS)]);
+      proxy.reconciler.stop();
       proxy.running.stop();
       await zones.stop();
       unlock();
@@ -143,7 +148,11 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
   };
 }
 
-async function openListeners(options: ClusterOptions, handlers: Handlers, log: Logger): Promise<{ everything: HttpListener; s3: HttpListener }> {
+async function openListeners(
+  options: ClusterOptions,
+  handlers: Handlers,
+  log: Logger,
+): Promise<{ everything: HttpListener; s3: HttpListener }> {
   const tls = options.tlsCert && options.tlsKey ? { tls: { certFile: options.tlsCert, keyFile: options.tlsKey } } : {};
   const world = {
     clock: systemClock,
@@ -151,7 +160,12 @@ async function openListeners(options: ClusterOptions, handlers: Handlers, log: L
     onWarning: (line: string) => log.warn(line),
   };
   const at = { host: options.host, ...tls };
-  const everything = await listen(options.engine, options.engine === 'uws' ? handlers.s3Only : handlers.everything, { ...at, port: options.port }, world);
+  const everything = await listen(
+    options.engine,
+    options.engine === 'uws' ? handlers.s3Only : handlers.everything,
+    { ...at, port: options.port },
+    world,
+  );
   try {
     const s3 = await listen(options.s3Engine, handlers.s3Only, { ...at, port: options.s3Port }, world);
     return { everything, s3 };
@@ -162,6 +176,8 @@ async function openListeners(options: ClusterOptions, handlers: Handlers, log: L
 }
 
 function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
+  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
   return version;
 }

@@ -6,8 +6,8 @@
 import type { AccountRow } from '../../account-container/contract.ts';
 import { writeUnder } from '../quorum-decide.ts';
 import { findAccount } from './accounts.ts';
-import { accountRowWrite } from './container-ops.ts';
 import { isBucketName, resolveBucket } from './buckets.ts';
+import { accountRowWrite } from './container-ops.ts';
 import type { ContainerState } from './containers.ts';
 import type { Engine } from './engine.ts';
 import { readTotals } from './rows.ts';

@@ -1,12 +1,36 @@
 /** Accounts: made at the first container, read and changed by their owners; their totals lag (account-totals.ts). */
-import { type AccountRecord, type AccountRow, decodeRecord, encodeRecord, type ListEntry } from '../../account-container/contract.ts';
+import {
+  type AccountRecord,
+  type AccountRow,
+  decodeRecord,
+  encodeRecord,
+  type ListEntry,
+} from '../../account-container/contract.ts';
 import { Fault } from '../../fabric/errors.ts';
 import { NO_STAMP, type Stamp } from '../../fabric/stamp.ts';
-import { encodeHead, headMeta, headStamp, isTombstone, KIND, type Key, latin1ToUtf8, makeKey, packU16 } from '../../object-server/contract.ts';
+import {
+  encodeHead,
+  headMeta,
+  headStamp,
+  isTombstone,
+  type Key,
+  KIND,
+  latin1ToUtf8,
+  makeKey,
+  packU16,
+} from '../../object-server/contract.ts';
 import { decide } from '../quorum-decide.ts';
 import { readQuorum } from '../quorum-read.ts';
 import { authoriseAccount } from './authorise.ts';
-import { type AccountInfo, type ContainerEntry, type Context, type ListQuery, type MetadataChange, type Page, storeFaults } from './contract.ts';
+import {
+  type AccountInfo,
+  type ContainerEntry,
+  type Context,
+  type ListQuery,
+  type MetadataChange,
+  type Page,
+  storeFaults,
+} from './contract.ts';
 import type { Engine } from './engine.ts';
 import { applyChange } from './metadata.ts';
 import { listRows, readTotals, rowQuery } from './rows.ts';
@@ -24,8 +48,13 @@ function accountKey(engine: Engine, account: string): Key {
   return makeKey(engine.cluster.hash(account), undefined, KIND.account);
 }
 
-export async function findAccount(engine: Engine, account: string): Promise<AccountState | undefined> {
-  const key = accountKey(engine, account);
+export function findAccount(engine: Engine, account: string): Promise<AccountState | undefined> {
+  return findAccountByHash(engine, engine.cluster.hash(account));
+}
+
+/** `hash`: of the account's path, 16 bytes as latin1. */
+export async function findAccountByHash(engine: Engine, hash: string): Promise<AccountState | undefined> {
+  const key = makeKey(hash, undefined, KIND.account);
   const read = await readQuorum(engine.cluster, key, false);
   return read && !isTombstone(read.head) ? accountState(key, read.head) : undefined;
 }
@@ -42,7 +71,12 @@ export async function ensureAccount(engine: Engine, account: string): Promise<Ac
   return (await findAccount(engine, account)) ?? changeAccount(engine, account, {});
 }
 
-export async function updateAccount(engine: Engine, context: Context, account: string, change: MetadataChange): Promise<void> {
+export async function updateAccount(
+  engine: Engine,
+  context: Context,
+  account: string,
+  change: MetadataChange,
+): Promise<void> {
   authoriseAccount(context, account);
   await changeAccount(engine, account, change);
 }
@@ -74,7 +108,13 @@ async function changeAccount(engine: Engine, account: string, change: MetadataCh
   return state as AccountState;
 }
 
-const NOTHING: AccountInfo = Object.freeze({ metadata: {}, containerCount: 0, objectCount: 0, bytesUsed: 0, createdStamp: NO_STAMP });
+const NOTHING: AccountInfo = Object.freeze({
+  metadata: {},
+  containerCount: 0,
+  objectCount: 0,
+  bytesUsed: 0,
+  createdStamp: NO_STAMP,
+});
 
 /** An account nobody has used yet looks empty, as with Swift's account_autocreate. */
 export async function headAccount(engine: Engine, context: Context, account: string): Promise<AccountInfo> {
@@ -103,7 +143,10 @@ export async function listContainers(
   authoriseAccount(context, account);
   const state = await findAccount(engine, account);
   if (!state) return { entries: [], truncated: false, info: NOTHING };
-  const [page, info] = await Promise.all([listRows(engine.cluster, state.rowPrefix, rowQuery(query)), accountInfo(engine, state)]);
+  const [page, info] = await Promise.all([
+    listRows(engine.cluster, state.rowPrefix, rowQuery(query)),
+    accountInfo(engine, state),
+  ]);
   return { entries: page.entries.map(containerEntry), truncated: page.truncated, info };
 }
 
@@ -114,7 +157,10 @@ function containerEntry({ name, head }: ListEntry): ContainerEntry {
 }
 
 /** Containers of the caller's account that are S3 buckets, by name. */
-export async function listBuckets(engine: Engine, context: Context): Promise<readonly { name: string; createdStamp: Stamp }[]> {
+export async function listBuckets(
+  engine: Engine,
+  context: Context,
+): Promise<readonly { name: string; createdStamp: Stamp }[]> {
   const { account } = context.caller;
   if (account === undefined) throw new Fault(storeFaults.accessDenied);
   authoriseAccount(context, account);
@@ -125,7 +171,8 @@ export async function listBuckets(engine: Engine, context: Context): Promise<rea
   while (true) {
     const page = await listRows(engine.cluster, state.rowPrefix, { ...rowQuery({ limit: 1000 }), marker });
     for (const { name, head } of page.entries) {
-      if (head && decodeRecord<AccountRow>(headMeta(head)).bucket) buckets.push({ name: latin1ToUtf8(name), createdStamp: headStamp(head) });
+      if (head && decodeRecord<AccountRow>(headMeta(head)).bucket)
+        buckets.push({ name: latin1ToUtf8(name), createdStamp: headStamp(head) });
     }
     const last = page.entries.at(-1);
     if (!page.truncated || !last) return buckets;

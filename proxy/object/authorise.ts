@@ -3,8 +3,9 @@
  * container's Swift ACL grants (X-Container-Read, X-Container-Write: users, accounts, referrers, .rlistings). S3 reaches
  * the same containers, so one rule serves both APIs.
  */
-import { Fault } from '../../fabric/errors.ts';
+
 import type { ContainerRecord } from '../../account-container/contract.ts';
+import { Fault } from '../../fabric/errors.ts';
 import { type Caller, type Context, storeFaults } from './contract.ts';
 
 /** What is wanted of a container or of the objects in it. */
@@ -16,7 +17,12 @@ export function authoriseAccount({ caller }: Context, account: string): void {
 }
 
 /** Fault AccessDenied unless the caller may. `container` is undefined when there is none: only owners may know. */
-export function authorise(context: Context, action: Action, account: string, container: ContainerRecord | undefined): void {
+export function authorise(
+  context: Context,
+  action: Action,
+  account: string,
+  container: ContainerRecord | undefined,
+): void {
   if (owns(context.caller, account)) return;
   if (container && granted(context, action, container)) return;
   throw new Fault(storeFaults.accessDenied);

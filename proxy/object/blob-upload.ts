@@ -5,13 +5,13 @@
  */
 import { Fault, isFault } from '../../fabric/errors.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
-import { CHUNK_BYTES, encodeChunkHead, KIND, type Key, makeKey } from '../../object-server/contract.ts';
+import { CHUNK_BYTES, encodeChunkHead, type Key, KIND, makeKey } from '../../object-server/contract.ts';
 import type { Replica } from '../cluster.ts';
 import { type BodySource, storeFaults } from './contract.ts';
 import type { Digest } from './digest.ts';
 import type { Engine } from './engine.ts';
-import type { Extent } from './object-format.ts';
 import { createFanOut, type Lane } from './fan-out.ts';
+import type { Extent } from './object-format.ts';
 
 /** Longest time one replica may take for one blob; bodies of many GiB at a trickle are real. */
 const BLOB_DEADLINE_MS = 24 * 3600 * 1000;
@@ -43,7 +43,10 @@ export async function uploadBlob(engine: Engine, target: BlobTarget): Promise<Bl
   const done = writes.map((replica) => sendBlob(replica, key, fanOut.lane()));
   try {
     if (writes.length < cluster.quorum) throw new Fault(storeFaults.quorumUnavailable, { reason: 'primaries down' });
-    const sizeBytes = await pump(target, blobId, { push: (head, payload) => fanOut.push(head, payload), need: cluster.quorum });
+    const sizeBytes = await pump(target, blobId, {
+      push: (head, payload) => fanOut.push(head, payload),
+      need: cluster.quorum,
+    });
     fanOut.end();
     await majority(engine, done);
     return { sizeBytes, extents: [{ id: blobId.toString('latin1'), offset: 0, length: sizeBytes }] };
@@ -85,7 +88,8 @@ async function pump(target: BlobTarget, blobId: Buffer, sink: Sink): Promise<num
     if (sizeBytes > bodyBytesMax) throw new Fault(storeFaults.bodyTooLarge, { limit: bodyBytesMax });
     const hashed = digest.update(payload);
     const live = await sink.push(encodeChunkHead(blobId, index++, payload), payload);
-    if (live < sink.need) throw new Fault(storeFaults.quorumUnavailable, { reason: 'replicas failed during the upload' });
+    if (live < sink.need)
+      throw new Fault(storeFaults.quorumUnavailable, { reason: 'replicas failed during the upload' });
     await hashed;
     if (payload.length < CHUNK_BYTES) break;
   }
@@ -94,7 +98,10 @@ async function pump(target: BlobTarget, blobId: Buffer, sink: Sink): Promise<num
 }
 
 /** CHUNK_BYTES of the body, less only at its end. */
-async function nextChunk(body: BodySource, rest: Uint8Array | undefined): Promise<{ payload: Buffer; left: Uint8Array | undefined }> {
+async function nextChunk(
+  body: BodySource,
+  rest: Uint8Array | undefined,
+): Promise<{ payload: Buffer; left: Uint8Array | undefined }> {
   const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   let filled = 0;
   let piece = rest;

@@ -4,7 +4,15 @@
  */
 import { type BucketRecord, decodeRecord, encodeRecord } from '../../account-container/contract.ts';
 import { Fault } from '../../fabric/errors.ts';
-import { encodeHead, FLAG_TOMBSTONE, headMeta, isTombstone, KIND, type Key, makeKey } from '../../object-server/contract.ts';
+import {
+  encodeHead,
+  FLAG_TOMBSTONE,
+  headMeta,
+  isTombstone,
+  type Key,
+  KIND,
+  makeKey,
+} from '../../object-server/contract.ts';
 import type { ReadRegister } from '../cluster.ts';
 import { decide } from '../quorum-decide.ts';
 import { readQuorum } from '../quorum-read.ts';
@@ -71,7 +79,9 @@ export async function resolveBucket(engine: Engine, bucket: string): Promise<Con
   const nowMs = engine.cluster.clock.monotonicMs();
   const known = cache.get(bucket);
   if (known && nowMs - known.readAtMs < BUCKET_CACHE_MS) return known.ref;
-  const owner = isBucketName(bucket) ? ownerOf(await readQuorum(engine.cluster, bucketKey(engine, bucket), false)) : undefined;
+  const owner = isBucketName(bucket)
+    ? ownerOf(await readQuorum(engine.cluster, bucketKey(engine, bucket), false))
+    : undefined;
   if (!owner) throw noContainer();
   const ref = { account: owner.account, container: owner.container };
   if (cache.size >= CACHED_MAX) cache.clear();

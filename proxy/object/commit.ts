@@ -3,17 +3,27 @@
  * on a majority before the answer (ADR 1, 3). Re-stamps when another writer was ahead, waits while the container is
  * being decided on, and leaves nothing behind when the container is gone.
  */
-import type { Conditions } from './contract.ts';
+
 import { encodeRow } from '../../account-container/contract.ts';
 import { Fault } from '../../fabric/errors.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
-import { encodeHead, FLAG_TOMBSTONE, isTombstone, KIND, type Key, makeKey, rowRest, TABLE } from '../../object-server/contract.ts';
+import {
+  encodeHead,
+  FLAG_TOMBSTONE,
+  isTombstone,
+  type Key,
+  KIND,
+  makeKey,
+  rowRest,
+  TABLE,
+} from '../../object-server/contract.ts';
 import type { ReadRegister } from '../cluster.ts';
 import { pause } from '../pause.ts';
 import { decide, KEEP, writeUnder } from '../quorum-decide.ts';
 import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
 import { checkWriteConditions } from './conditions.ts';
 import { type ContainerState, noContainer } from './containers.ts';
+import type { Conditions } from './contract.ts';
 import { storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { decodeMeta, gravestoneHead, type ObjectRecord, type Pin } from './object-format.ts';
@@ -80,7 +90,10 @@ async function decideOnce(engine: Engine, change: Change): Promise<Attempt> {
   return { stamp, done };
 }
 
-function recordOf(engine: Engine, current: ReadRegister | undefined): { record: ObjectRecord; head: Buffer } | undefined {
+function recordOf(
+  engine: Engine,
+  current: ReadRegister | undefined,
+): { record: ObjectRecord; head: Buffer } | undefined {
   if (!current || isTombstone(current.head)) return undefined;
   const record = decodeMeta<ObjectRecord>(current.head);
   return engine.expired(record) ? undefined : { record, head: current.head };
@@ -100,7 +113,11 @@ export function rowWrite(container: ContainerState, name: string, row: Buffer | 
 }
 
 export function rowOf(record: ObjectRecord): Buffer {
-  const extra = record.slo ? { slo: true } : record.sums && firstKey(record.sums) ? { sum: firstKey(record.sums), sumType: record.sumType } : undefined;
+  const extra = record.slo
+    ? { slo: true }
+    : record.sums && firstKey(record.sums)
+      ? { sum: firstKey(record.sums), sumType: record.sumType }
+      : undefined;
   return encodeRow({ sizeBytes: record.size, etag: record.etag, contentType: record.type, extra });
 }
 
@@ -133,5 +150,7 @@ async function withdraw(engine: Engine, change: Change): Promise<void> {
   const { account, name: container } = change.container.record;
   const key = objectKey(engine, change.container, change.name);
   const stamp = engine.cluster.settled.open();
-  await writeUnder(engine.cluster, stamp, [{ head: gravestoneHead({ account, container, name: change.name }, key, stamp) }]);
+  await writeUnder(engine.cluster, stamp, [
+    { head: gravestoneHead({ account, container, name: change.name }, key, stamp) },
+  ]);
 }

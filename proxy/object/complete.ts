@@ -7,10 +7,26 @@ import { Fault } from '../../fabric/errors.ts';
 import { encodeHead, FLAG_TOMBSTONE, headStamp, isTombstone } from '../../object-server/contract.ts';
 import { decide } from '../quorum-decide.ts';
 import { commit, objectKey, rowOf } from './commit.ts';
-import { type CompletedPart, type Conditions, type Context, type ObjectInfo, type ObjectRef, storeFaults } from './contract.ts';
+import {
+  type CompletedPart,
+  type Conditions,
+  type Context,
+  type ObjectInfo,
+  type ObjectRef,
+  storeFaults,
+} from './contract.ts';
 import type { Engine } from './engine.ts';
-import { encodeMeta, decodeMeta, type Extent, type ObjectRecord, type Pin, recordHead, toInfo, type UploadRecord } from './object-format.ts';
-import { removeParts, scanParts, type StoredPart } from './parts.ts';
+import {
+  decodeMeta,
+  type Extent,
+  encodeMeta,
+  type ObjectRecord,
+  type Pin,
+  recordHead,
+  toInfo,
+  type UploadRecord,
+} from './object-format.ts';
+import { removeParts, type StoredPart, scanParts } from './parts.ts';
 import { findOpenUpload, findUpload, type OpenUpload, uploadRow } from './upload.ts';
 
 /** All parts but the last must have this size (S3 API reference, CompleteMultipartUpload). */
@@ -64,7 +80,8 @@ function choose(stored: readonly StoredPart[], wanted: readonly CompletedPart[])
   });
   if (chosen.length === 0) throw new Fault(storeFaults.invalidPart, { partNumber: 0 });
   for (const { record, partNumber } of chosen.slice(0, -1)) {
-    if (record.size < PART_BYTES_MIN) throw new Fault(storeFaults.partTooSmall, { partNumber, etag: record.etag, sizeBytes: record.size });
+    if (record.size < PART_BYTES_MIN)
+      throw new Fault(storeFaults.partTooSmall, { partNumber, etag: record.etag, sizeBytes: record.size });
   }
   return chosen;
 }
@@ -72,7 +89,8 @@ function choose(stored: readonly StoredPart[], wanted: readonly CompletedPart[])
 function assemble(upload: OpenUpload, parts: readonly StoredPart[], options: CompleteOptions): ObjectRecord {
   const { account, container, name, attributes, sumType } = upload.record;
   const size = parts.reduce((sum, { record }) => sum + record.size, 0);
-  if (options.sizeBytes !== undefined && options.sizeBytes !== size) throw new Fault(storeFaults.badDigest, { algorithm: 'size' });
+  if (options.sizeBytes !== undefined && options.sizeBytes !== size)
+    throw new Fault(storeFaults.badDigest, { algorithm: 'size' });
   const extents: Extent[] = parts.flatMap(({ record }) => record.extents);
   const pins: Pin[] = parts.flatMap(({ record }) => record.pins ?? []);
   const etags = createHash('md5');
@@ -96,7 +114,12 @@ function assemble(upload: OpenUpload, parts: readonly StoredPart[], options: Com
 }
 
 /** Object, row, upload state and the upload's row: one round, the object's register ahead of the upload's on every device. */
-async function publish(engine: Engine, upload: OpenUpload, object: ObjectRecord, options: CompleteOptions): Promise<ObjectInfo> {
+async function publish(
+  engine: Engine,
+  upload: OpenUpload,
+  object: ObjectRecord,
+  options: CompleteOptions,
+): Promise<ObjectInfo> {
   const { container } = upload;
   const key = objectKey(engine, container, object.name);
   const etags = options.parts.map((part) => part.etag);
@@ -108,7 +131,11 @@ async function publish(engine: Engine, upload: OpenUpload, object: ObjectRecord,
       head = recordHead(object, { key, stamp });
       const done = { stamp, etag: object.etag, parts: etags, object };
       const state = encodeHead({ key: upload.key, ballot: stamp, stamp, meta: encodeMeta({ ...upload.record, done }) });
-      return [{ head }, { head: state }, uploadRow(container, object.name, { uploadId: upload.uploadId, stamp, row: undefined })];
+      return [
+        { head },
+        { head: state },
+        uploadRow(container, object.name, { uploadId: upload.uploadId, stamp, row: undefined }),
+      ];
     },
     row: rowOf(object),
     conditions: options.conditions,
@@ -124,9 +151,16 @@ export async function abortUpload(engine: Engine, context: Context, ref: ObjectR
     const open = current && !isTombstone(current.head) && !decodeMeta<UploadRecord>(current.head).done;
     if (!open) return { keep: true, refuse: new Fault(storeFaults.noSuchUpload, { uploadId }) };
     const { account, container, name } = upload.record;
-    const head = encodeHead({ key: upload.key, ballot, stamp: ballot, flags: FLAG_TOMBSTONE, meta: encodeMeta({ account, container, name }) });
+    const head = encodeHead({
+      key: upload.key,
+      ballot,
+      stamp: ballot,
+      flags: FLAG_TOMBSTONE,
+      meta: encodeMeta({ account, container, name }),
+    });
     return { write: [{ head }, uploadRow(upload.container, name, { uploadId, stamp: ballot, row: undefined })] };
   });
-  if (done.result !== 'ok' && done.result !== 'guard') throw new Fault(storeFaults.quorumUnavailable, { reason: done.result });
+  if (done.result !== 'ok' && done.result !== 'guard')
+    throw new Fault(storeFaults.quorumUnavailable, { reason: done.result });
   await removeParts(engine, upload, { keepPins: false });
 }

@@ -1,7 +1,7 @@
 /** Conditional requests, RFC 9110 §13.2.2's order, for both APIs. Judges only; what a verdict looks like is the API's. */
 import { Fault } from '../../fabric/errors.ts';
-import { headStamp } from '../../object-server/contract.ts';
 import { stampMs } from '../../fabric/stamp.ts';
+import { headStamp } from '../../object-server/contract.ts';
 import { type Conditions, type ObjectInfo, storeFaults } from './contract.ts';
 import type { ObjectRecord } from './object-format.ts';
 

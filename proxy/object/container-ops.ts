@@ -6,10 +6,20 @@
 import { type AccountRow, type ContainerRecord, decodeRecord, encodeRecord } from '../../account-container/contract.ts';
 import { Fault } from '../../fabric/errors.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
-import { accountRowRest, encodeHead, FLAG_TOMBSTONE, headMeta, headStamp, isTombstone, KIND, type Key, makeKey } from '../../object-server/contract.ts';
+import {
+  accountRowRest,
+  encodeHead,
+  FLAG_TOMBSTONE,
+  headMeta,
+  headStamp,
+  isTombstone,
+  type Key,
+  KIND,
+  makeKey,
+} from '../../object-server/contract.ts';
 import type { ReadRegister, Replica } from '../cluster.ts';
 import { pause } from '../pause.ts';
-import { decide, type Decision } from '../quorum-decide.ts';
+import { type Decision, decide } from '../quorum-decide.ts';
 import type { QuorumWrite } from '../quorum-write.ts';
 import { type AccountState, ensureAccount } from './accounts.ts';
 import { authorise, authoriseAccount } from './authorise.ts';
@@ -79,7 +89,14 @@ function newContainer(
     modifiedStamp: ballot,
   };
   const key = containerKey(engine.cluster, ref);
-  const row: AccountRow = { incarnation: ballot, policy: record.policy, objectCount: 0, bytesUsed: 0, modifiedStamp: ballot, bucket };
+  const row: AccountRow = {
+    incarnation: ballot,
+    policy: record.policy,
+    objectCount: 0,
+    bytesUsed: 0,
+    modifiedStamp: ballot,
+    bucket,
+  };
   return [
     { head: encodeHead({ key, ballot, stamp: ballot, meta: encodeRecord(record) }) },
     accountRowWrite(account, ref.container, { stamp: ballot, row }),
@@ -213,4 +230,3 @@ async function decided(
     engine.containers.forget(ref);
   }
 }
-

@@ -6,7 +6,18 @@
 import { type ContainerRecord, decodeRecord } from '../../account-container/contract.ts';
 import { Fault } from '../../fabric/errors.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
-import { headBallot, headMeta, headStamp, isTombstone, KIND, type Key, makeKey, rowRest, TABLE, type Table } from '../../object-server/contract.ts';
+import {
+  headBallot,
+  headMeta,
+  headStamp,
+  isTombstone,
+  type Key,
+  KIND,
+  makeKey,
+  rowRest,
+  TABLE,
+  type Table,
+} from '../../object-server/contract.ts';
 import type { Cluster } from '../cluster.ts';
 import { readQuorum } from '../quorum-read.ts';
 import { type ContainerRef, storeFaults } from './contract.ts';

@@ -180,7 +180,9 @@ export interface PutOptions extends ObjectAttributes {
    * Called after the last byte and before anything becomes visible: throws to refuse (BadDigest, IncompleteBody, a bad
    * chunk signature …), returns checksums to store. `md5` is of the bytes received.
    */
-  readonly finish?: ((received: { md5: string; sizeBytes: number }) => { checksums?: ObjectInfo['checksums'] }) | undefined;
+  readonly finish?:
+    | ((received: { md5: string; sizeBytes: number }) => { checksums?: ObjectInfo['checksums'] })
+    | undefined;
   /** Makes a static large object; the body is then empty. */
   readonly slo?: { segments: readonly SloSegment[]; sizeBytes: number; etag: string } | undefined;
   readonly bodyBytesMax?: number | undefined;
@@ -263,7 +265,11 @@ export interface CopyOptions {
 export interface Store {
   headAccount(context: Context, account: string): Promise<AccountInfo>;
   updateAccount(context: Context, account: string, change: MetadataChange): Promise<void>;
-  listContainers(context: Context, account: string, query: ListQuery): Promise<Page<ContainerEntry> & { info: AccountInfo }>;
+  listContainers(
+    context: Context,
+    account: string,
+    query: ListQuery,
+  ): Promise<Page<ContainerEntry> & { info: AccountInfo }>;
 
   /** Swift's PUT (idempotent, `exclusive` false) and S3's CreateBucket. Resolves to whether it was made now. */
   createContainer(
@@ -271,10 +277,18 @@ export interface Store {
     ref: ContainerRef,
     options: { policy?: number; metadata?: MetadataChange; s3?: Record<string, unknown>; exclusive?: boolean },
   ): Promise<{ created: boolean }>;
-  updateContainer(context: Context, ref: ContainerRef, change: { metadata?: MetadataChange; s3?: Record<string, unknown> }): Promise<void>;
+  updateContainer(
+    context: Context,
+    ref: ContainerRef,
+    change: { metadata?: MetadataChange; s3?: Record<string, unknown> },
+  ): Promise<void>;
   headContainer(context: Context, ref: ContainerRef): Promise<ContainerInfo>;
   deleteContainer(context: Context, ref: ContainerRef): Promise<void>;
-  listObjects(context: Context, ref: ContainerRef, query: ListQuery): Promise<Page<ObjectEntry> & { info: ContainerInfo }>;
+  listObjects(
+    context: Context,
+    ref: ContainerRef,
+    query: ListQuery,
+  ): Promise<Page<ObjectEntry> & { info: ContainerInfo }>;
   /** The container behind an S3 bucket name; Fault NoSuchContainer. */
   resolveBucket(context: Context, bucket: string): Promise<ContainerRef>;
   /** Buckets of the caller's account: containers whose name is registered as a bucket. */
@@ -288,7 +302,11 @@ export interface Store {
   updateObject(context: Context, ref: ObjectRef, attributes: ObjectAttributes): Promise<ObjectInfo>;
   /** Resolves to whether there was an object (Swift answers 404 when not; S3 does not care). */
   deleteObject(context: Context, ref: ObjectRef, options?: { conditions?: Conditions }): Promise<{ existed: boolean }>;
-  copyObject(context: Context, target: ObjectRef, options: CopyOptions): Promise<{ info: ObjectInfo; source: ObjectInfo }>;
+  copyObject(
+    context: Context,
+    target: ObjectRef,
+    options: CopyOptions,
+  ): Promise<{ info: ObjectInfo; source: ObjectInfo }>;
 
   createUpload(
     context: Context,
@@ -296,16 +314,40 @@ export interface Store {
     options: ObjectAttributes & { checksumAlgorithm?: string; checksumType?: string },
   ): Promise<UploadInfo>;
   headUpload(context: Context, ref: ObjectRef, uploadId: string): Promise<UploadInfo>;
-  putPart(context: Context, ref: ObjectRef, part: { uploadId: string; partNumber: number }, options: PutOptions): Promise<PartInfo>;
-  copyPart(context: Context, ref: ObjectRef, part: { uploadId: string; partNumber: number }, options: CopyOptions): Promise<PartInfo>;
-  listParts(context: Context, ref: ObjectRef, uploadId: string, query: { after: number; limit: number }): Promise<{ parts: readonly PartInfo[]; truncated: boolean; upload: UploadInfo }>;
-  listUploads(context: Context, ref: ContainerRef, query: ListQuery & { uploadIdMarker?: string }): Promise<Page<{ prefix: string } | UploadInfo>>;
+  putPart(
+    context: Context,
+    ref: ObjectRef,
+    part: { uploadId: string; partNumber: number },
+    options: PutOptions,
+  ): Promise<PartInfo>;
+  copyPart(
+    context: Context,
+    ref: ObjectRef,
+    part: { uploadId: string; partNumber: number },
+    options: CopyOptions,
+  ): Promise<PartInfo>;
+  listParts(
+    context: Context,
+    ref: ObjectRef,
+    uploadId: string,
+    query: { after: number; limit: number },
+  ): Promise<{ parts: readonly PartInfo[]; truncated: boolean; upload: UploadInfo }>;
+  listUploads(
+    context: Context,
+    ref: ContainerRef,
+    query: ListQuery & { uploadIdMarker?: string },
+  ): Promise<Page<{ prefix: string } | UploadInfo>>;
   /** A repeated Complete of the same upload gives the same answer. */
   completeUpload(
     context: Context,
     ref: ObjectRef,
     uploadId: string,
-    options: { parts: readonly CompletedPart[]; conditions?: Conditions; checksums?: ObjectInfo['checksums']; sizeBytes?: number },
+    options: {
+      parts: readonly CompletedPart[];
+      conditions?: Conditions;
+      checksums?: ObjectInfo['checksums'];
+      sizeBytes?: number;
+    },
   ): Promise<ObjectInfo>;
   abortUpload(context: Context, ref: ObjectRef, uploadId: string): Promise<void>;
 }

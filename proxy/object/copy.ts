@@ -34,16 +34,24 @@ export async function copyObject(
   const container = await writable(engine, context, target);
   const { extents, pins } = await borrow(engine, container, target, { found, extents: found.record.extents });
   const record: ObjectRecord = { ...found.record, ...rename(target), ...recordAttributes(attributes), extents, pins };
-  return { info: await store(engine, container, record, { body: found.register.body, conditions: options.conditions }), source };
+  return {
+    info: await store(engine, container, record, { body: found.register.body, conditions: options.conditions }),
+    source,
+  };
 }
 
 /** The source, when the caller may read it and its conditions hold. */
-export async function openSource(engine: Engine, context: Context, { source, sourceConditions }: CopyOptions): Promise<Found> {
+export async function openSource(
+  engine: Engine,
+  context: Context,
+  { source, sourceConditions }: CopyOptions,
+): Promise<Found> {
   const found = await find(engine, context, source, true);
   try {
     checkReadConditions(sourceConditions, toInfo(found.record, found.register.head));
   } catch (error) {
-    if (error instanceof Fault && error.code === storeFaults.notModified) throw new Fault(storeFaults.preconditionFailed);
+    if (error instanceof Fault && error.code === storeFaults.notModified)
+      throw new Fault(storeFaults.preconditionFailed);
     throw error;
   }
   if (found.record.size > OBJECT_BYTES_MAX) throw new Fault(storeFaults.bodyTooLarge, { limit: OBJECT_BYTES_MAX });
@@ -74,7 +82,12 @@ const packIncarnation = (container: ContainerState): string => container.rowPref
 
 function attributesFor(record: ObjectRecord, { directive, attributes = {} }: CopyOptions): ObjectAttributes {
   if (directive === 'replace') return attributes;
-  const kept: ObjectAttributes = { contentType: record.type, user: record.user, headers: record.headers, deleteAt: record.deleteAt };
+  const kept: ObjectAttributes = {
+    contentType: record.type,
+    user: record.user,
+    headers: record.headers,
+    deleteAt: record.deleteAt,
+  };
   if (directive === 'copy') return kept;
   return {
     contentType: attributes.contentType ?? kept.contentType,

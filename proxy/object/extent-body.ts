@@ -58,7 +58,8 @@ function cut(key: Key, extents: readonly Extent[], offset: number, length: numbe
   for (const extent of extents) {
     const first = Math.max(offset, from);
     const last = Math.min(end, from + extent.length);
-    if (first < last) pieces.push({ key: blobKey(key, extent), offset: extent.offset + first - from, length: last - first });
+    if (first < last)
+      pieces.push({ key: blobKey(key, extent), offset: extent.offset + first - from, length: last - first });
     from += extent.length;
   }
   return pieces;
@@ -76,7 +77,10 @@ class BlobSource {
     this.#piece = piece;
     const order = readOrder(engine.cluster, piece.key);
     // Where the register was read, its bytes are likely in the page cache too.
-    this.#order = order.includes(preferred) && preferred.peer.up ? [preferred, ...order.filter((each) => each !== preferred)] : [...order];
+    this.#order =
+      order.includes(preferred) && preferred.peer.up
+        ? [preferred, ...order.filter((each) => each !== preferred)]
+        : [...order];
   }
 
   async next(): Promise<Uint8Array | undefined> {
@@ -123,7 +127,9 @@ class BlobSource {
   #limited(stream: ByteStream): Promise<Uint8Array | undefined> {
     const next = stream.next();
     return new Promise((resolve, reject) => {
-      const timer = this.#engine.cluster.clock.after(STALL_MS, () => reject(new Fault('DeadlineExceeded', { reason: 'replica stalls' })));
+      const timer = this.#engine.cluster.clock.after(STALL_MS, () =>
+        reject(new Fault('DeadlineExceeded', { reason: 'replica stalls' })),
+      );
       next.then(resolve, reject).finally(() => timer.cancel());
     });
   }

@@ -1,6 +1,7 @@
 /** One source of chunks, several readers at their own pace, each behind a bounded queue. Buffers are shared, not copied. */
-import { Fault, fabricFaults } from '../../fabric/errors.ts';
+
 import type { Clock } from '../../fabric/clock.ts';
+import { Fault, fabricFaults } from '../../fabric/errors.ts';
 import type { ByteStream } from '../../fabric/rpc/contract.ts';
 
 /** Chunks a reader may be behind the source. */
@@ -32,7 +33,8 @@ export function createFanOut(clock: Clock): FanOut {
     async push(head, payload) {
       for (const lane of live()) {
         const room = lane.room();
-        if (room) await withLimit(clock, room, () => lane.fail(new Fault(fabricFaults.deadline, { reason: 'replica lags' })));
+        if (room)
+          await withLimit(clock, room, () => lane.fail(new Fault(fabricFaults.deadline, { reason: 'replica lags' })));
         if (lane.live) lane.add(head, payload);
       }
       return live().length;

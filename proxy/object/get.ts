@@ -1,13 +1,22 @@
 /** GET and HEAD of an object: authorise, read the register from a quorum, judge the conditions, open the bytes. */
-import type { HttpBodyStream } from '../../fabric/http/contract.ts';
+
 import { Fault } from '../../fabric/errors.ts';
+import type { HttpBodyStream } from '../../fabric/http/contract.ts';
 import { isTombstone, KIND, makeKey } from '../../object-server/contract.ts';
 import type { ReadRegister } from '../cluster.ts';
 import { readQuorum } from '../quorum-read.ts';
 import { authorise } from './authorise.ts';
 import { checkReadConditions } from './conditions.ts';
 import { type ContainerState, noContainer } from './containers.ts';
-import { type Body, type Conditions, type Context, type ObjectInfo, type ObjectRef, type OpenObject, storeFaults } from './contract.ts';
+import {
+  type Body,
+  type Conditions,
+  type Context,
+  type ObjectInfo,
+  type ObjectRef,
+  type OpenObject,
+  storeFaults,
+} from './contract.ts';
 import type { Engine } from './engine.ts';
 import { openExtents } from './extent-body.ts';
 import { decodeMeta, type ObjectRecord, toInfo } from './object-format.ts';
@@ -59,7 +68,12 @@ export async function find(engine: Engine, context: Context, ref: ObjectRef, bod
 }
 
 /** The live object of this name, or undefined. */
-export async function lookUp(engine: Engine, container: ContainerState, name: string, body: boolean): Promise<Found | undefined> {
+export async function lookUp(
+  engine: Engine,
+  container: ContainerState,
+  name: string,
+  body: boolean,
+): Promise<Found | undefined> {
   const { account, name: containerName } = container.record;
   const key = makeKey(engine.cluster.hash(account, containerName, name), container.incarnation, KIND.object);
   const register = await readQuorum(engine.cluster, key, body);

@@ -14,12 +14,14 @@ export function checkObjectName(name: string): void {
 
 export function checkContainerName(name: string): void {
   checkName(name, CONTAINER_NAME_BYTES_MAX, 'container');
-  if (name.includes('/')) throw new Fault(storeFaults.invalidName, { what: 'container' }, 'a container name has no slash');
+  if (name.includes('/'))
+    throw new Fault(storeFaults.invalidName, { what: 'container' }, 'a container name has no slash');
 }
 
 function checkName(name: string, bytesMax: number, what: string): void {
   const bytes = Buffer.byteLength(name);
-  if (bytes === 0 || bytes > bytesMax) throw new Fault(storeFaults.invalidName, { what, bytes, bytesMax }, `${what} name of ${bytes} bytes`);
+  if (bytes === 0 || bytes > bytesMax)
+    throw new Fault(storeFaults.invalidName, { what, bytes, bytesMax }, `${what} name of ${bytes} bytes`);
   if (name.includes('\0')) throw new Fault(storeFaults.invalidName, { what }, `${what} name with a NUL`);
 }
 
@@ -29,5 +31,6 @@ export function checkAttributes({ contentType, user, headers }: ObjectAttributes
     if (!values) continue;
     for (const name in values) bytes += name.length + (values[name] as string).length;
   }
-  if (bytes > ATTRIBUTE_BYTES_MAX) throw new Fault(storeFaults.tooMuchMetadata, { bytes, bytesMax: ATTRIBUTE_BYTES_MAX });
+  if (bytes > ATTRIBUTE_BYTES_MAX)
+    throw new Fault(storeFaults.tooMuchMetadata, { bytes, bytesMax: ATTRIBUTE_BYTES_MAX });
 }

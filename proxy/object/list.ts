@@ -2,11 +2,11 @@
 import { decodeRow, type ListEntry } from '../../account-container/contract.ts';
 import { headMeta, headStamp, latin1ToUtf8, TABLE } from '../../object-server/contract.ts';
 import { authorise } from './authorise.ts';
+import { containerInfo } from './container-info.ts';
 import { type ContainerState, noContainer, rowPrefix } from './containers.ts';
 import type { ContainerInfo, ContainerRef, Context, ListQuery, ObjectEntry, Page, UploadInfo } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { listRows, rowQuery } from './rows.ts';
-import { containerInfo } from './container-info.ts';
 
 export async function listObjects(
   engine: Engine,
@@ -66,5 +66,11 @@ function uploadEntry({ name, head }: ListEntry): { prefix: string } | UploadInfo
   if (!head) return { prefix: latin1ToUtf8(name) };
   const [objectName = '', uploadId = ''] = latin1ToUtf8(name).split('\0');
   const { contentType, extra } = decodeRow(headMeta(head));
-  return { uploadId, name: objectName, stamp: headStamp(head), attributes: { contentType }, checksumAlgorithm: extra?.['algorithm'] as string | undefined };
+  return {
+    uploadId,
+    name: objectName,
+    stamp: headStamp(head),
+    attributes: { contentType },
+    checksumAlgorithm: extra?.['algorithm'] as string | undefined,
+  };
 }

@@ -14,14 +14,14 @@ import { assert } from '../../fabric/assert.ts';
 import { decode, encode } from '../../fabric/codec.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
 import {
+  encodeHead,
   FLAG_FOREIGN,
   FLAG_TOMBSTONE,
-  encodeHead,
   headMeta,
   headStamp,
+  type Key,
   KIND,
   KIND_AT,
-  type Key,
   SPACE_REPLICATED,
 } from '../../object-server/contract.ts';
 import type { ObjectAttributes, ObjectInfo, SloSegment } from './contract.ts';
@@ -82,7 +82,12 @@ export interface UploadRecord {
   readonly attributes: ObjectAttributes;
   readonly algorithm?: string | undefined;
   readonly sumType?: string | undefined;
-  readonly done?: { readonly stamp: Stamp; readonly etag: string; readonly parts: readonly string[]; readonly object: ObjectRecord };
+  readonly done?: {
+    readonly stamp: Stamp;
+    readonly etag: string;
+    readonly parts: readonly string[];
+    readonly object: ObjectRecord;
+  };
 }
 
 /** A tombstone still says whose it is, so that a half-finished delete can be finished by whoever finds it. */
@@ -122,14 +127,23 @@ interface HeadFields {
 }
 
 /** A live register of a record with a body or extents. */
-export function recordHead(record: ObjectRecord | PartRecord, { key, stamp, ballot = stamp, body }: HeadFields): Buffer {
+export function recordHead(
+  record: ObjectRecord | PartRecord,
+  { key, stamp, ballot = stamp, body }: HeadFields,
+): Buffer {
   const flags = record.pins?.length ? FLAG_FOREIGN : 0;
   return encodeHead({ key, ballot, stamp, flags, meta: encodeMeta(record), body, refs: refsOf(record.extents) });
 }
 
 export function gravestoneHead(stone: Gravestone, key: Key, stamp: Stamp): Buffer {
   const { account, container, name } = stone;
-  return encodeHead({ key, ballot: stamp, stamp, flags: FLAG_TOMBSTONE, meta: encodeMeta({ account, container, name }) });
+  return encodeHead({
+    key,
+    ballot: stamp,
+    stamp,
+    flags: FLAG_TOMBSTONE,
+    meta: encodeMeta({ account, container, name }),
+  });
 }
 
 /** Key of the blob behind an extent of the record under `key`. */

@@ -1,17 +1,40 @@
 /** Parts of a multipart upload: stored as blobs and a register each, guarded by the upload's register. */
 import { Fault, isFault } from '../../fabric/errors.ts';
-import { afterPrefix, encodeHead, FLAG_TOMBSTONE, headBallot, headKey, headStamp, isTombstone, KIND, type Key, makeKey, type ObjectServiceCalls, packHex, partRest, REST_AT } from '../../object-server/contract.ts';
+import {
+  afterPrefix,
+  encodeHead,
+  FLAG_TOMBSTONE,
+  headBallot,
+  headKey,
+  headStamp,
+  isTombstone,
+  type Key,
+  KIND,
+  makeKey,
+  type ObjectServiceCalls,
+  packHex,
+  partRest,
+  REST_AT,
+} from '../../object-server/contract.ts';
 import type { Replica } from '../cluster.ts';
 import { writeUnder } from '../quorum-decide.ts';
 import { readOrder } from '../quorum-read.ts';
-import { type Context, type CopyOptions, type ObjectRef, type PartInfo, type PutOptions, storeFaults, type UploadInfo } from './contract.ts';
+import {
+  type Context,
+  type CopyOptions,
+  type ObjectRef,
+  type PartInfo,
+  type PutOptions,
+  storeFaults,
+  type UploadInfo,
+} from './contract.ts';
 import { asSource, borrow, openSource } from './copy.ts';
 import type { Engine } from './engine.ts';
 import { openBody } from './get.ts';
 import { decodeMeta, type Extent, type PartRecord, recordHead } from './object-format.ts';
 import { dropPins } from './pins.ts';
 import { receive } from './put.ts';
-import { again, findOpenUpload, type OpenUpload, toUploadInfo, TRIES_MAX } from './upload.ts';
+import { again, findOpenUpload, type OpenUpload, TRIES_MAX, toUploadInfo } from './upload.ts';
 
 export const PART_NUMBER_MAX = 10_000;
 const SCAN_DEADLINE_MS = 10_000;
@@ -78,7 +101,12 @@ function sliceExtents(extents: readonly Extent[], offset: number, length: number
   return slices;
 }
 
-async function storePart(engine: Engine, upload: OpenUpload, partNumber: number, record: PartRecord): Promise<PartInfo> {
+async function storePart(
+  engine: Engine,
+  upload: OpenUpload,
+  partNumber: number,
+  record: PartRecord,
+): Promise<PartInfo> {
   const key = makeKey(upload.hash, upload.container.incarnation, KIND.part, partRest(upload.uploadId, partNumber));
   for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
     const stamp = engine.cluster.settled.open();
@@ -134,7 +162,8 @@ async function scanAll(replica: Replica, prefix: Key): Promise<Buffer[]> {
   let start = prefix;
   while (true) {
     const args = { device: replica.device, start, end: afterPrefix(prefix), limit: 1000 };
-    const reply = (await replica.peer.call('scan', args, { deadlineMs: SCAN_DEADLINE_MS })).value as ObjectServiceCalls['scan']['reply'];
+    const reply = (await replica.peer.call('scan', args, { deadlineMs: SCAN_DEADLINE_MS }))
+      .value as ObjectServiceCalls['scan']['reply'];
     heads.push(...reply.heads);
     const last = reply.heads.at(-1);
     if (!reply.more || !last) return heads;
@@ -161,7 +190,11 @@ export async function listParts(
 }
 
 /** Frees the parts of an upload that is over. Blobs that the completed object refers to stay, and with them its pins. */
-export async function removeParts(engine: Engine, upload: OpenUpload, { keepPins }: { keepPins: boolean }): Promise<void> {
+export async function removeParts(
+  engine: Engine,
+  upload: OpenUpload,
+  { keepPins }: { keepPins: boolean },
+): Promise<void> {
   const parts = await scanParts(engine, upload);
   for (let at = 0; at < parts.length; at += 100) {
     const stamp = engine.cluster.settled.open();

@@ -4,7 +4,7 @@
  * leaves a pin too many (garbage), never one too few (a hole).
  */
 import { Fault } from '../../fabric/errors.ts';
-import { encodeHead, FLAG_TOMBSTONE, KIND, type Key, SPACE_REPLICATED } from '../../object-server/contract.ts';
+import { encodeHead, FLAG_TOMBSTONE, type Key, KIND, SPACE_REPLICATED } from '../../object-server/contract.ts';
 import { writeUnder } from '../quorum-decide.ts';
 import { storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';

@@ -9,7 +9,14 @@ import { authorise } from './authorise.ts';
 import { uploadBlob } from './blob-upload.ts';
 import { commit, objectKey, rowOf } from './commit.ts';
 import { type ContainerState, noContainer } from './containers.ts';
-import { type BodySource, type Context, type ObjectInfo, type ObjectRef, type PutOptions, storeFaults } from './contract.ts';
+import {
+  type BodySource,
+  type Context,
+  type ObjectInfo,
+  type ObjectRef,
+  type PutOptions,
+  storeFaults,
+} from './contract.ts';
 import type { Engine } from './engine.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
 import { type Extent, type ObjectRecord, recordHead, toInfo } from './object-format.ts';
@@ -17,7 +24,12 @@ import { type Extent, type ObjectRecord, recordHead, toInfo } from './object-for
 /** Swift's and S3's single-request limit. */
 export const OBJECT_BYTES_MAX = 5 * 1024 ** 3;
 
-export async function putObject(engine: Engine, context: Context, ref: ObjectRef, options: PutOptions): Promise<ObjectInfo> {
+export async function putObject(
+  engine: Engine,
+  context: Context,
+  ref: ObjectRef,
+  options: PutOptions,
+): Promise<ObjectInfo> {
   checkObjectName(ref.object);
   checkAttributes(options);
   const container = await writable(engine, context, ref);
@@ -82,7 +94,8 @@ export async function receive(
   const received = small.whole
     ? { sizeBytes: small.whole.length, md5: md5Hex(small.whole), body: small.whole }
     : await receiveLarge(engine, container, name, { body, limit, start: small.start });
-  if (options.md5 !== undefined && options.md5 !== received.md5) throw new Fault(storeFaults.badDigest, { algorithm: 'md5' });
+  if (options.md5 !== undefined && options.md5 !== received.md5)
+    throw new Fault(storeFaults.badDigest, { algorithm: 'md5' });
   const finished = options.finish?.({ md5: received.md5, sizeBytes: received.sizeBytes });
   return finished?.checksums ? { ...received, checksums: finished.checksums } : received;
 }

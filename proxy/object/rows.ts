@@ -103,7 +103,8 @@ async function storeRepairs(cluster: Cluster, repairs: readonly Repair[]): Promi
   for (let at = 0; at < all.length; at += REPAIR_BATCH) {
     const writes = all.slice(at, at + REPAIR_BATCH).map((head) => ({ head, newerIsFine: true }));
     const done = await writeQuorum(cluster, writes, () => {});
-    if (done.result !== 'ok') throw new Fault(storeFaults.quorumUnavailable, { phase: 'list repair', reason: done.result });
+    if (done.result !== 'ok')
+      throw new Fault(storeFaults.quorumUnavailable, { phase: 'list repair', reason: done.result });
   }
 }
 
@@ -114,7 +115,9 @@ export async function readTotals(cluster: Cluster, rowPrefix: Key): Promise<Cont
   for (let at = 0; at < order.length && known.length < cluster.quorum; ) {
     const wave = order.slice(at, at + cluster.quorum - known.length);
     at += wave.length;
-    const answers = await Promise.all(wave.map(({ device, peer }) => attempt(ask<ContainerTotals>({ device, peer }, 'totals', { device, rowPrefix }))));
+    const answers = await Promise.all(
+      wave.map(({ device, peer }) => attempt(ask<ContainerTotals>({ device, peer }, 'totals', { device, rowPrefix }))),
+    );
     for (const answer of answers) if (answer) known.push(answer);
   }
   const [first] = known;

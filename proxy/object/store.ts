@@ -75,7 +75,8 @@ function bind(engine: Engine): Store {
     copyPart: (context, ref, part, options) => parts.copyPart(engine, context, ref, { ...options, ...part }),
     listParts: (context, ref, uploadId, query) => parts.listParts(engine, context, ref, { uploadId, ...query }),
     listUploads: (context, ref, query) => listUploads(engine, context, ref, query),
-    completeUpload: (context, ref, uploadId, options) => completion.completeUpload(engine, context, ref, { uploadId, ...options }),
+    completeUpload: (context, ref, uploadId, options) =>
+      completion.completeUpload(engine, context, ref, { uploadId, ...options }),
     abortUpload: (context, ref, uploadId) => completion.abortUpload(engine, context, ref, uploadId),
   };
 }

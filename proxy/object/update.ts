@@ -30,7 +30,8 @@ export async function updateObject(
     let info: ObjectInfo | undefined;
     const done = await decide(engine.cluster, key, (current, ballot) => {
       const record = current && !isTombstone(current.head) ? decodeMeta<ObjectRecord>(current.head) : undefined;
-      if (!record || !current || engine.expired(record)) return { keep: true, refuse: new Fault(storeFaults.noSuchObject) };
+      if (!record || !current || engine.expired(record))
+        return { keep: true, refuse: new Fault(storeFaults.noSuchObject) };
       const next = withAttributes(record, attributes);
       const head = recordHead(next, { key, stamp: ballot as Stamp, body: current.body });
       info = toInfo(next, head);
@@ -46,6 +47,9 @@ export async function updateObject(
   throw new Fault(storeFaults.quorumUnavailable);
 }
 
-function withAttributes(record: ObjectRecord, { contentType, user, headers, deleteAt }: ObjectAttributes): ObjectRecord {
+function withAttributes(
+  record: ObjectRecord,
+  { contentType, user, headers, deleteAt }: ObjectAttributes,
+): ObjectRecord {
   return { ...record, type: contentType ?? record.type, user, headers: headers ?? record.headers, deleteAt };
 }

@@ -10,7 +10,18 @@
 import { encodeRow } from '../../account-container/contract.ts';
 import { Fault } from '../../fabric/errors.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
-import { encodeHead, FLAG_TOMBSTONE, headStamp, isTombstone, KIND, type Key, makeKey, packHex, rowRest, TABLE } from '../../object-server/contract.ts';
+import {
+  encodeHead,
+  FLAG_TOMBSTONE,
+  headStamp,
+  isTombstone,
+  type Key,
+  KIND,
+  makeKey,
+  packHex,
+  rowRest,
+  TABLE,
+} from '../../object-server/contract.ts';
 import { pause } from '../pause.ts';
 import { writeUnder } from '../quorum-decide.ts';
 import { readQuorum } from '../quorum-read.ts';
@@ -39,7 +50,11 @@ export async function createUpload(
   engine: Engine,
   context: Context,
   ref: ObjectRef,
-  { checksumAlgorithm, checksumType, ...attributes }: ObjectAttributes & { checksumAlgorithm?: string; checksumType?: string },
+  {
+    checksumAlgorithm,
+    checksumType,
+    ...attributes
+  }: ObjectAttributes & { checksumAlgorithm?: string; checksumType?: string },
 ): Promise<UploadInfo> {
   checkObjectName(ref.object);
   checkAttributes(attributes);
@@ -52,7 +67,10 @@ export async function createUpload(
     const stamp = engine.cluster.settled.open();
     const head = encodeHead({ key, ballot: stamp, stamp, meta: encodeMeta(record) });
     const row = encodeRow({ sizeBytes: 0, etag: '', contentType: attributes.contentType ?? '', extra: { uploadId } });
-    const done = await writeUnder(engine.cluster, stamp, [{ head }, uploadRow(container, ref.object, { uploadId, stamp, row })]);
+    const done = await writeUnder(engine.cluster, stamp, [
+      { head },
+      uploadRow(container, ref.object, { uploadId, stamp, row }),
+    ]);
     if (done.result === 'ok') return toUploadInfo(uploadId, stamp, record);
     await again(engine, done, attempt);
   }
@@ -61,7 +79,12 @@ export async function createUpload(
 
 export function uploadKey(engine: Engine, container: ContainerState, name: string, uploadId: string): Key {
   const { account, name: containerName } = container.record;
-  return makeKey(engine.cluster.hash(account, containerName, name), container.incarnation, KIND.upload, packHex(uploadId));
+  return makeKey(
+    engine.cluster.hash(account, containerName, name),
+    container.incarnation,
+    KIND.upload,
+    packHex(uploadId),
+  );
 }
 
 /** Row of the uploads table: names in order, uploads of one name by id. */
@@ -83,7 +106,12 @@ export function toUploadInfo(uploadId: string, stamp: Stamp, record: UploadRecor
 }
 
 /** The upload, open or completed; Fault NoSuchUpload when it never was or was aborted. */
-export async function findUpload(engine: Engine, context: Context, ref: ObjectRef, uploadId: string): Promise<OpenUpload> {
+export async function findUpload(
+  engine: Engine,
+  context: Context,
+  ref: ObjectRef,
+  uploadId: string,
+): Promise<OpenUpload> {
   const container = await writable(engine, context, ref);
   if (!/^[0-9a-f]{32}$/.test(uploadId)) throw new Fault(storeFaults.noSuchUpload, { uploadId });
   const key = uploadKey(engine, container, ref.object, uploadId);
@@ -93,7 +121,12 @@ export async function findUpload(engine: Engine, context: Context, ref: ObjectRe
   return { container, uploadId, key, hash: key.slice(1, 17), stamp: headStamp(register.head), record };
 }
 
-export async function findOpenUpload(engine: Engine, context: Context, ref: ObjectRef, uploadId: string): Promise<OpenUpload> {
+export async function findOpenUpload(
+  engine: Engine,
+  context: Context,
+  ref: ObjectRef,
+  uploadId: string,
+): Promise<OpenUpload> {
   const upload = await findUpload(engine, context, ref, uploadId);
   if (upload.record.done) throw new Fault(storeFaults.noSuchUpload, { uploadId });
   return upload;
@@ -103,7 +136,8 @@ export async function findOpenUpload(engine: Engine, context: Context, ref: Obje
 export async function again(engine: Engine, done: WriteResult, attempt: number): Promise<void> {
   if (done.result === 'full') throw new Fault(storeFaults.insufficientStorage);
   if (done.result === 'guard') throw new Fault(storeFaults.noSuchContainer);
-  if (done.result !== 'newer' && done.result !== 'sealed') throw new Fault(storeFaults.quorumUnavailable, { reason: done.result });
+  if (done.result !== 'newer' && done.result !== 'sealed')
+    throw new Fault(storeFaults.quorumUnavailable, { reason: done.result });
   if (done.result === 'newer') engine.cluster.stamps.observe(done.ballot);
   await pause(engine.cluster, attempt);
 }

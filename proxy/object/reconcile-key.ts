@@ -1,0 +1,182 @@
+/**
+ * Makes one key and what belongs to it agree on all primaries, by a decision (ADR 1): the newest state any replica is
+ * known to hold is written back under a fresh ballot, with the row that says the same.
+ */
+import { type ContainerRecord, decodeRecord } from '../../account-container/contract.ts';
+import type { Stamp } from '../../fabric/stamp.ts';
+import {
+  encodeHead,
+  FLAG_TOMBSTONE,
+  headBallot,
+  headMeta,
+  headStamp,
+  isTombstone,
+  type Key,
+  KIND,
+  KIND_AT,
+  keyKind,
+  latin1ToUtf8,
+  makeKey,
+  type ObjectServiceCalls,
+  REST_AT,
+  TABLE,
+  withBallot,
+} from '../../object-server/contract.ts';
+import type { ReadRegister, Replica } from '../cluster.ts';
+import { type Decision, decide } from '../quorum-decide.ts';
+import { readQuorum } from '../quorum-read.ts';
+import type { QuorumWrite } from '../quorum-write.ts';
+import { repairBlobs } from '../repair-blobs.ts';
+import { findAccountByHash } from './accounts.ts';
+import { rowOf, rowWrite } from './commit.ts';
+import { accountRowWrite } from './container-ops.ts';
+import { type ContainerState, containerKey, containerState } from './containers.ts';
+import type { Engine } from './engine.ts';
+import { decodeMeta, type Gravestone, gravestoneHead, type ObjectRecord } from './object-format.ts';
+
+/** `holder`: the device that remembers the operation; what it holds counts even if a majority never heard of it. */
+export async function reconcileKey(engine: Engine, key: Key, holder: Replica | undefined): Promise<boolean> {
+  switch (keyKind(key)) {
+    case KIND.object:
+      return reconcileObject(engine, key, holder);
+    case KIND.row:
+      return reconcileRow(engine, key, holder);
+    case KIND.container:
+      return reconcileContainer(engine, key, holder);
+    case KIND.accountRow:
+      return reconcileAccountRow(engine, key, holder);
+    case KIND.blob:
+      // Bytes without a name are garbage; with one, they are repaired along with the register that refers to them.
+      return true;
+    default:
+      return reconcileAlone(engine, key, holder);
+  }
+}
+
+/** What `holder` has, when it is newer than what the majority promised about. */
+async function newest(
+  key: Key,
+  current: ReadRegister | undefined,
+  holder: Replica | undefined,
+): Promise<ReadRegister | undefined> {
+  if (!holder) return current;
+  const reply = await holder.peer.call('read', { device: holder.device, key, body: true });
+  const { head, body } = reply.value as ObjectServiceCalls['read']['reply'];
+  if (!head || (current && headBallot(current.head) >= headBallot(head))) return current;
+  return { head, body, replica: holder };
+}
+
+const again = (register: ReadRegister, ballot: Stamp): QuorumWrite => ({
+  head: withBallot(register.head, ballot),
+  body: register.body,
+});
+
+async function settleUnder(
+  engine: Engine,
+  key: Key,
+  holder: Replica | undefined,
+  judge: (state: ReadRegister | undefined, ballot: Stamp) => Promise<Decision> | Decision,
+): Promise<boolean> {
+  const done = await decide(
+    engine.cluster,
+    key,
+    async (current, ballot) => {
+      const state = await newest(key, current, holder);
+      if (state) await repairBlobs(engine.cluster, state);
+      return judge(state, ballot);
+    },
+    { unseal: true },
+  );
+  return done.result === 'ok';
+}
+
+const reconcileAlone = (engine: Engine, key: Key, holder: Replica | undefined): Promise<boolean> =>
+  settleUnder(engine, key, holder, (state, ballot) => (state ? { write: [again(state, ballot)] } : { keep: true }));
+
+async function reconcileObject(
+  engine: Engine,
+  key: Key,
+  holder: Replica | undefined,
+  named?: Gravestone,
+): Promise<boolean> {
+  return settleUnder(engine, key, holder, async (state, ballot) => {
+    const names = named ?? (state && decodeMeta<Gravestone>(state.head));
+    if (!names) return { keep: true };
+    const { account, container: containerName, name } = names;
+    const container = await engine.containers.findFresh({ account, container: containerName });
+    if (!container || packed(container) !== key.slice(17, KIND_AT)) return orphan(state, { key, names, ballot });
+    if (!state) return { write: [rowUnder(container, { name, record: undefined, stamp: ballot, ballot })] };
+    const record = isTombstone(state.head) ? undefined : decodeMeta<ObjectRecord>(state.head);
+    engine.touched(container);
+    return {
+      write: [again(state, ballot), rowUnder(container, { name, record, stamp: headStamp(state.head), ballot })],
+    };
+  });
+}
+
+/** Its container is gone: nobody can reach it, so it goes too. */
+function orphan(
+  state: ReadRegister | undefined,
+  { key, names, ballot }: { key: Key; names: Gravestone; ballot: Stamp },
+): Decision {
+  if (!state || isTombstone(state.head)) return { keep: true };
+  return { write: [{ head: gravestoneHead(names, key, ballot) }] };
+}
+
+const packed = (container: ContainerState): string => container.rowPrefix.slice(17, KIND_AT);
+
+function rowUnder(
+  container: ContainerState,
+  { name, record, stamp, ballot }: { name: string; record: ObjectRecord | undefined; stamp: Stamp; ballot: Stamp },
+): QuorumWrite {
+  const write = rowWrite(container, name, record ? rowOf(record) : undefined, stamp);
+  return { ...write, head: withBallot(write.head, ballot) };
+}
+
+/** A row leads to its object, which says what the row should be. */
+async function reconcileRow(engine: Engine, key: Key, holder: Replica | undefined): Promise<boolean> {
+  if (key.charCodeAt(REST_AT + 2) !== TABLE.current) return reconcileAlone(engine, key, holder);
+  const containerAt = makeKey(key.slice(1, 17), undefined, KIND.container);
+  const register = await readQuorum(engine.cluster, containerAt, false);
+  if (!register) return true;
+  const container = containerState(containerAt, register.head, 0);
+  if (isTombstone(register.head) || packed(container) !== key.slice(17, KIND_AT)) return true;
+  const { account, name: containerName } = container.record;
+  const name = latin1ToUtf8(key.slice(REST_AT + 3));
+  const object = makeKey(engine.cluster.hash(account, containerName, name), container.incarnation, KIND.object);
+  return reconcileObject(engine, object, undefined, { account, container: containerName, name });
+}
+
+async function reconcileContainer(engine: Engine, key: Key, holder: Replica | undefined): Promise<boolean> {
+  return settleUnder(engine, key, holder, async (state, ballot) => {
+    if (!state) return { keep: true };
+    const record = decodeRecord<ContainerRecord>(headMeta(state.head));
+    engine.containers.forget({ account: record.account, container: record.name });
+    const account = await findAccountByHash(engine, engine.cluster.hash(record.account));
+    if (!account) return { write: [again(state, ballot)] };
+    const row = isTombstone(state.head)
+      ? undefined
+      : {
+          incarnation: headStamp(state.head),
+          policy: record.policy,
+          objectCount: 0,
+          bytesUsed: 0,
+          modifiedStamp: ballot,
+          bucket: undefined,
+        };
+    const write = accountRowWrite(account, record.name, { stamp: ballot, row });
+    if (row) engine.touched(containerState(key, state.head, 0));
+    return { write: [again(state, ballot), write] };
+  });
+}
+
+async function reconcileAccountRow(engine: Engine, key: Key, holder: Replica | undefined): Promise<boolean> {
+  const account = await findAccountByHash(engine, key.slice(1, 17));
+  if (!account || account.rowPrefix.slice(17, KIND_AT) !== key.slice(17, KIND_AT)) return true;
+  const ref = { account: account.record.name, container: latin1ToUtf8(key.slice(REST_AT + 2)) };
+  const container = containerKey(engine.cluster, ref);
+  if (await readQuorum(engine.cluster, container, false)) return reconcileContainer(engine, container, undefined);
+  return settleUnder(engine, key, holder, (_state, ballot) => ({
+    write: [{ head: encodeHead({ key, ballot, stamp: ballot, flags: FLAG_TOMBSTONE }) }],
+  }));
+}

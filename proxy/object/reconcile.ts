@@ -1,0 +1,145 @@
+/**
+ * Finishes what nobody will: operations whose writer died, or gave up, between the first replica and the last (ADR 3).
+ * Devices remember them until a settled mark passes; this daemon asks for those older than UNSETTLED_MS and makes object,
+ * listing row and all primaries agree, completing the operation where a replica holds it and removing its traces where
+ * none does. Everything it does is decided by ballots, so it may run on several proxies, and against live writers, safely.
+ */
+import { isFault } from '../../fabric/errors.ts';
+import { makeStamp, type Stamp, stampTicks } from '../../fabric/stamp.ts';
+import type { Key, ObjectServiceCalls } from '../../object-server/contract.ts';
+import type { Replica } from '../cluster.ts';
+import type { Engine } from './engine.ts';
+import { reconcileKey } from './reconcile-key.ts';
+
+/** An operation older than this is nobody's any more: calls have shorter deadlines. */
+export const UNSETTLED_MS = 15_000;
+export const RECONCILE_EVERY_MS = 5_000;
+const BATCH = 500;
+const PARALLEL = 8;
+
+type Operations = ObjectServiceCalls['unsettled']['reply']['operations'];
+
+export interface Reconciler {
+  /** One pass over all devices; resolves with the number of operations looked at. */
+  pass(olderThanMs?: number): Promise<number>;
+  start(): void;
+  stop(): void;
+}
+
+export function createReconciler(engine: Engine): Reconciler {
+  const { cluster } = engine;
+  let timer: { cancel(): void } | undefined;
+  let stopped = false;
+
+  const pass = async (olderThanMs = UNSETTLED_MS): Promise<number> => {
+    let seen = await finishAbandoned(engine);
+    const done = new Set<Key>();
+    for (const replica of cluster.devices) {
+      if (stopped || !replica.peer.up) continue;
+      seen += await reconcileDevice(engine, { replica, olderThanMs, done });
+    }
+    return seen;
+  };
+  const arm = (): void => {
+    timer = cluster.clock.after(RECONCILE_EVERY_MS, () => {
+      engine.later('reconcile', () => pass().finally(() => void (stopped || arm())));
+    });
+  };
+  return {
+    pass,
+    start: arm,
+    stop() {
+      stopped = true;
+      timer?.cancel();
+    },
+  };
+}
+
+/** What this proxy itself could not complete. */
+async function finishAbandoned(engine: Engine): Promise<number> {
+  const { settled } = engine.cluster;
+  const operations = settled.takeAbandoned();
+  for (const { stamp, keys } of operations) {
+    let complete = true;
+    for (const key of keys) complete = (await attempt(engine, key, undefined)) && complete;
+    if (complete) settled.close(stamp);
+    else settled.abandonKeys(stamp, keys);
+  }
+  return operations.length;
+}
+
+interface DevicePass {
+  readonly replica: Replica;
+  readonly olderThanMs: number;
+  /** Keys that this pass has made agree already. */
+  readonly done: Set<Key>;
+}
+
+async function reconcileDevice(engine: Engine, { replica, olderThanMs, done }: DevicePass): Promise<number> {
+  const operations = await oldOperations(replica, olderThanMs);
+  const failed = new Set<number>();
+  const finished = new Map<number, Stamp>();
+  for (let at = 0; at < operations.length; at += PARALLEL) {
+    const group = operations.slice(at, at + PARALLEL);
+    const results = await Promise.all(group.map(({ keys }) => reconcileKeys(engine, { keys, replica, done })));
+    group.forEach(({ stamp }, i) => {
+      const writer = Number.parseInt(stamp.slice(13), 16);
+      if (!results[i]) failed.add(writer);
+      else if (!failed.has(writer)) finished.set(writer, stamp);
+    });
+  }
+  for (const [writer, stamp] of finished) await settle(replica, writer, stamp);
+  return operations.length;
+}
+
+async function oldOperations(replica: Replica, olderThanMs: number): Promise<Operations> {
+  try {
+    const args = { device: replica.device, olderThanMs, limit: BATCH };
+    const { operations } = (await replica.peer.call('unsettled', args))
+      .value as ObjectServiceCalls['unsettled']['reply'];
+    return [...operations].sort((a, b) => (a.stamp < b.stamp ? -1 : 1));
+  } catch (error) {
+    if (!isFault(error)) throw error;
+    return [];
+  }
+}
+
+async function reconcileKeys(
+  engine: Engine,
+  { keys, replica, done }: { keys: readonly Key[]; replica: Replica; done: Set<Key> },
+): Promise<boolean> {
+  for (const key of keys) {
+    if (done.has(key)) continue;
+    if (!(await attempt(engine, key, replica))) return false;
+    done.add(key);
+  }
+  return true;
+}
+
+/** False when replicas are missing: another pass will find it again. */
+async function attempt(engine: Engine, key: Key, holder: Replica | undefined): Promise<boolean> {
+  try {
+    return (await agreed(engine, key)) || (await reconcileKey(engine, key, holder));
+  } catch (error) {
+    if (!isFault(error)) throw error;
+    return false;
+  }
+}
+
+/** All primaries hold the same ballot: nothing to do for this key. Its companions are keys of the operation themselves. */
+async function agreed({ cluster }: Engine, key: Key): Promise<boolean> {
+  const ballots = await Promise.all(
+    cluster.primaries(key).map(async ({ device, peer }) => {
+      const reply = await peer.call('check', { device, key });
+      return (reply.value as ObjectServiceCalls['check']['reply']).ballot;
+    }),
+  );
+  return ballots[0] !== '' && ballots.every((ballot) => ballot === ballots[0]);
+}
+
+async function settle({ device, peer }: Replica, writer: number, stamp: Stamp): Promise<void> {
+  const settled = makeStamp(stampTicks(stamp) + 1, writer);
+  await peer.call('apply', { device, mutations: [], writer, settled }).catch((error) => {
+    if (!isFault(error)) throw error;
+  });
+}
