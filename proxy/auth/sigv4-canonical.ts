@@ -34,7 +34,8 @@ const SLASH = 2;
 const PERCENT = 3;
 /** What each byte is to a URI: letters, digits and `-._~` stay as they are. */
 const KIND = new Uint8Array(256);
-for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~') KIND[char.charCodeAt(0)] = UNRESERVED;
+for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~')
+  KIND[char.charCodeAt(0)] = UNRESERVED;
 KIND[0x2f] = SLASH;
 KIND[0x25] = PERCENT;
 

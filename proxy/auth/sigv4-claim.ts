@@ -89,10 +89,15 @@ function splitAuthorization(header: string): AuthorizationFields {
     if (name === 'Credential' && credential === undefined) credential = value;
     else if (name === 'SignedHeaders' && signedHeaders === undefined) signedHeaders = value;
     else if (name === 'Signature' && signature === undefined) signature = value;
-    else throw malformedHeader('the authorization header requires three components: Credential, SignedHeaders, and Signature.');
+    else
+      throw malformedHeader(
+        'the authorization header requires three components: Credential, SignedHeaders, and Signature.',
+      );
   }
   if (credential === undefined || signedHeaders === undefined || signature === undefined || blank < 0) {
-    throw malformedHeader('the authorization header requires three components: Credential, SignedHeaders, and Signature.');
+    throw malformedHeader(
+      'the authorization header requires three components: Credential, SignedHeaders, and Signature.',
+    );
   }
   return { credential, signedHeaders, signature };
 }
@@ -159,7 +164,8 @@ function readExpires(text: string): number {
   const seconds = Number(text);
   if (seconds < 0) throw malformedQuery('X-Amz-Expires must be non-negative');
   if (seconds > EXPIRES_SECONDS_MAX) {
-    const message = 'X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than';
+    const message =
+      'X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than';
     throw malformedQuery(`${message} ${EXPIRES_SECONDS_MAX} seconds`);
   }
   return seconds;
@@ -177,7 +183,8 @@ function readCredential(text: string, malformed: Malformed): Pick<Claim, 'access
   const accessKeyId = parts.slice(0, -4).join('/');
   if (terminator !== 'aws4_request') throw malformed('the Credential must end in "aws4_request".');
   if (service !== 's3') throw malformed(`incorrect service "${service}". This endpoint belongs to "s3".`);
-  if (!/^\d{8}$/.test(day)) throw malformed(`incorrect date format "${day}". This date in the credential must be in the format "yyyyMMdd".`);
+  if (!/^\d{8}$/.test(day))
+    throw malformed(`incorrect date format "${day}". This date in the credential must be in the format "yyyyMMdd".`);
   return { accessKeyId, day, region, scope: `${day}/${region}/s3/aws4_request` };
 }
 
@@ -187,7 +194,8 @@ function readSignedHeaders(list: string, malformed: Malformed): readonly string[
   let previous = '';
   for (const name of names) {
     // Sorted, hence no name twice; also what every signer does.
-    if (name <= previous || name !== name.toLowerCase()) throw malformed('SignedHeaders must be lower-case, sorted names.');
+    if (name <= previous || name !== name.toLowerCase())
+      throw malformed('SignedHeaders must be lower-case, sorted names.');
     previous = name;
   }
   return names;

@@ -1,6 +1,6 @@
 /**
  * AWS Signature Version 4 for S3: who sent this request, and is it what they signed? Owns the order of the checks. Reads
- * the head only; what the signature promises about the body is handed on as `PayloadMode`, for sigv4-body.ts to hold the
+ * the head only; what the signature promises about the body is handed on as `PayloadMode`, for sigv4-chunked.ts and proxy/s3/upload-body.ts to hold the
  * body to. https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
  */
 import { hash } from 'node:crypto';
@@ -80,7 +80,9 @@ export class Sigv4 {
     if (claim.region === region) return;
     const message = `the region '${claim.region}' is wrong; expecting '${region}'`;
     if (claim.presigned) {
-      throw refusal(sigv4Faults.queryMalformed, `Error parsing the X-Amz-Credential parameter; ${message}`, { Region: region });
+      throw refusal(sigv4Faults.queryMalformed, `Error parsing the X-Amz-Credential parameter; ${message}`, {
+        Region: region,
+      });
     }
     throw refusal(sigv4Faults.headerMalformed, `The authorization header is malformed; ${message}`, { Region: region });
   }
@@ -149,7 +151,9 @@ function toSign(claim: Claim, canonical: string): string {
 }
 
 function spacedHex(text: string): string {
-  return Buffer.from(text, 'latin1').toString('hex').replace(/..(?!$)/g, '$& ');
+  return Buffer.from(text, 'latin1')
+    .toString('hex')
+    .replace(/..(?!$)/g, '$& ');
 }
 
 /** Of these two the string to sign holds the value itself. */
@@ -160,15 +164,28 @@ function checkAllSigned(request: HttpRequest, claim: Claim): void {
   const signed = claim.signedHeaders;
   let missing = signed.includes('host') ? '' : 'host';
   const lines = request.headerLines();
+  const repeated = lines.length !== request.headers.size * 2;
   for (let i = 0; i < lines.length; i += 2) {
     const name = lines[i]!;
-    if (!name.startsWith('x-amz-') || signed.includes(name)) continue;
+    if (!name.startsWith('x-amz-')) continue;
+    // A signature covers the joined values; whoever reads only the first would read something else.
+    if (repeated && !name.startsWith('x-amz-meta-') && firstLine(lines, name) !== i) {
+      throw refusal(sigv4Faults.invalidArgument, 'A header is given more than once', { ArgumentName: name });
+    }
+    if (signed.includes(name)) continue;
     if (SIGNED_BY_FORM.has(name) && !(claim.presigned && name === 'x-amz-date')) continue;
     missing += missing === '' ? name : `, ${name}`;
   }
   if (missing === '') return;
   const fields: ErrorFields = { HeadersNotSigned: missing };
   throw refusal(sigv4Faults.accessDenied, 'There were headers present in the request which were not signed', fields);
+}
+
+function firstLine(lines: readonly string[], name: string): number {
+  for (let i = 0; i < lines.length; i += 2) {
+    if (lines[i] === name) return i;
+  }
+  return -1;
 }
 
 function payloadMode(claim: Claim, key: SigningKey): PayloadMode {

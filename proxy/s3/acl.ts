@@ -1,0 +1,86 @@
+/**
+ * Canned ACLs: `private` and `public-read` of buckets, kept as the container's read ACL, so that both APIs share one rule.
+ * Objects have no ACLs of their own: what would give rights to one object is refused.
+ */
+import type { HttpResponse } from '../../fabric/http/contract.ts';
+import { xmlElement } from '../../fabric/xml.ts';
+import { emptyAnswer, ownerXml, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
+import { s3Fault } from './errors.ts';
+import { readOptionalXml } from './xml-body.ts';
+
+const READ_ACL = 'x-container-read';
+const PUBLIC_READ = '.r:*,.rlistings';
+const ALL_USERS = 'http://acs.amazonaws.com/groups/global/AllUsers';
+const POLICY_BYTES_MAX = 64 * 1024;
+
+/** Value of x-container-read for a canned ACL: '' for private; undefined when none is given. */
+export function cannedAcl(name: string | undefined): string | undefined {
+  if (name === undefined) return undefined;
+  if (name === 'private' || name === 'bucket-owner-full-control') return '';
+  if (name === 'public-read') return PUBLIC_READ;
+  throw s3Fault(
+    'AccessControlListNotSupported',
+    'Of canned ACLs only private and, for buckets, public-read are supported',
+  );
+}
+
+export async function getBucketAcl(call: S3Call): Promise<HttpResponse> {
+  const ref = await resolve(call);
+  const info = await call.world.store.headContainer(call.context, ref);
+  checkOwnAccount(call, ref.account);
+  const readAcl = info.metadata[READ_ACL] ?? '';
+  const isPublic = readAcl.split(',').some((entry) => entry.trim() === '.r:*');
+  return xmlAnswer(call, 'AccessControlPolicy', policyXml(ref.account, isPublic));
+}
+
+export async function getObjectAcl(call: S3Call): Promise<HttpResponse> {
+  const ref = await resolveObject(call);
+  await call.world.store.headObject(call.context, ref);
+  checkOwnAccount(call, ref.account);
+  return xmlAnswer(call, 'AccessControlPolicy', policyXml(ref.account, false));
+}
+
+export async function putBucketAcl(call: S3Call): Promise<HttpResponse> {
+  const acl = await readAclRequest(call);
+  const ref = await resolve(call);
+  const value = acl === '' ? null : acl;
+  await call.world.store.updateContainer(call.context, ref, { metadata: { [READ_ACL]: value } });
+  return emptyAnswer(call, 200);
+}
+
+/** Only what is true anyway: private. */
+export async function putObjectAcl(call: S3Call): Promise<HttpResponse> {
+  if ((await readAclRequest(call)) !== '') throw s3Fault('AccessControlListNotSupported');
+  const ref = await resolveObject(call);
+  await call.world.store.headObject(call.context, ref);
+  checkOwnAccount(call, ref.account);
+  return emptyAnswer(call, 200);
+}
+
+async function readAclRequest(call: S3Call): Promise<string> {
+  const lines = call.request.headerLines();
+  for (let i = 0; i < lines.length; i += 2) {
+    if (lines[i]!.startsWith('x-amz-grant-')) throw s3Fault('AccessControlListNotSupported');
+  }
+  const acl = cannedAcl(call.request.headers.get('x-amz-acl'));
+  const body = await readOptionalXml(call, { bytesMax: POLICY_BYTES_MAX });
+  if (acl === undefined || body !== undefined) {
+    throw s3Fault('AccessControlListNotSupported', 'Only canned ACLs in x-amz-acl are supported');
+  }
+  return acl;
+}
+
+export function checkOwnAccount(call: S3Call, account: string): void {
+  const { caller } = call.context;
+  if (caller.account !== account || !caller.admin) throw s3Fault('AccessDenied');
+}
+
+const XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"';
+
+function policyXml(account: string, isPublic: boolean): string {
+  const owner = ownerXml('Grantee', account).replace('<Grantee>', `<Grantee ${XSI} xsi:type="CanonicalUser">`);
+  const everybody = `<Grantee ${XSI} xsi:type="Group">${xmlElement('URI', ALL_USERS)}</Grantee>`;
+  const readGrant = isPublic ? `<Grant>${everybody}<Permission>READ</Permission></Grant>` : '';
+  const list = `<Grant>${owner}<Permission>FULL_CONTROL</Permission></Grant>${readGrant}`;
+  return `${ownerXml('Owner', account)}<AccessControlList>${list}</AccessControlList>`;
+}

@@ -1,0 +1,128 @@
+/**
+ * Attributes of an object between S3 headers and the store: content headers, x-amz-meta-*, and the refusal of every
+ * header that would promise something this store does not do (it is never accepted and ignored).
+ */
+import type { HttpRequest } from '../../fabric/http/contract.ts';
+import { stampMs } from '../../fabric/stamp.ts';
+import { formatHttpDate } from '../http-date.ts';
+import type { ObjectInfo } from '../object/contract.ts';
+import { s3Fault } from './errors.ts';
+import { decodeWords, encodeWords } from './rfc2047.ts';
+
+const META = 'x-amz-meta-';
+const METADATA_BYTES_MAX = 2048;
+const DEFAULT_CONTENT_TYPE = 'binary/octet-stream';
+
+/** Lower-case name as stored and as sent, name as answered. */
+const CONTENT_HEADERS: readonly (readonly [stored: string, answered: string])[] = [
+  ['cache-control', 'Cache-Control'],
+  ['content-disposition', 'Content-Disposition'],
+  ['content-encoding', 'Content-Encoding'],
+  ['content-language', 'Content-Language'],
+  ['expires', 'Expires'],
+  ['x-amz-website-redirect-location', 'x-amz-website-redirect-location'],
+];
+
+export interface RequestAttributes {
+  readonly contentType: string;
+  readonly user: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Of PUT, CreateMultipartUpload and CopyObject with REPLACE. */
+export function readAttributes(request: HttpRequest): RequestAttributes {
+  const user: Record<string, string> = {};
+  const headers: Record<string, string> = {};
+  let metadataBytes = 0;
+  const lines = request.headerLines();
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i]!;
+    if (!name.startsWith('x-amz-')) continue;
+    if (name.startsWith(META)) metadataBytes += addMeta(user, name.slice(META.length), lines[i + 1]!);
+    else checkSupported(name, lines[i + 1]!);
+  }
+  if (metadataBytes > METADATA_BYTES_MAX) {
+    const sizes = { Size: String(metadataBytes), MaxSizeAllowed: String(METADATA_BYTES_MAX) };
+    throw s3Fault('MetadataTooLarge', '', sizes);
+  }
+  for (const [name] of CONTENT_HEADERS) {
+    const value = request.headers.get(name);
+    if (value === undefined) continue;
+    const kept = name === 'content-encoding' ? withoutAwsChunked(value) : value;
+    if (kept !== '') headers[name] = kept;
+  }
+  return { contentType: request.headers.get('content-type') || DEFAULT_CONTENT_TYPE, user, headers };
+}
+
+/** Returns what it adds to the 2 KiB. */
+function addMeta(user: Record<string, string>, name: string, value: string): number {
+  if (name === '' || name === '__proto__') {
+    throw s3Fault('InvalidArgument', 'A metadata header has no valid name', { ArgumentName: META + name });
+  }
+  const decoded = decodeWords(value);
+  const before = user[name];
+  user[name] = before === undefined ? decoded : `${before},${decoded}`;
+  return name.length + value.length;
+}
+
+/** Whatever of x-amz-* would change what is stored, or how, and cannot be done here. */
+export function checkSupported(name: string, value: string): void {
+  switch (name) {
+    case 'x-amz-storage-class':
+      if (value !== 'STANDARD') throw s3Fault('InvalidStorageClass', '', { StorageClassRequested: value });
+      return;
+    case 'x-amz-acl':
+      if (value !== 'private' && value !== 'bucket-owner-full-control') throw s3Fault('AccessControlListNotSupported');
+      return;
+    case 'x-amz-tagging':
+      if (value !== '') throw notImplemented(name);
+      return;
+    case 'x-amz-website-redirect-location':
+      if (!/^(\/|https?:\/\/)/.test(value)) {
+        throw s3Fault(
+          'InvalidArgument',
+          "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+        );
+      }
+      return;
+    case 'x-amz-write-offset-bytes':
+      throw notImplemented(name);
+    default:
+      if (name.startsWith('x-amz-server-side-encryption') || name.startsWith('x-amz-object-lock-'))
+        throw notImplemented(name);
+      if (name.startsWith('x-amz-copy-source-server-side-encryption')) throw notImplemented(name);
+      if (name.startsWith('x-amz-grant-')) throw s3Fault('AccessControlListNotSupported');
+  }
+}
+
+/** Refuses unsupported headers of requests that carry no attributes (UploadPart, GET …). */
+export function checkHeaders(request: HttpRequest): void {
+  const lines = request.headerLines();
+  for (let i = 0; i < lines.length; i += 2) {
+    if (lines[i]!.startsWith('x-amz-')) checkSupported(lines[i]!, lines[i + 1]!);
+  }
+}
+
+export function notImplemented(header: string): Error {
+  return s3Fault('NotImplemented', '', { Header: header });
+}
+
+function withoutAwsChunked(value: string): string {
+  if (!value.includes('aws-chunked')) return value;
+  return value
+    .split(',')
+    .map((coding) => coding.trim())
+    .filter((coding) => coding !== '' && coding !== 'aws-chunked')
+    .join(',');
+}
+
+/** Pushes the headers that GET and HEAD answer with, Content-Length and checksums aside. */
+export function pushAttributes(out: string[], info: ObjectInfo, overrides?: ReadonlyMap<string, string>): void {
+  out.push('Last-Modified', formatHttpDate(stampMs(info.stamp)), 'ETag', `"${info.etag}"`, 'Accept-Ranges', 'bytes');
+  out.push('Content-Type', overrides?.get('content-type') ?? info.contentType);
+  for (const [stored, answered] of CONTENT_HEADERS) {
+    const value = overrides?.get(stored) ?? info.headers[stored];
+    if (value !== undefined) out.push(answered, value);
+  }
+  for (const name in info.user) out.push(META + name, encodeWords(info.user[name]!));
+}

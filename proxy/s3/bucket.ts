@@ -1,0 +1,108 @@
+/** ListBuckets, CreateBucket, HeadBucket, DeleteBucket, GetBucketLocation. */
+import { isFault } from '../../fabric/errors.ts';
+import type { HttpResponse } from '../../fabric/http/contract.ts';
+import { childText, xmlElement } from '../../fabric/xml.ts';
+import { type MetadataChange, storeFaults } from '../object/contract.ts';
+import { cannedAcl } from './acl.ts';
+import { isBucketName } from './address.ts';
+import { notImplemented } from './attributes.ts';
+import { emptyAnswer, isoTime, ownerXml, resolve, type S3Call, xmlAnswer } from './call.ts';
+import { s3Fault } from './errors.ts';
+import { readCount } from './query.ts';
+import { readOptionalXml } from './xml-body.ts';
+
+const CONFIGURATION_BYTES_MAX = 64 * 1024;
+const DEFAULT_REGION = 'us-east-1';
+const BUCKETS_MAX = 10_000;
+
+export async function listBuckets(call: S3Call): Promise<HttpResponse> {
+  const account = call.context.caller.account;
+  if (account === undefined) throw s3Fault('AccessDenied');
+  const limit = readCount(call.query, 'max-buckets', { min: 1, max: BUCKETS_MAX, absent: BUCKETS_MAX });
+  const prefix = call.query.get('prefix') ?? '';
+  const after = readToken(call.query.get('continuation-token'));
+  const region = call.query.get('bucket-region');
+  let buckets = await call.world.store.listBuckets(call.context);
+  if (region !== undefined && region !== call.world.region) buckets = [];
+  const wanted = buckets.filter(({ name }) => name.startsWith(prefix) && name > after);
+  const page = wanted.slice(0, limit);
+  let xml = '';
+  for (const { name, createdStamp } of page) {
+    const more = call.query.size === 0 ? '' : xmlElement('BucketRegion', call.world.region);
+    xml += `<Bucket>${xmlElement('Name', name)}<CreationDate>${isoTime(createdStamp)}</CreationDate>${more}</Bucket>`;
+  }
+  const last = page.at(-1);
+  const token = last === undefined || wanted.length <= limit ? '' : Buffer.from(last.name).toString('base64url');
+  const end = `${token === '' ? '' : xmlElement('ContinuationToken', token)}${prefix === '' ? '' : xmlElement('Prefix', prefix)}`;
+  return xmlAnswer(call, 'ListAllMyBucketsResult', `${ownerXml('Owner', account)}<Buckets>${xml}</Buckets>${end}`);
+}
+
+function readToken(token: string | undefined): string {
+  return token === undefined ? '' : Buffer.from(token, 'base64url').toString();
+}
+
+export async function createBucket(call: S3Call): Promise<HttpResponse> {
+  const { account } = call.context.caller;
+  if (!isBucketName(call.bucket)) throw s3Fault('InvalidBucketName', '', { BucketName: call.bucket });
+  const metadata = readBucketHeaders(call);
+  await checkLocation(call);
+  if (account === undefined) throw s3Fault('AccessDenied');
+  const ref = { account, container: call.bucket };
+  try {
+    await call.world.store.createContainer(call.context, ref, { exclusive: true, metadata, s3: {} });
+  } catch (error) {
+    // As in AWS' oldest region, where making one's own bucket again is no error.
+    const own = isFault(error, storeFaults.containerExists);
+    if (!own || call.world.region !== DEFAULT_REGION) throw error;
+  }
+  call.headers.push('Location', `/${call.bucket}`);
+  return emptyAnswer(call, 200);
+}
+
+function readBucketHeaders(call: S3Call): MetadataChange {
+  const lines = call.request.headerLines();
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i]!;
+    const value = lines[i + 1]!;
+    if (name.startsWith('x-amz-grant-')) throw s3Fault('AccessControlListNotSupported');
+    if (name === 'x-amz-bucket-object-lock-enabled' && value.toLowerCase() !== 'false') throw notImplemented(name);
+    if (name === 'x-amz-object-ownership' && value !== 'BucketOwnerEnforced') throw notImplemented(name);
+  }
+  const acl = cannedAcl(call.request.headers.get('x-amz-acl'));
+  return acl === undefined || acl === '' ? {} : { 'x-container-read': acl };
+}
+
+async function checkLocation(call: S3Call): Promise<void> {
+  const root = await readOptionalXml(call, { bytesMax: CONFIGURATION_BYTES_MAX });
+  if (root === undefined) return;
+  if (root.name !== 'CreateBucketConfiguration') throw s3Fault('MalformedXML');
+  const region = call.world.region;
+  for (const child of root.children) {
+    if (child.name !== 'LocationConstraint') throw s3Fault('NotImplemented', `${child.name} is not implemented.`);
+  }
+  const location = childText(root, 'LocationConstraint');
+  if (location === undefined || location === region) return;
+  // Empty means the oldest region.
+  if (location === '' && region === DEFAULT_REGION) return;
+  throw s3Fault(
+    'IllegalLocationConstraintException',
+    `The ${location || 'unspecified'} location constraint is incompatible for the region specific endpoint this request was sent to.`,
+  );
+}
+
+export async function headBucket(call: S3Call): Promise<HttpResponse> {
+  await call.world.store.headContainer(call.context, await resolve(call));
+  call.headers.push('x-amz-bucket-region', call.world.region);
+  return emptyAnswer(call, 200);
+}
+
+export async function deleteBucket(call: S3Call): Promise<HttpResponse> {
+  await call.world.store.deleteContainer(call.context, await resolve(call));
+  return emptyAnswer(call, 204);
+}
+
+export async function getLocation(call: S3Call): Promise<HttpResponse> {
+  await call.world.store.headContainer(call.context, await resolve(call));
+  const region = call.world.region;
+  return xmlAnswer(call, 'LocationConstraint', region === DEFAULT_REGION ? '' : region);
+}

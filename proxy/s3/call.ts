@@ -1,0 +1,79 @@
+/** One S3 request on its way: what every operation gets, and the small things that all answers share. */
+import type { HttpRequest, HttpResponse } from '../../fabric/http/contract.ts';
+import { type Stamp, stampMs } from '../../fabric/stamp.ts';
+import { XML_DECLARATION, xmlElement } from '../../fabric/xml.ts';
+import type { Authentication } from '../auth/sigv4.ts';
+import type { ProxyWorld } from '../contract.ts';
+import type { ContainerRef, Context, ObjectRef } from '../object/contract.ts';
+import { s3Fault } from './errors.ts';
+import type { Query } from './query.ts';
+
+export interface S3Call {
+  readonly world: ProxyWorld;
+  readonly request: HttpRequest;
+  readonly context: Context;
+  readonly auth: Authentication;
+  readonly query: Query;
+  readonly bucket: string;
+  readonly key: string;
+  /** Of the answer; request ids are in it already. */
+  readonly headers: string[];
+}
+
+export type Operation = (call: S3Call) => Promise<HttpResponse>;
+
+export const XMLNS = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"';
+
+/** A 200 with `<name xmlns>inner</name>`. */
+export function xmlAnswer(call: S3Call, name: string, inner: string): HttpResponse {
+  call.headers.push('Content-Type', 'application/xml');
+  return { status: 200, headers: call.headers, body: `${XML_DECLARATION}<${name} ${XMLNS}>${inner}</${name}>` };
+}
+
+export function emptyAnswer(call: S3Call, status: number): HttpResponse {
+  return { status, headers: call.headers };
+}
+
+/** The container behind the request's bucket, checked against x-amz-expected-bucket-owner. */
+export async function resolve(call: S3Call): Promise<ContainerRef> {
+  const ref = await call.world.store.resolveBucket(call.context, call.bucket);
+  checkOwner(ref, call.request.headers.get('x-amz-expected-bucket-owner'));
+  return ref;
+}
+
+export async function resolveObject(call: S3Call): Promise<ObjectRef> {
+  const { account, container } = await resolve(call);
+  return { account, container, object: call.key };
+}
+
+export function checkOwner(ref: ContainerRef, expected: string | undefined): void {
+  if (expected !== undefined && expected !== ref.account && `AUTH_${expected}` !== ref.account)
+    throw s3Fault('AccessDenied');
+}
+
+/** No versions yet: the null version is the object itself. */
+export function checkVersionId(versionId: string | undefined): void {
+  if (versionId === undefined || versionId === 'null') return;
+  throw s3Fault('InvalidArgument', 'Invalid version id specified', {
+    ArgumentName: 'versionId',
+    ArgumentValue: versionId,
+  });
+}
+
+let lastSecond = Number.NaN;
+let lastText = '';
+
+/** `2013-05-24T00:00:00.000Z`: S3 shows whole seconds, as in Last-Modified. */
+export function isoTime(stamp: Stamp): string {
+  const second = Math.floor(stampMs(stamp) / 1000);
+  if (second !== lastSecond) {
+    lastText = new Date(second * 1000).toISOString();
+    lastSecond = second;
+  }
+  return lastText;
+}
+
+export function ownerXml(name: string, account: string): string {
+  const display = account.startsWith('AUTH_') ? account.slice('AUTH_'.length) : account;
+  return `<${name}>${xmlElement('ID', account)}${xmlElement('DisplayName', display)}</${name}>`;
+}

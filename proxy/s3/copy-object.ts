@@ -1,0 +1,151 @@
+/**
+ * CopyObject and the source half of UploadPartCopy. The store references the source's bytes; they are read here only when
+ * the client asks for a checksum that the source does not have.
+ */
+import { isFault } from '../../fabric/errors.ts';
+import type { HttpResponse } from '../../fabric/http/contract.ts';
+import { xmlElement } from '../../fabric/xml.ts';
+import {
+  type Body,
+  type BodySource,
+  type CopyOptions,
+  type ObjectAttributes,
+  type ObjectInfo,
+  type ObjectRef,
+  storeFaults,
+} from '../object/contract.ts';
+import { readCopySource } from './address.ts';
+import { checkHeaders, readAttributes } from './attributes.ts';
+import { checkOwner, checkVersionId, isoTime, resolveObject, type S3Call, xmlAnswer } from './call.ts';
+import { type ChecksumKind, checksumsXml, type Digest, kindOfWord, startDigest } from './checksums.ts';
+import { readSourceConditions, readWriteConditions } from './conditions.ts';
+import { s3Fault } from './errors.ts';
+import { explainIfMatch } from './put-object.ts';
+import { BODY_BYTES_MAX } from './upload-body.ts';
+
+const SELF_COPY =
+  "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
+
+export async function copyObject(call: S3Call): Promise<HttpResponse> {
+  const { headers } = call.request;
+  const directive = readDirective(call);
+  const attributes = directive === 'replace' ? readAttributes(call.request) : undefined;
+  if (attributes === undefined) checkHeaders(call.request);
+  const wanted = headers.get('x-amz-checksum-algorithm');
+  const kind = wanted === undefined ? undefined : kindOfWord(wanted);
+  const conditions = readWriteConditions(headers);
+  const sourceConditions = readSourceConditions(headers);
+  const source = await readSource(call, directive === 'copy');
+  const ref = await resolveObject(call);
+  const options: CopyOptions = { source, sourceConditions, conditions, directive, attributes };
+  const copying =
+    kind === undefined
+      ? call.world.store.copyObject(call.context, ref, options).then(({ info }) => info)
+      : copyWithChecksum(call, ref, { options, kind });
+  const info = await explainIfMatch(sourceErrors(copying), call, { ref, conditions });
+  const type =
+    Object.keys(info.checksums).length === 0 ? '' : xmlElement('ChecksumType', info.checksumType ?? 'FULL_OBJECT');
+  const times = `<LastModified>${isoTime(info.stamp)}</LastModified><ETag>&quot;${info.etag}&quot;</ETag>`;
+  return xmlAnswer(call, 'CopyObjectResult', times + checksumsXml(info.checksums) + type);
+}
+
+function readDirective(call: S3Call): 'copy' | 'replace' {
+  const { headers } = call.request;
+  const tagging = headers.get('x-amz-tagging-directive') ?? 'COPY';
+  if (tagging !== 'COPY') throw s3Fault('NotImplemented', '', { Header: 'x-amz-tagging-directive' });
+  const text = headers.get('x-amz-metadata-directive') ?? 'COPY';
+  if (text === 'COPY') return 'copy';
+  if (text === 'REPLACE') return 'replace';
+  const fields = { ArgumentName: 'x-amz-metadata-directive', ArgumentValue: text };
+  throw s3Fault('InvalidArgument', 'Unknown metadata directive.', fields);
+}
+
+/** The object that x-amz-copy-source names. */
+export async function readSource(call: S3Call, refuseSelf: boolean): Promise<ObjectRef> {
+  const { headers } = call.request;
+  const source = readCopySource(headers.get('x-amz-copy-source') ?? '');
+  checkVersionId(source.versionId);
+  if (refuseSelf && source.bucket === call.bucket && source.key === call.key)
+    throw s3Fault('InvalidRequest', SELF_COPY);
+  const { account, container } = await call.world.store.resolveBucket(call.context, source.bucket);
+  checkOwner({ account, container }, headers.get('x-amz-source-expected-bucket-owner'));
+  return { account, container, object: source.key };
+}
+
+/** A copy has no 304: a source that was not modified fails the condition. */
+export async function sourceErrors<T>(copying: Promise<T>): Promise<T> {
+  try {
+    return await copying;
+  } catch (error) {
+    if (isFault(error, storeFaults.notModified)) throw s3Fault('PreconditionFailed');
+    throw error;
+  }
+}
+
+async function copyWithChecksum(
+  call: S3Call,
+  target: ObjectRef,
+  { options, kind }: { options: CopyOptions; kind: ChecksumKind },
+): Promise<ObjectInfo> {
+  const { store } = call.world;
+  const conditions = options.sourceConditions;
+  const opened = await store.getObject(
+    call.context,
+    options.source,
+    conditions === undefined ? undefined : { conditions },
+  );
+  const source = opened.info;
+  const isWhole = (source.checksumType ?? 'FULL_OBJECT') === 'FULL_OBJECT';
+  if (source.checksums[kind.name] !== undefined && isWhole) {
+    return (await store.copyObject(call.context, target, options)).info;
+  }
+  if (source.sizeBytes > BODY_BYTES_MAX) {
+    const message = 'The specified copy source is larger than the maximum allowable size for a copy source';
+    throw s3Fault('InvalidRequest', `${message}: ${BODY_BYTES_MAX}`);
+  }
+  const attributes: ObjectAttributes = options.attributes ?? source;
+  const body = new DigestedBody(opened.open(0, source.sizeBytes), startDigest(kind.name));
+  try {
+    return await store.putObject(call.context, target, {
+      contentType: attributes.contentType,
+      user: attributes.user,
+      headers: attributes.headers,
+      conditions: options.conditions,
+      body,
+      finish: () => ({ checksums: { [kind.name]: body.digest.base64() } }),
+    });
+  } catch (error) {
+    body.cancel();
+    throw error;
+  }
+}
+
+/** An object's bytes as another one's body. */
+class DigestedBody implements BodySource {
+  readonly lengthBytes: number;
+  readonly digest: Digest;
+  readonly #body: Body;
+
+  constructor(body: Body, digest: Digest) {
+    this.lengthBytes = body.lengthBytes;
+    this.digest = digest;
+    this.#body = body;
+  }
+
+  async read(): Promise<Uint8Array | undefined> {
+    const piece = await this.#body.next();
+    if (piece !== undefined) this.digest.update(piece);
+    return piece;
+  }
+
+  async collect(limitBytes: number): Promise<Buffer> {
+    if (this.lengthBytes > limitBytes) throw s3Fault('EntityTooLarge');
+    const pieces: Uint8Array[] = [];
+    for (let piece = await this.read(); piece !== undefined; piece = await this.read()) pieces.push(piece);
+    return Buffer.concat(pieces);
+  }
+
+  cancel(): void {
+    this.#body.cancel();
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * The S3 API as one HTTP handler. Owns the order of a request: address, signature, operation, answer; and turns whatever
+ * is thrown into S3's error document. Decides nothing about objects.
+ */
+import { isFault } from '../../fabric/errors.ts';
+import type { HttpRequest, HttpResponse } from '../../fabric/http/contract.ts';
+import { Sigv4 } from '../auth/sigv4.ts';
+import type { CreateHandler, ProxyWorld } from '../contract.ts';
+import { readAddress } from './address.ts';
+import type { S3Call } from './call.ts';
+import { answerFor, type ErrorAnswer, errorXml } from './errors.ts';
+import { readQuery } from './query.ts';
+import { route } from './route.ts';
+
+const REQUEST_ID_BYTES = 8;
+const RETRY_AFTER_SECONDS = '1';
+
+export const createS3Handler: CreateHandler = (world) => {
+  const sigv4 = new Sigv4(world);
+  const hostId = world.random.bytes(24).toString('base64');
+  return async (request) => {
+    const requestId = world.random.bytes(REQUEST_ID_BYTES).toString('hex').toUpperCase();
+    try {
+      const call = openCall(world, request, { sigv4, requestId, hostId });
+      return await route(call)(call);
+    } catch (error) {
+      return errorAnswer(world, request, { error, requestId, hostId });
+    }
+  };
+};
+
+function openCall(
+  world: ProxyWorld,
+  request: HttpRequest,
+  own: { readonly sigv4: Sigv4; readonly requestId: string; readonly hostId: string },
+): S3Call {
+  const { bucket, key } = readAddress(request, world.s3Domains);
+  const auth = own.sigv4.authenticate(request);
+  const context = {
+    transId: own.requestId,
+    caller: auth.caller,
+    referer: request.headers.get('referer'),
+    signal: request.signal,
+  };
+  const headers = ['x-amz-request-id', own.requestId, 'x-amz-id-2', own.hostId];
+  return { world, request, context, auth, query: readQuery(request.query), bucket, key, headers };
+}
+
+interface Failure {
+  readonly error: unknown;
+  readonly requestId: string;
+  readonly hostId: string;
+}
+
+function errorAnswer(world: ProxyWorld, request: HttpRequest, failure: Failure): HttpResponse {
+  const { error, requestId, hostId } = failure;
+  const answer = answerFor(error);
+  if (answer.status >= 500) logFailure(world, request, { answer, failure });
+  const headers = ['x-amz-request-id', requestId, 'x-amz-id-2', hostId];
+  if (answer.status === 503) headers.push('Retry-After', RETRY_AFTER_SECONDS);
+  if (answer.code === 'AuthorizationHeaderMalformed' || answer.code === 'NoSuchBucket') {
+    headers.push('x-amz-bucket-region', world.region);
+  }
+  if (answer.code === 'InvalidRange')
+    headers.push('Content-Range', `bytes */${answer.fields['ActualObjectSize'] ?? '*'}`);
+  if (request.method === 'HEAD' || answer.status === 304) return { status: answer.status, headers };
+  headers.push('Content-Type', 'application/xml');
+  return { status: answer.status, headers, body: errorXml(answer, { resource: request.path, requestId, hostId }) };
+}
+
+function logFailure(
+  world: ProxyWorld,
+  request: HttpRequest,
+  { answer, failure }: { answer: ErrorAnswer; failure: Failure },
+): void {
+  const fields = { err: failure.error, transId: failure.requestId, method: request.method, path: request.path };
+  if (isFault(failure.error)) world.log.warn({ ...fields, code: answer.code }, 'S3 request failed');
+  else world.log.error(fields, 'S3 request failed unexpectedly');
+}

@@ -1,0 +1,161 @@
+/** CreateMultipartUpload, CompleteMultipartUpload, AbortMultipartUpload. */
+import { isFault } from '../../fabric/errors.ts';
+import type { HttpResponse } from '../../fabric/http/contract.ts';
+import { childText, type XmlElement, xmlElement } from '../../fabric/xml.ts';
+import {
+  type ChecksumName,
+  type CompletedPart,
+  type ObjectRef,
+  type PartInfo,
+  storeFaults,
+  type UploadInfo,
+} from '../object/contract.ts';
+import { readAttributes } from './attributes.ts';
+import { emptyAnswer, resolveObject, type S3Call, xmlAnswer } from './call.ts';
+import {
+  badDigest,
+  type ChecksumKind,
+  type Checksums,
+  checksumsXml,
+  combineParts,
+  KINDS,
+  kindOfName,
+  kindOfWord,
+  multipartType,
+} from './checksums.ts';
+import { bareEtag, readWriteConditions } from './conditions.ts';
+import { s3Fault } from './errors.ts';
+import { explainIfMatch } from './put-object.ts';
+import { urlEncode } from './query.ts';
+import { readXml } from './xml-body.ts';
+
+const PARTS_MAX = 10_000;
+const PARTS_PAGE = 1000;
+/** Ten thousand parts with ETag and a SHA-256 each, generously indented. */
+const COMPLETE_BYTES_MAX = 8 * 1024 * 1024;
+
+export async function createUpload(call: S3Call): Promise<HttpResponse> {
+  const { headers } = call.request;
+  const attributes = readAttributes(call.request);
+  const word = headers.get('x-amz-checksum-algorithm');
+  const declaredType = headers.get('x-amz-checksum-type');
+  if (word === undefined && declaredType !== undefined) {
+    throw s3Fault(
+      'InvalidRequest',
+      'The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.',
+    );
+  }
+  const kind = word === undefined ? undefined : kindOfWord(word);
+  const type = kind === undefined ? undefined : multipartType(kind, declaredType);
+  const ref = await resolveObject(call);
+  const checksum = kind === undefined || type === undefined ? {} : { checksumAlgorithm: kind.name, checksumType: type };
+  const upload = await call.world.store.createUpload(call.context, ref, { ...attributes, ...checksum });
+  if (kind !== undefined && type !== undefined) {
+    call.headers.push('x-amz-checksum-algorithm', kind.word, 'x-amz-checksum-type', type);
+  }
+  const names = xmlElement('Bucket', call.bucket) + xmlElement('Key', call.key);
+  return xmlAnswer(call, 'InitiateMultipartUploadResult', names + xmlElement('UploadId', upload.uploadId));
+}
+
+export async function abortUpload(call: S3Call): Promise<HttpResponse> {
+  const ref = await resolveObject(call);
+  await call.world.store.abortUpload(call.context, ref, call.query.get('uploadId') ?? '');
+  return emptyAnswer(call, 204);
+}
+
+export async function completeUpload(call: S3Call): Promise<HttpResponse> {
+  const uploadId = call.query.get('uploadId') ?? '';
+  const conditions = readWriteConditions(call.request.headers);
+  const size = readObjectSize(call.request.headers.get('x-amz-mp-object-size'));
+  const root = await readXml(call, { bytesMax: COMPLETE_BYTES_MAX });
+  const parts = readParts(root);
+  const ref = await resolveObject(call);
+  const checksums = await wholeChecksums(call, ref, { uploadId, parts });
+  const completing = call.world.store.completeUpload(call.context, ref, uploadId, {
+    parts,
+    ...(conditions === undefined ? {} : { conditions }),
+    ...(checksums === undefined ? {} : { checksums }),
+    ...(size === undefined ? {} : { sizeBytes: size }),
+  });
+  const info = await explainIfMatch(completing, call, { ref, conditions });
+  const host = call.request.headers.get('host') ?? '';
+  const scheme = call.request.tls ? 'https' : 'http';
+  const location = `${scheme}://${host}${urlEncode(call.request.path.startsWith(`/${call.bucket}/`) ? `/${call.bucket}/${call.key}` : `/${call.key}`)}`;
+  const names = xmlElement('Location', location) + xmlElement('Bucket', call.bucket) + xmlElement('Key', call.key);
+  const type = info.checksumType === undefined ? '' : xmlElement('ChecksumType', info.checksumType);
+  const etag = `<ETag>&quot;${info.etag}&quot;</ETag>`;
+  return xmlAnswer(call, 'CompleteMultipartUploadResult', names + etag + checksumsXml(info.checksums) + type);
+}
+
+function readObjectSize(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw s3Fault('InvalidRequest', 'Value for x-amz-mp-object-size header is invalid.');
+}
+
+function readParts(root: XmlElement): CompletedPart[] {
+  const elements = root.children.filter((child) => child.name === 'Part');
+  if (root.name !== 'CompleteMultipartUpload' || elements.length === 0 || elements.length > PARTS_MAX)
+    throw s3Fault('MalformedXML');
+  return elements.map((element) => {
+    const number = childText(element, 'PartNumber')?.trim() ?? '';
+    const etag = childText(element, 'ETag');
+    if (!/^\d{1,5}$/.test(number) || etag === undefined) throw s3Fault('MalformedXML');
+    const checksums: Partial<Record<ChecksumName, string>> = {};
+    for (const kind of KINDS) {
+      const value = childText(element, kind.element);
+      if (value !== undefined) checksums[kind.name] = value;
+    }
+    return { partNumber: Number(number), etag: bareEtag(etag), checksums };
+  });
+}
+
+/** The object's checksum from the parts' ones, compared with what the client sent along. */
+async function wholeChecksums(
+  call: S3Call,
+  ref: ObjectRef,
+  wanted: { readonly uploadId: string; readonly parts: readonly CompletedPart[] },
+): Promise<Checksums | undefined> {
+  let upload: UploadInfo;
+  try {
+    upload = await call.world.store.headUpload(call.context, ref, wanted.uploadId);
+  } catch (error) {
+    // Completed before, perhaps: the store then repeats its answer, or says itself that there is no such upload.
+    if (isFault(error, storeFaults.noSuchUpload)) return undefined;
+    throw error;
+  }
+  const kind = kindOfName(upload.checksumAlgorithm);
+  if (kind === undefined) return undefined;
+  const stored = await storedParts(call, ref, wanted.uploadId);
+  const chosen: PartInfo[] = [];
+  for (const part of wanted.parts) {
+    const found = stored.get(part.partNumber);
+    if (found === undefined || found.checksums[kind.name] === undefined || found.etag !== part.etag)
+      throw s3Fault('InvalidPart', '', { PartNumber: String(part.partNumber), ETag: part.etag });
+    chosen.push(found);
+  }
+  const type = multipartType(kind, upload.checksumType);
+  const value = combineParts(kind, type, chosen);
+  checkPromise(call, kind, { value, isComposite: type === 'COMPOSITE' });
+  return { [kind.name]: value };
+}
+
+function checkPromise(call: S3Call, kind: ChecksumKind, actual: { value: string; isComposite: boolean }): void {
+  const { headers } = call.request;
+  const promised = headers.get(kind.header);
+  if (promised === undefined) return;
+  const bare = actual.value.split('-')[0];
+  if (promised !== actual.value && !(actual.isComposite && promised === bare)) throw badDigest(kind);
+}
+
+async function storedParts(call: S3Call, ref: ObjectRef, uploadId: string): Promise<Map<number, PartInfo>> {
+  const found = new Map<number, PartInfo>();
+  let after = 0;
+  for (let pages = 0; pages <= PARTS_MAX / PARTS_PAGE; pages++) {
+    const page = await call.world.store.listParts(call.context, ref, uploadId, { after, limit: PARTS_PAGE });
+    for (const part of page.parts) found.set(part.partNumber, part);
+    after = page.parts.at(-1)?.partNumber ?? after;
+    if (!page.truncated) break;
+  }
+  return found;
+}

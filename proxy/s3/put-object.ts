@@ -1,0 +1,50 @@
+/** PutObject: attributes, promises about the body and conditions to one call of the store. */
+
+import { isFault } from '../../fabric/errors.ts';
+import type { HttpResponse } from '../../fabric/http/contract.ts';
+import { type Conditions, type ObjectRef, storeFaults } from '../object/contract.ts';
+import { readAttributes } from './attributes.ts';
+import { resolveObject, type S3Call } from './call.ts';
+import { pushChecksums } from './checksums.ts';
+import { readWriteConditions } from './conditions.ts';
+import { s3Fault } from './errors.ts';
+import { BODY_BYTES_MAX, openUploadBody } from './upload-body.ts';
+
+export async function putObject(call: S3Call): Promise<HttpResponse> {
+  const attributes = readAttributes(call.request);
+  const conditions = readWriteConditions(call.request.headers);
+  const upload = openUploadBody(call);
+  const ref = await resolveObject(call);
+  const put = call.world.store.putObject(call.context, ref, {
+    contentType: attributes.contentType,
+    user: attributes.user,
+    headers: attributes.headers,
+    body: upload.body,
+    md5: upload.md5,
+    finish: upload.finish,
+    conditions,
+    bodyBytesMax: BODY_BYTES_MAX,
+  });
+  const info = conditions === undefined ? await put : await explainIfMatch(put, call, { ref, conditions });
+  call.headers.push('ETag', `"${info.etag}"`);
+  pushChecksums(call.headers, info);
+  return { status: 200, headers: call.headers };
+}
+
+/** S3 answers 404, not 412, when If-Match meets no object at all. */
+export async function explainIfMatch<T>(
+  write: Promise<T>,
+  call: S3Call,
+  target: { readonly ref: ObjectRef; readonly conditions: Conditions | undefined },
+): Promise<T> {
+  try {
+    return await write;
+  } catch (error) {
+    if (!isFault(error, storeFaults.preconditionFailed)) throw error;
+    const { ref, conditions } = target;
+    if (conditions?.ifMatch !== undefined) await call.world.store.headObject(call.context, ref);
+    throw s3Fault('PreconditionFailed', '', {
+      Condition: conditions?.ifMatch === undefined ? 'If-None-Match' : 'If-Match',
+    });
+  }
+}

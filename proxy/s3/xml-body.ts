@@ -1,0 +1,43 @@
+/** Request bodies in XML: bounded, checked against every digest that came with them, then parsed. */
+import { hash } from 'node:crypto';
+import { isFault } from '../../fabric/errors.ts';
+import { httpFaults } from '../../fabric/http/contract.ts';
+import { parseXml, type XmlElement } from '../../fabric/xml.ts';
+import type { S3Call } from './call.ts';
+import { s3Fault } from './errors.ts';
+import { openUploadBody } from './upload-body.ts';
+
+export interface XmlBodyOptions {
+  readonly bytesMax: number;
+  /** 'required': Content-MD5 or a checksum must come with the body. */
+  readonly digest?: 'required';
+}
+
+/** Undefined when the body is empty. */
+export async function readOptionalXml(call: S3Call, options: XmlBodyOptions): Promise<XmlElement | undefined> {
+  const bytes = await readBytes(call, options);
+  return bytes.length === 0 ? undefined : parseXml(bytes);
+}
+
+export async function readXml(call: S3Call, options: XmlBodyOptions): Promise<XmlElement> {
+  const bytes = await readBytes(call, options);
+  if (bytes.length === 0) throw s3Fault('MissingRequestBodyError');
+  return parseXml(bytes);
+}
+
+async function readBytes(call: S3Call, { bytesMax, digest }: XmlBodyOptions): Promise<Buffer> {
+  const upload = openUploadBody(call, { bytesMax });
+  if (digest === 'required' && upload.md5 === undefined && upload.checksum === undefined) {
+    throw s3Fault('InvalidRequest', 'Missing required header for this request: Content-MD5 OR x-amz-checksum-*');
+  }
+  let bytes: Buffer;
+  try {
+    bytes = await upload.body.collect(bytesMax);
+  } catch (error) {
+    if (isFault(error, httpFaults.bodyTooLarge)) throw s3Fault('MaxMessageLengthExceeded');
+    throw error;
+  }
+  if (upload.md5 !== undefined && hash('md5', bytes, 'hex') !== upload.md5) throw s3Fault('BadDigest');
+  upload.finish?.({ md5: upload.md5 ?? '', sizeBytes: bytes.length });
+  return bytes;
+}
