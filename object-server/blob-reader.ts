@@ -36,7 +36,7 @@ export class BlobReader implements ByteStream {
     for (let chunk = Math.floor(from / CHUNK_BYTES); chunk * CHUNK_BYTES < end; chunk++) {
       const { segment: number } = places.place(chunk);
       const segment = segments.get(number);
-      if (!segment?.file || this.#held.has(number)) continue;
+      if (!segment?.readable || this.#held.has(number)) continue;
       segment.acquire();
       this.#held.set(number, segment);
     }
@@ -112,7 +112,25 @@ interface BlockRange {
 }
 
 /** Reads the chunk's head and the blocks around [from, to), verifies both, returns just the range. Fault CorruptChunk. */
-export async function readBlocks({ file, offset, payloadBytes, blobId, index, from, to }: BlockRange): Promise<Buffer> {
+export async function readBlocks(range: BlockRange): Promise<Buffer> {
+  const { bytes, headBytes, firstByte } = await readVerified(range);
+  return bytes.subarray(headBytes + range.from - firstByte, headBytes + range.to - firstByte);
+}
+
+/** A whole chunk, head and payload, verified: to be written elsewhere as it is. */
+export async function readRecord(place: Omit<BlockRange, 'from' | 'to'>): Promise<Buffer> {
+  const { bytes } = await readVerified({ ...place, from: 0, to: place.payloadBytes });
+  return bytes;
+}
+
+interface Verified {
+  readonly bytes: Buffer;
+  readonly headBytes: number;
+  /** Offset in the payload of what follows the head in `bytes`. */
+  readonly firstByte: number;
+}
+
+async function readVerified({ file, offset, payloadBytes, blobId, index, from, to }: BlockRange): Promise<Verified> {
   const headBytes = chunkHeadBytes(payloadBytes);
   const firstByte = from - (from % BLOCK_BYTES);
   const lastByte = Math.min(payloadBytes, Math.ceil(to / BLOCK_BYTES) * BLOCK_BYTES);
@@ -127,7 +145,7 @@ export async function readBlocks({ file, offset, payloadBytes, blobId, index, fr
     throw new Fault('CorruptChunk', { reason: 'another chunk' });
   }
   checkBlocks(head, bytes.subarray(headBytes), firstByte);
-  return bytes.subarray(headBytes + from - firstByte, headBytes + to - firstByte);
+  return { bytes, headBytes, firstByte };
 }
 
 async function readAll(file: DiskFile, into: Uint8Array, at: number): Promise<void> {

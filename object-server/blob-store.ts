@@ -19,7 +19,7 @@ import { type Chunk, ChunkParser } from './chunk-parser.ts';
 import { handoffKey, type Key } from './key-format.ts';
 import type { Entry } from './memtable.ts';
 import type { Registers } from './registers.ts';
-import type { Segments } from './segments.ts';
+import type { Segment, Segments } from './segments.ts';
 
 export interface BlobStoreOptions {
   readonly registers: Registers;
@@ -42,6 +42,7 @@ export class BlobStore {
   async write(original: Key, stream: ByteStream, handoffFor: number | undefined): Promise<{ lengthBytes: number }> {
     const { registers } = this.#options;
     const key = handoffFor === undefined ? original : handoffKey(handoffFor, original);
+    const pins = new Set<Segment>();
     try {
       const held = registers.get(key);
       if (held && !registers.quarantined.has(key)) {
@@ -49,7 +50,7 @@ export class BlobStore {
         await registers.log.whenSynced(undefined);
         return { lengthBytes: decodeBlob(held.head).lengthBytes };
       }
-      const places = await this.#append(original, stream);
+      const places = await this.#append(original, stream, pins);
       const head = encodeBlobHead(original, places);
       registers.write(key, head, { handoffFor });
       this.#options.wrote();
@@ -58,10 +59,12 @@ export class BlobStore {
     } catch (error) {
       stream.cancel();
       throw error;
+    } finally {
+      this.#options.bulk.unpin(pins);
     }
   }
 
-  async #append(key: Key, stream: ByteStream): Promise<ChunkPlace[]> {
+  async #append(key: Key, stream: ByteStream, pins: Set<Segment>): Promise<ChunkPlace[]> {
     const { bulk, syncBytes, refuse } = this.#options;
     const parser = new ChunkParser(stream, blobIdOf(key));
     const places: ChunkPlace[] = [];
@@ -74,7 +77,7 @@ export class BlobStore {
         if (refusal) throw refusal;
         // One chunk is being written while the next arrives.
         if (writing) places.push(await writing);
-        writing = this.#write(chunk);
+        writing = this.#write(chunk, pins);
         writing.catch(() => undefined);
         unsynced += chunk.payloadBytes;
         if (unsynced < syncBytes) continue;
@@ -94,9 +97,9 @@ export class BlobStore {
     return places;
   }
 
-  async #write({ head, payload, payloadBytes }: Chunk): Promise<ChunkPlace> {
+  async #write({ head, payload, payloadBytes }: Chunk, pins: Set<Segment>): Promise<ChunkPlace> {
     this.#options.wrote();
-    const place = await this.#options.bulk.append([head, ...payload], chunkRecordBytes(payloadBytes));
+    const place = await this.#options.bulk.append([head, ...payload], chunkRecordBytes(payloadBytes), pins);
     return { ...place, payloadBytes };
   }
 

@@ -37,10 +37,18 @@ export class BulkLane {
     return this.#segment?.number;
   }
 
-  /** Written (not yet durable) when the promise resolves. */
-  async append(buffers: readonly Uint8Array[], totalBytes: number): Promise<Omit<ChunkPlace, 'payloadBytes'>> {
+  /** Written (not yet durable) when the promise resolves. The segment stays pinned in `pins` until `unpin`. */
+  async append(
+    buffers: readonly Uint8Array[],
+    totalBytes: number,
+    pins: Set<Segment>,
+  ): Promise<Omit<ChunkPlace, 'payloadBytes'>> {
     if (this.#out) throw this.#out;
     const segment = this.#room(totalBytes);
+    if (!pins.has(segment)) {
+      pins.add(segment);
+      segment.pins++;
+    }
     const offset = segment.bytes;
     segment.bytes += align8(totalBytes);
     this.appendedBytes += totalBytes;
@@ -52,6 +60,12 @@ export class BulkLane {
     }
     this.#dirty.add(segment);
     return { segment: segment.number, offset };
+  }
+
+  /** The register that names the bytes is in the log, or never will be. */
+  unpin(pins: Set<Segment>): void {
+    for (const segment of pins) segment.pins--;
+    pins.clear();
   }
 
   #room(bytes: number): Segment {

@@ -14,7 +14,11 @@ import { isBlobKey } from './blob-format.ts';
 import { BlobStore } from './blob-store.ts';
 import type { BulkLane } from './bulk-lane.ts';
 import type { Checkpointer } from './checkpointer.ts';
+import { collectGarbage } from './collector.ts';
+import { Compactor, type CompactStep } from './compactor.ts';
 import type { DeviceStatus, DeviceStore, Lsn, Mutation, Outcome, RegisterView } from './contract.ts';
+import { type FeedPage, readFeed } from './feed.ts';
+import type { Health } from './health.ts';
 import type { DeviceIdentity } from './identity.ts';
 import type { IndexRange } from './index.ts';
 import type { Key } from './key-format.ts';
@@ -48,8 +52,6 @@ export type PrepareResult =
   | { readonly ok: true; readonly head: Buffer | null; readonly body?: Buffer }
   | { readonly ok: false; readonly ballot: Stamp };
 
-export type DeviceState = DeviceStatus['state'];
-
 export interface DeviceParts {
   readonly identity: DeviceIdentity;
   readonly disk: Disk;
@@ -65,12 +67,8 @@ export interface DeviceParts {
   readonly space: SpaceWatch;
   readonly health: Health;
   readonly onCorrupt: (key: Key) => void;
-}
-
-/** The device's condition; shared by its parts. The worst word stands. */
-export interface Health {
-  state: DeviceState;
-  reason: string | undefined;
+  /** Whether all primaries of the key know of the tombstone: see open-device.ts. */
+  readonly mayReclaim: (key: Key, ballot: Stamp) => Promise<boolean>;
 }
 
 const ABSENT: ReadResult = { head: null };
@@ -82,6 +80,7 @@ export class Device implements DeviceStore {
   readonly #registers: Registers;
   readonly #log: Log;
   readonly #blobs: BlobStore;
+  readonly #compactor: Compactor;
   #asyncReads = 0;
 
   constructor(parts: DeviceParts) {
@@ -90,6 +89,7 @@ export class Device implements DeviceStore {
     this.deviceId = parts.identity.deviceId;
     this.#registers = parts.registers;
     this.#log = parts.log;
+    this.#compactor = new Compactor(parts);
     this.#blobs = new BlobStore({
       registers: parts.registers,
       bulk: parts.bulk,
@@ -101,10 +101,17 @@ export class Device implements DeviceStore {
     });
   }
 
+  /** Once, after the start: asks for space, and checkpoints what was replayed. */
+  async begin(): Promise<void> {
+    const { space, checkpointer } = this.#parts;
+    await space.check();
+    if (this.#log.tail > checkpointer.covered) checkpointer.wrote();
+  }
+
   /** Why nothing can be written now, if so. */
   #refusal(): Fault | undefined {
-    const { state, reason } = this.#parts.health;
-    if (state === 'out' || state === 'read-only') return new Fault('DeviceOut', { device: this.deviceId, reason });
+    const { closed, reason } = this.#parts.health;
+    if (closed) return new Fault('DeviceOut', { device: this.deviceId, reason });
     return this.#registers.full ? new Fault('DeviceFull', { device: this.deviceId }) : undefined;
   }
 
@@ -162,9 +169,15 @@ export class Device implements DeviceStore {
   /** Durable state only; at once where it is, without a promise. Fault CorruptRegister. */
   read(key: Key, wantBody: boolean): ReadResult | Promise<ReadResult> {
     const entry = this.#registers.get(key);
-    if (!entry) return ABSENT;
+    if (!entry) return this.#absent(key);
     if (entry.lsn >= this.#log.synced) return this.#readLater(key, entry, wantBody);
     return this.#readEntry(key, entry, wantBody);
+  }
+
+  /** Nothing is here; unless something is, but cannot be read. */
+  #absent(key: Key): ReadResult {
+    if (this.#registers.index.isCorrupt(key)) throw new Fault('CorruptRegister', { device: this.deviceId });
+    return ABSENT;
   }
 
   async #readLater(key: Key, entry: Entry, wantBody: boolean): Promise<ReadResult> {
@@ -177,7 +190,9 @@ export class Device implements DeviceStore {
     const length = wantBody ? headBodyLength(head) : 0;
     if (length === 0) return { head };
     const segment = this.#parts.segments.get(entry.segment);
-    if (!segment?.file) throw this.#corrupt(key, entry, 'segment is missing');
+    const moved = segment ? undefined : this.#registers.get(key);
+    if (moved?.ballot === entry.ballot && moved.lsn !== entry.lsn) return this.#readEntry(key, moved, wantBody);
+    if (!segment?.readable || !segment.file) throw this.#corrupt(key, entry, 'segment is missing');
     const body = Buffer.allocUnsafeSlow(length);
     if (this.#asyncReads > 0) {
       this.#asyncReads--;
@@ -224,13 +239,13 @@ export class Device implements DeviceStore {
   /** The ballot of the durable state, '' when the key is unknown. */
   check(key: Key): Stamp | '' | Promise<Stamp | ''> {
     const entry = this.#registers.get(key);
-    if (!entry) return '';
+    if (!entry) return this.#absent(key) && '';
     return entry.lsn >= this.#log.synced ? this.#log.whenSynced(entry.ballot) : entry.ballot;
   }
 
   async prepare(key: Key, ballot: Stamp): Promise<PrepareResult> {
     const { health, checkpointer } = this.#parts;
-    if (health.state === 'out' || health.state === 'read-only') throw new Fault('DeviceOut', { device: this.deviceId });
+    if (health.closed) throw new Fault('DeviceOut', { device: this.deviceId });
     const against = this.#registers.promise(key, ballot);
     const entry = this.#registers.get(key);
     checkpointer.wrote();
@@ -287,8 +302,40 @@ export class Device implements DeviceStore {
     return dropped;
   }
 
+  /** Changes behind `after`; see ObjectServiceCalls.feed. */
+  async feed(after: Lsn, limit: number): Promise<FeedPage & { settled: Lsn; oldest: Lsn }> {
+    const { segments, checkpointer } = this.#parts;
+    const { synced } = this.#log;
+    const lowest = this.#registers.unsettled.lowestLsn() ?? synced;
+    const page = await readFeed({ segments, after, synced, limit });
+    return { ...page, settled: Math.max(0, Math.min(lowest, synced) - 1), oldest: checkpointer.feedOldest };
+  }
+
+  /** Remembers how far a consumer of the feed has come, so that the log is kept for it (durable with the next checkpoint). */
+  setCursor(name: string, lsn: Lsn): void {
+    this.#registers.setCursor(name, lsn);
+    this.#parts.checkpointer.wrote();
+  }
+
+  cursor(name: string): Lsn | undefined {
+    return this.#registers.cursors.get(name);
+  }
+
+  removeCursor(name: string): void {
+    this.#registers.removeCursor(name);
+    this.#parts.checkpointer.wrote();
+  }
+
   checkpoint(): Promise<void> {
     return this.#parts.checkpointer.run();
+  }
+
+  /** One bounded step of housekeeping: dead blobs, then the emptiest segment. The caller sets the pace. */
+  async compact(): Promise<CompactStep> {
+    const { health, checkpointer, kv, clock } = this.#parts;
+    if (health.closed) return { movedBytes: 0, freedBytes: 0, more: false };
+    if (collectGarbage({ registers: this.#registers, kv, clock }) > 0) checkpointer.wrote();
+    return this.#compactor.step();
   }
 
   status(): DeviceStatus {
@@ -319,8 +366,7 @@ export class Device implements DeviceStore {
       await checkpointer.run();
     }
     checkpointer.close();
-    this.#parts.health.state = 'out';
-    this.#parts.health.reason ??= 'closed';
+    this.#parts.health.worsen('out', 'closed');
     await kv.close();
     await segments.close();
     await bulkSegments.close();
@@ -330,7 +376,7 @@ export class Device implements DeviceStore {
   async abandon(): Promise<void> {
     const { checkpointer, kv, segments, bulkSegments } = this.#parts;
     checkpointer.close();
-    this.#parts.health.state = 'out';
+    this.#parts.health.worsen('out', 'abandoned');
     await kv.close();
     await segments.close();
     await bulkSegments.close();

@@ -20,7 +20,7 @@ export interface IndexRange {
 export interface IndexOptions {
   readonly kv: Kv;
   readonly viewCacheEntries: number;
-  /** An index entry that does not check: it counts as absent. */
+  /** An index entry that does not check. */
   readonly onCorrupt: (key: Key) => void;
 }
 
@@ -31,6 +31,8 @@ export class Index {
   #flushing: Memtable | undefined;
   /** Entries read from the kv. Never holds a key that is in a table. */
   readonly #cache = new Map<Key, Entry>();
+  /** Keys whose index entry does not check: neither there nor absent, until they are written again. */
+  readonly #corrupt = new Set<Key>();
 
   constructor(options: IndexOptions) {
     this.#options = options;
@@ -80,12 +82,18 @@ export class Index {
     try {
       return decodeIndexValue(key, value);
     } catch {
-      this.#options.onCorrupt(key);
+      if (!this.#corrupt.has(key)) this.#options.onCorrupt(key);
+      this.#corrupt.add(key);
       return undefined;
     }
   }
 
+  isCorrupt(key: Key): boolean {
+    return this.#corrupt.size > 0 && this.#corrupt.has(key);
+  }
+
   put(key: Key, entry: Entry): void {
+    if (this.#corrupt.size > 0) this.#corrupt.delete(key);
     if (this.#cache.size > 0) this.#cache.delete(key);
     this.#active.set(key, entry);
   }

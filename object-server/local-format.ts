@@ -10,6 +10,7 @@
  *     U              usage: lane u32, segment u32, live bytes f64, repeated
  *     R + name       feed cursor: lsn f64
  *     G + due + key  blob to look at when its time (Unix ms u64, big-endian) has come: nothing
+ *     B + segment u32 (big-endian) + key   blob that has, or had, chunks in this bulk segment: nothing
  *     Q + key        quarantined register or blob: lsn f64
  *
  * Little-endian except stamps. LMDB verifies nothing, so each value ends in its xxh64 (8 bytes).
@@ -30,10 +31,15 @@ export const LOCAL = {
   usage: `${OWN}U`,
   cursor: `${OWN}R`,
   garbage: `${OWN}G`,
+  bulk: `${OWN}B`,
   quarantine: `${OWN}Q`,
 } as const;
 
 export const localRange = (prefix: Key): { start: Key; end: Key } => ({ start: prefix, end: afterPrefix(prefix) });
+export function localU32(value: number): string {
+  return String.fromCharCode(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
+}
+
 export const localRest = (key: Key): string => key.slice(OWN.length + 1);
 
 export function seal(value: Buffer): Buffer {

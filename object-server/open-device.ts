@@ -11,7 +11,8 @@ import { NO_STAMP, type Stamp } from '../fabric/stamp.ts';
 import { BulkLane } from './bulk-lane.ts';
 import { Checkpointer } from './checkpointer.ts';
 import type { Lsn, Projection } from './contract.ts';
-import { Device, type Health } from './device.ts';
+import { Device, type DeviceParts } from './device.ts';
+import { Health } from './health.ts';
 import { claimDirectory, type DeviceIdentity } from './identity.ts';
 import { Index } from './index.ts';
 import type { Key } from './key-format.ts';
@@ -31,8 +32,8 @@ import {
 import { Log } from './log.ts';
 import { Registers } from './registers.ts';
 import { replay } from './replay.ts';
-import { LANE, lsnSegment } from './segment-format.ts';
-import { type SegmentProblem, Segments } from './segments.ts';
+import { LANE, type Lane, lsnSegment } from './segment-format.ts';
+import { laneName, type SegmentProblem, Segments } from './segments.ts';
 import { SpaceWatch } from './space-watch.ts';
 import { Usage } from './usage.ts';
 
@@ -58,6 +59,8 @@ export interface OpenDeviceOptions {
   readonly projections?: readonly Projection[] | undefined;
   /** A register or blob that does not check was set aside: repair it from another replica. */
   readonly onCorrupt?: ((key: Key) => void) | undefined;
+  /** Whether every primary of the key holds (or has reclaimed) this tombstone. Without an answer none ever goes. */
+  readonly mayReclaim?: ((key: Key, ballot: Stamp) => Promise<boolean>) | undefined;
   /** Replay, in bytes. */
   readonly progress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
 }
@@ -67,72 +70,88 @@ const NEW_DEVICE: CheckpointRecord = { covered: 0, oldest: 0, maxStamp: NO_STAMP
 
 /** Fault ForeignDisk, CorruptIdentity, CorruptIndex, or the disk's own when the directory cannot be used at all. */
 export async function openDevice(options: OpenDeviceOptions): Promise<Device> {
-  const { directory, disk, clock, deviceId, log: logger = silent } = options;
+  const { directory, disk, clock, deviceId: device, log: logger = silent } = options;
   const limits = { ...defaultLimits, ...options.limits };
-  await disk.makeDirectory(`${directory}/log`);
-  await disk.makeDirectory(`${directory}/bulk`);
-  await disk.makeDirectory(`${directory}/index`);
+  for (const folder of ['log', 'bulk', 'index']) await disk.makeDirectory(`${directory}/${folder}`);
   const identity = await claimDirectory(options, directory, options);
-  const health: Health = { state: 'starting', reason: undefined };
-  const setHealth = (state: Health['state'], reason: string): void => {
-    if (health.state === 'out') return;
-    health.state = state;
-    health.reason = reason;
-    logger.error({ device: deviceId, state, reason }, 'device condition changed');
-  };
+  const health = new Health((state, reason) => logger.error({ device, state, reason }, 'device condition'));
   const kv = await options.openKv(`${directory}/index`);
-  const checkpoint = readCheckpoint(kv);
-  const segments = await openLane(options, identity, LANE.log);
-  const bulkLane = await openLane(options, identity, LANE.bulk);
-  for (const { path, reason } of [...segments.problems, ...bulkLane.problems]) {
-    logger.error({ device: deviceId, path, reason }, 'segment cannot be read; its records are set aside');
+  const segments = createLane(options, identity, LANE.log);
+  const bulkSegments = createLane(options, identity, LANE.bulk);
+  try {
+    const checkpoint = readCheckpoint(kv);
+    const problems = await segments.open();
+    for (const { path, reason } of [...problems, ...(await bulkSegments.open())]) {
+      logger.error({ device, path, reason }, 'segment cannot be read; its records are set aside');
+    }
+    const lost = await dropUnborn(segments, problems, checkpoint.covered);
+    if (lost) health.worsen('read-only', `unreadable log segment ${lost.path}`);
+    const onCorrupt = options.onCorrupt ?? ((): void => {});
+    const mayReclaim = options.mayReclaim ?? (async () => false);
+    const base = { identity, disk, clock, limits, kv, segments, bulkSegments, health, onCorrupt, mayReclaim };
+    const registers = await recover(options, base, checkpoint);
+    const opened = new Device({ ...base, ...registers, space: watchSpace(directory, base, registers) });
+    health.started();
+    await opened.begin();
+    return opened;
+  } catch (error) {
+    await kv.close();
+    await segments.close();
+    await bulkSegments.close();
+    throw error;
   }
-  const lost = await dropUnborn(segments, checkpoint.covered);
-  if (lost) setHealth('read-only', `unreadable log segment ${lost.path}`);
+}
 
-  const projections = options.projections ?? [];
-  const onCorrupt = options.onCorrupt ?? ((): void => {});
-  const usage = new Usage();
+type Base = Omit<DeviceParts, 'registers' | 'log' | 'checkpointer' | 'bulk' | 'space'>;
+type Recovered = Pick<DeviceParts, 'registers' | 'log' | 'checkpointer' | 'bulk'>;
+
+/** Registers as the last checkpoint and the log behind it say, and a log to go on with. */
+async function recover(options: OpenDeviceOptions, base: Base, checkpoint: CheckpointRecord): Promise<Recovered> {
+  const { kv, clock, limits, segments, bulkSegments, health, onCorrupt } = base;
+  const { deviceId: device, log: logger = silent, projections = [], progress = (): void => {} } = options;
   const index = new Index({ kv, viewCacheEntries: limits.viewCacheEntries, onCorrupt });
-  const registers = new Registers({ index, usage, clock, limits, projections });
+  const registers = new Registers({ index, usage: new Usage(), clock, limits, projections });
   const unsettledValues = restore(registers, kv, checkpoint);
   for (const projection of projections) projection.open((key) => kv.get(key));
 
-  const report = (message: string, details: object): void => logger.warn({ device: deviceId, ...details }, message);
-  const progress = options.progress ?? ((): void => {});
-  const lane = segments.lane;
-  const { covered } = checkpoint;
-  const replayed = await replay({ segments: lane, registers, covered, clock, report, progress });
-  logger.info({ device: deviceId, records: replayed.records, rotten: replayed.rotten }, 'log replayed');
+  const report = (message: string, details: object): void => logger.warn({ device, ...details }, message);
+  const { covered, oldest: feedOldest } = checkpoint;
+  const { tail, segment, records, rotten } = await replay({ segments, registers, covered, clock, report, progress });
+  logger.info({ device, records, rotten }, 'log replayed');
+  if (rotten > 0) health.note(`${rotten} log records are lost: compare with the other replicas`);
 
-  let lastMarksMs = clock.monotonicMs();
-  const onBatch = (): void => {
-    const nowMs = clock.monotonicMs();
-    if (nowMs - lastMarksMs < limits.markEveryMs || !registers.unsettled.takeDirty()) return;
-    lastMarksMs = nowMs;
-    registers.logMarks();
-  };
-  const onOut = (fault: Fault): void => setHealth('out', fault.message);
-  const { tail, segment } = replayed;
-  const log = new Log({ segments: lane, clock, segmentBytes: limits.logSegmentBytes, tail, segment, onOut, onBatch });
+  const onOut = (fault: Fault): void => health.worsen('out', fault.message);
+  const onBatch = marksRider(registers, clock, limits.markEveryMs);
+  const log = new Log({ segments, clock, segmentBytes: limits.logSegmentBytes, tail, segment, onOut, onBatch });
   registers.attach(log);
-  const feedOldest = checkpoint.oldest;
   const checkpointing = { registers, kv, clock, limits, projections, covered, feedOldest, unsettledValues };
   const checkpointer = new Checkpointer({ ...checkpointing, onFailed: onOut });
+  const bulk = new BulkLane({ segments: bulkSegments, segmentBytes: limits.bulkSegmentBytes, onOut });
+  return { registers, log, checkpointer, bulk };
+}
+
+/** Settled marks ride along with a batch now and then; they are never worth a sync of their own. */
+function marksRider(registers: Registers, clock: Clock, everyMs: number): () => void {
+  let lastMs = clock.monotonicMs();
+  return () => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - lastMs < everyMs || !registers.unsettled.takeDirty()) return;
+    lastMs = nowMs;
+    registers.logMarks();
+  };
+}
+
+function watchSpace(
+  directory: string,
+  { disk, clock, limits, health }: Base,
+  { log, bulk, registers }: Recovered,
+): SpaceWatch {
   const onChange = (full: boolean): void => {
     registers.full = full;
-    if (full) setHealth('full', 'free space is down to the reserve');
-    else if (health.state === 'full') setHealth('up', 'there is space again');
+    health.setFull(full);
   };
-  const bulkSegments = bulkLane.lane;
-  const bulk = new BulkLane({ segments: bulkSegments, segmentBytes: limits.bulkSegmentBytes, onOut });
   const writtenBytes = (): number => log.tail + bulk.appendedBytes;
-  const space = new SpaceWatch({ disk, directory, clock, limits, writtenBytes, onChange });
-  if (health.state === 'starting') health.state = 'up';
-  await space.check();
-  if (log.tail > covered) checkpointer.wrote();
-  const common = { identity, disk, clock, limits, kv, registers, log, checkpointer, space, health, onCorrupt };
-  return new Device({ ...common, segments: lane, bulkSegments, bulk });
+  return new SpaceWatch({ disk, directory, clock, limits, writtenBytes, onChange });
 }
 
 function readCheckpoint(kv: Kv): CheckpointRecord {
@@ -140,26 +159,19 @@ function readCheckpoint(kv: Kv): CheckpointRecord {
   return sealed ? decodeCheckpoint(unseal(LOCAL.checkpoint, sealed)) : NEW_DEVICE;
 }
 
-interface OpenLane {
-  readonly lane: Segments;
-  readonly problems: readonly SegmentProblem[];
-}
-
-async function openLane(
-  { disk, directory, random }: OpenDeviceOptions,
-  owner: DeviceIdentity,
-  lane: 1 | 2,
-): Promise<OpenLane> {
-  const folder = `${directory}/${lane === LANE.log ? 'log' : 'bulk'}`;
-  const segments = new Segments({ disk, directory: folder, lane, owner, random });
-  return { lane: segments, problems: await segments.open() };
+function createLane({ disk, directory, random }: OpenDeviceOptions, owner: DeviceIdentity, lane: Lane): Segments {
+  return new Segments({ disk, directory: `${directory}/${laneName(lane)}`, lane, owner, random });
 }
 
 /**
  * The newest file may have been made without its header reaching the disk: then nothing in it was ever acknowledged.
  * An unreadable file in the range to be replayed is a loss, and is returned.
  */
-async function dropUnborn({ lane, problems }: OpenLane, covered: Lsn): Promise<SegmentProblem | undefined> {
+async function dropUnborn(
+  lane: Segments,
+  problems: readonly SegmentProblem[],
+  covered: Lsn,
+): Promise<SegmentProblem | undefined> {
   let lost: SegmentProblem | undefined;
   for (const problem of problems) {
     const number = Number.parseInt(problem.path.slice(-12), 10);

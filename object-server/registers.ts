@@ -11,7 +11,7 @@ import { type Lsn, type Mutation, OUTCOME_OK, type Outcome, type Projection } fr
 import type { Index, IndexRange } from './index.ts';
 import { handoffKey, type Key, keyKind, SPACE_HANDOFF, SPACE_REPLICATED } from './key-format.ts';
 import type { DeviceLimits } from './limits.ts';
-import { encodeMarks, encodeMs, encodeStamp, LOCAL, seal } from './local-format.ts';
+import { encodeMarks, encodeMs, encodeStamp, LOCAL, localU32, seal } from './local-format.ts';
 import type { Log } from './log.ts';
 import type { FoundFrame } from './log-reader.ts';
 import { Entry } from './memtable.ts';
@@ -171,15 +171,18 @@ export class Registers {
   }
 
   #installBlob(key: Key, entry: Entry, held: Entry | undefined, moved: boolean): void {
-    if (held) this.#countChunks(held, false);
-    this.#countChunks(entry, true);
+    if (held) this.#countChunks(key, held, false);
+    this.#countChunks(key, entry, true);
     if (!moved) this.#lookAtBlob(key, this.#limits.blobGraceMs);
   }
 
-  #countChunks(entry: Entry, live: boolean): void {
+  #countChunks(key: Key, entry: Entry, live: boolean): void {
     const { chunkCount, place } = decodeBlob(entry.head);
+    let noted = -1;
     for (let i = 0; i < chunkCount; i++) {
       const { segment, payloadBytes } = place(i);
+      if (live && segment !== noted) this.#note(LOCAL.bulk + localU32(segment) + key, NO_BYTES);
+      noted = segment;
       if (live) this.usage.add(LANE.bulk, segment, chunkRecordBytes(payloadBytes));
       else this.usage.kill(LANE.bulk, segment, chunkRecordBytes(payloadBytes));
     }
@@ -244,7 +247,7 @@ export class Registers {
   /** Removes a key without a trace in the log: only for records that no replay can meet again. */
   forget(key: Key, held: Entry): void {
     this.usage.kill(LANE.log, held.segment, held.recordBytes);
-    if (isBlobKey(key)) this.#countChunks(held, false);
+    if (isBlobKey(key)) this.#countChunks(key, held, false);
     else if (key.startsWith(SPACE_HANDOFF)) {
       this.handoffCopies--;
       this.#releaseBlobs(key, held, new Entry(encodeHead({ key: '', ballot: NO_STAMP, stamp: NO_STAMP }), 0, 0));
@@ -283,8 +286,14 @@ export class Registers {
     this.#local.set(key, value);
   }
 
-  note(key: Key, value: Buffer | null): void {
-    this.#local.set(key, value);
+  /** Removes bookkeeping that has done its work. */
+  forgetLocal(key: Key): void {
+    this.#note(key, null);
+  }
+
+  /** Writes an outstanding promise once more, because its first record is about to go. */
+  renewPromise(key: Key, ballot: Stamp): void {
+    if (this.promises.get(key) === ballot) this.#frame(FRAME.promise, encodeHead({ key, ballot, stamp: NO_STAMP }));
   }
 
   /** Bookkeeping changes since the last call, for the checkpoint's transaction. */

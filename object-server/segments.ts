@@ -38,8 +38,8 @@ export class Segment {
   /** End of what was appended, header included. */
   bytes: number;
   file: DiskFile | undefined;
-  /** Set when the header could not be read: its records are served by checksum alone. */
-  damaged = false;
+  /** Uploads under way that wrote here: their bytes have no register yet. */
+  pins = 0;
   #readers = 0;
   #removed = false;
 
@@ -50,9 +50,13 @@ export class Segment {
     this.bytes = bytes;
   }
 
+  get readable(): boolean {
+    return this.file !== undefined && !this.#removed;
+  }
+
   /** Keeps the file open until `release`. */
   acquire(): DiskFile {
-    assert(this.file !== undefined, 'segment has no file');
+    assert(this.file !== undefined && !this.#removed, 'segment has no file');
     this.#readers++;
     return this.file;
   }
@@ -78,6 +82,8 @@ export class Segments {
   readonly #options: SegmentsOptions;
   readonly #byNumber = new Map<number, Segment>();
   #lastNumber = 0;
+  /** Files that could not be read at the start; nobody knows what they hold. */
+  readonly unreadable = new Set<number>();
 
   constructor(options: SegmentsOptions) {
     this.#options = options;
@@ -113,6 +119,7 @@ export class Segments {
         this.#byNumber.set(number, await this.#openOne(number, path, mode));
       } catch (error) {
         if (isFault(error, 'ForeignDisk') || !isFault(error)) throw error;
+        this.unreadable.add(number);
         problems.push({ path, reason: `${error.code}: ${error.details['reason'] ?? error.message}` });
       }
     }
@@ -167,7 +174,8 @@ export class Segments {
   /** Forgets an unreadable newest file whose contents were never acknowledged. */
   async discard(number: number): Promise<void> {
     await this.remove(number);
-    if (number === this.#lastNumber) this.#lastNumber = Math.max(0, ...this.#byNumber.keys());
+    this.unreadable.delete(number);
+    if (number === this.#lastNumber) this.#lastNumber = Math.max(0, ...this.#byNumber.keys(), ...this.unreadable);
   }
 
   async close(): Promise<void> {

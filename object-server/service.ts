@@ -41,6 +41,7 @@ export function createObjectService(devices: ReadonlyMap<number, Device>): Handl
       const { lengthBytes, stream } = await device(id).blobRead(key, offset, length);
       return { value: { lengthBytes } satisfies Value<'blobRead'>, download: stream };
     },
+    feed: ({ device: id, after, limit }: Args<'feed'>) => reply<'feed'>(device(id).feed(after, limit)),
     unsettled: ({ device: id, olderThanMs, limit }: Args<'unsettled'>) =>
       reply<'unsettled'>({
         operations: device(id)
