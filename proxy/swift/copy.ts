@@ -3,8 +3,9 @@
  * request overrides it or wants none of it (X-Fresh-Metadata). Large objects are copied as the bytes they stand for;
  * with `?multipart-manifest=get`, as what they are.
  */
-import { parseRange } from '../http-range.ts';
-import type { Body, BodySource, CopyOptions, ObjectAttributes, ObjectInfo, ObjectRef } from '../object/contract.ts';
+import { type ByteRange, parseRange } from '../http-range.ts';
+import type { CopyOptions, ObjectAttributes, ObjectInfo, ObjectRef } from '../object/contract.ts';
+import { bodySource, emptyBody } from './body-source.ts';
 import type { SwiftCall } from './call.ts';
 import { readConditions } from './conditions.ts';
 import { openDynamic } from './dlo.ts';
@@ -14,7 +15,7 @@ import { isTrue, manifestOf, pushUserMetadata, readAttributes, withoutManifest }
 import { createdResponse, FILE_BYTES_MAX } from './object-put.ts';
 import type { SwiftResponse } from './response.ts';
 import { lastModified } from './shown.ts';
-import { emptyBody, refuseManifestCopy } from './slo-put.ts';
+import { refuseManifestCopy } from './slo-put.ts';
 
 interface Copy {
   readonly source: ObjectRef;
@@ -87,28 +88,20 @@ async function copyBytes(call: SwiftCall, plan: CopyPlan): Promise<ObjectInfo> {
     const slo = { segments: head.slo, sizeBytes: head.sizeBytes, etag: head.etag };
     return store.putObject(call, target, { ...attributes, conditions, body: emptyBody(), slo });
   }
-  if (manifestOf(head) && !asManifest) {
-    const whole = await openDynamic(call, source.account, head);
-    checkSize(whole.info.sizeBytes);
-    const range = sourceRange(call, whole.info.sizeBytes) ?? { offset: 0, length: whole.info.sizeBytes };
-    const body = sourceOf(whole.open(range.offset, range.length));
-    const headers = withoutManifest(attributes.headers ?? {});
+  const isDynamic = manifestOf(head) !== undefined && !asManifest;
+  const whole = isDynamic ? await openDynamic(call, source.account, head) : undefined;
+  const sizeBytes = whole?.info.sizeBytes ?? head.sizeBytes;
+  if (sizeBytes > FILE_BYTES_MAX) throw refuse(swiftFaults.tooLarge);
+  const range = sourceRange(call, sizeBytes);
+  if (whole || range) {
+    // New bytes: what a range or a prefix yields is nowhere stored as such.
+    const opened = whole ?? (await store.getObject(call, source));
+    const body = bodySource(opened.open(range?.offset ?? 0, range?.length ?? sizeBytes));
+    const headers = isDynamic ? withoutManifest(attributes.headers ?? {}) : attributes.headers;
     return store.putObject(call, target, { ...attributes, headers, conditions, body });
   }
-  checkSize(head.sizeBytes);
-  const range = sourceRange(call, head.sizeBytes);
-  const { info } = await store.copyObject(call, target, {
-    source,
-    range,
-    conditions,
-    directive: 'replace',
-    attributes,
-  });
+  const { info } = await store.copyObject(call, target, { source, conditions, directive: 'replace', attributes });
   return info;
-}
-
-function checkSize(sizeBytes: number): void {
-  if (sizeBytes > FILE_BYTES_MAX) throw refuse(swiftFaults.tooLarge);
 }
 
 /** `If-None-Match: *` guards the target; all other conditions are about the source. */
@@ -130,7 +123,7 @@ function copyAttributes(call: SwiftCall, head: ObjectInfo): ObjectAttributes {
   };
 }
 
-function sourceRange(call: SwiftCall, sizeBytes: number): CopyOptions['range'] {
+function sourceRange(call: SwiftCall, sizeBytes: number): ByteRange | undefined {
   const header = call.header('range');
   if (header === undefined) return undefined;
   const outcome = parseRange(header, sizeBytes);
@@ -148,13 +141,4 @@ function copiedHeaders(source: ObjectRef, head: ObjectInfo, info: ObjectInfo): s
   headers.push('X-Copied-From-Last-Modified', lastModified(head.stamp));
   pushUserMetadata(headers, info);
   return headers;
-}
-
-/** An opened object as the body of another. */
-function sourceOf(body: Body): BodySource {
-  return {
-    lengthBytes: body.lengthBytes,
-    read: () => body.next(),
-    collect: () => Promise.reject(refuse(swiftFaults.tooLarge)),
-  };
 }

@@ -5,8 +5,9 @@
 import { createHash } from 'node:crypto';
 import { Fault, isFault } from '../../fabric/errors.ts';
 import { parseRange } from '../http-range.ts';
-import { type BodySource, type ObjectInfo, type SloSegment, storeFaults } from '../object/contract.ts';
+import { type ObjectInfo, type SloSegment, storeFaults } from '../object/contract.ts';
 import { sloSize } from '../object/slo.ts';
+import { emptyBody } from './body-source.ts';
 import type { SwiftCall } from './call.ts';
 import { readPutConditions } from './conditions.ts';
 import { statusLine, statusOf } from './errors.ts';
@@ -46,10 +47,6 @@ export function sloEtag(segments: readonly SloSegment[]): string {
   const md5 = createHash('md5');
   for (const { etag, range } of segments) md5.update(range ? `${etag}:${range[0]}-${range[1]};` : etag);
   return md5.digest('hex');
-}
-
-export function emptyBody(): BodySource {
-  return { lengthBytes: 0, read: async () => undefined, collect: async () => Buffer.alloc(0) };
 }
 
 async function checkSegments(call: SwiftCall, wanted: readonly WantedSegment[]): Promise<SloSegment[]> {

@@ -261,7 +261,8 @@ export const objects: SwiftSuite = {
     t.equal(get.headers['x-object-manifest'], `${c.slice(1)}/s/`);
     t.equal((await client.ask('HEAD', `${c}/dlo`)).headers['content-length'], '6');
     t.equal((await client.ask('GET', `${c}/dlo`, { headers: { Range: 'bytes=2-3' } })).text, 'et');
-    await client.ask('COPY', `${c}/dlo`, { headers: { Destination: `${c.slice(1)}/flat` } });
+    const copied = await client.ask('COPY', `${c}/dlo`, { headers: { Destination: `${c.slice(1)}/flat` } });
+    t.match([copied.status, copied.text], [201, '']);
     const flat = await client.ask('GET', `${c}/flat`);
     t.match([flat.text, flat.headers['x-object-manifest']], ['onetwo', undefined]);
     t.equal((await client.ask('PUT', `${c}/bad`, { body: '', headers: { 'X-Object-Manifest': 'x' } })).status, 400);
