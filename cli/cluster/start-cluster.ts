@@ -11,7 +11,7 @@ import { systemRandom } from '../../fabric/random.ts';
 import type { Peer } from '../../fabric/rpc/contract.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
 import { type Cluster, createCluster } from '../../proxy/cluster.ts';
-import { inlineDigests } from '../../proxy/object/digest.ts';
+import { createThreadDigests, type DigestPool } from '../../proxy/object/digest.ts';
 import { createReconciler, type Reconciler } from '../../proxy/object/reconcile.ts';
 import { createStore, type RunningStore } from '../../proxy/object/store.ts';
 import { createHandlers, type Handlers } from '../../proxy/server.ts';
@@ -28,6 +28,8 @@ import { showProgress } from './progress.ts';
 import { openStampSource } from './stamp-ceiling.ts';
 
 const DRAIN_MS = 15_000;
+/** Threads for MD5 of large bodies; they start when first needed. */
+const DIGEST_THREADS = 2;
 
 export interface RunningCluster {
   readonly directory: string;
@@ -60,6 +62,7 @@ interface ProxyParts {
   readonly cluster: Cluster;
   readonly running: RunningStore;
   readonly reconciler: Reconciler;
+  readonly digests: DigestPool;
 }
 
 function createProxy(args: {
@@ -95,10 +98,11 @@ function createProxy(args: {
     }
   });
   const onError = (what: string, error: unknown): void => log.error({ err: error }, `${what} failed`);
-  const running = createStore({ cluster, digests: inlineDigests, random: systemRandom, onError });
+  const digests = createThreadDigests(DIGEST_THREADS);
+  const running = createStore({ cluster, digests, random: systemRandom, onError });
   const reconciler = createReconciler(running.engine);
   reconciler.start();
-  return { cluster, running, reconciler };
+  return { cluster, running, reconciler, digests };
 }
 
 interface FrontArgs {
@@ -142,6 +146,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
       await Promise.all([listeners.everything.drain(DRAIN_MS), listeners.s3.drain(DRAIN_MS)]);
       proxy.reconciler.stop();
       proxy.running.stop();
+      await proxy.digests.close();
       await zones.stop();
       unlock();
     },

@@ -30,6 +30,7 @@ export interface BlobTarget {
   readonly body: BodySource;
   readonly digest: Digest;
   readonly bodyBytesMax: number;
+  readonly allocate: (bytes: number) => Buffer;
   /** Bytes read from the body already. */
   readonly start?: Uint8Array | undefined;
 }
@@ -81,7 +82,7 @@ async function pump(target: BlobTarget, blobId: Buffer, sink: Sink): Promise<num
   let index = 0;
   let rest = target.start;
   while (true) {
-    const { payload, left } = await nextChunk(body, rest);
+    const { payload, left } = await nextChunk(target, rest);
     rest = left;
     if (payload.length === 0) break;
     sizeBytes += payload.length;
@@ -99,16 +100,17 @@ async function pump(target: BlobTarget, blobId: Buffer, sink: Sink): Promise<num
 
 /** CHUNK_BYTES of the body, less only at its end. */
 async function nextChunk(
-  body: BodySource,
+  { body, allocate }: BlobTarget,
   rest: Uint8Array | undefined,
 ): Promise<{ payload: Buffer; left: Uint8Array | undefined }> {
-  const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  const known = body.lengthBytes;
+  const chunk = allocate(known === undefined ? CHUNK_BYTES : Math.min(CHUNK_BYTES, Math.max(1, known)));
   let filled = 0;
   let piece = rest;
-  while (filled < CHUNK_BYTES) {
+  while (filled < chunk.length) {
     piece ??= await body.read();
     if (piece === undefined) break;
-    const take = Math.min(piece.length, CHUNK_BYTES - filled);
+    const take = Math.min(piece.length, chunk.length - filled);
     chunk.set(take === piece.length ? piece : piece.subarray(0, take), filled);
     filled += take;
     piece = take === piece.length ? undefined : piece.subarray(take);

@@ -23,11 +23,11 @@ import type { Engine } from './engine.ts';
 const BUCKET_CACHE_MS = 2_000;
 const CACHED_MAX = 10_000;
 
-interface CachedBucket {
+/** A bucket name as it was resolved a moment ago. */
+export interface CachedBucket {
   readonly ref: ContainerRef;
   readonly readAtMs: number;
 }
-const caches = new WeakMap<Engine, Map<string, CachedBucket>>();
 
 /** S3 API reference, "Bucket naming rules" (general purpose buckets). */
 export function isBucketName(name: string): boolean {
@@ -59,13 +59,13 @@ export async function claimBucket(engine: Engine, ref: ContainerRef): Promise<bo
     return { write: [{ head: encodeHead({ key, ballot, stamp: ballot, meta: encodeRecord(record) }) }] };
   });
   if (done.result !== 'ok') throw new Fault(storeFaults.quorumUnavailable, { reason: done.result });
-  caches.get(engine)?.delete(ref.container);
+  engine.bucketCache.delete(ref.container);
   return mine;
 }
 
 export async function releaseBucket(engine: Engine, ref: ContainerRef): Promise<void> {
   const key = bucketKey(engine, ref.container);
-  caches.get(engine)?.delete(ref.container);
+  engine.bucketCache.delete(ref.container);
   await decide(engine.cluster, key, async (current, ballot) => {
     if (ownerOf(current)?.account !== ref.account || (await engine.containers.findFresh(ref))) return { keep: true };
     return { write: [{ head: encodeHead({ key, ballot, stamp: ballot, flags: FLAG_TOMBSTONE }) }] };
@@ -74,8 +74,7 @@ export async function releaseBucket(engine: Engine, ref: ContainerRef): Promise<
 
 /** The container behind a bucket name; Fault NoSuchContainer. Cached for a moment when there is one. */
 export async function resolveBucket(engine: Engine, bucket: string): Promise<ContainerRef> {
-  let cache = caches.get(engine);
-  if (!cache) caches.set(engine, (cache = new Map()));
+  const cache = engine.bucketCache;
   const nowMs = engine.cluster.clock.monotonicMs();
   const known = cache.get(bucket);
   if (known && nowMs - known.readAtMs < BUCKET_CACHE_MS) return known.ref;

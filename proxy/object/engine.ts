@@ -1,6 +1,7 @@
 /** What the operations of one proxy share. Made once (store.ts); nothing here does anything by itself. */
 import type { Random } from '../../fabric/random.ts';
 import type { Cluster } from '../cluster.ts';
+import type { CachedBucket } from './buckets.ts';
 import type { ContainerState, Containers } from './containers.ts';
 import type { DigestPool } from './digest.ts';
 import type { ObjectRecord } from './object-format.ts';
@@ -8,6 +9,8 @@ import type { ObjectRecord } from './object-format.ts';
 export interface Engine {
   readonly cluster: Cluster;
   readonly containers: Containers;
+  /** Owned by buckets.ts. */
+  readonly bucketCache: Map<string, CachedBucket>;
   readonly digests: DigestPool;
   readonly random: Random;
   /** Past its delete-at: as if it were not there. */

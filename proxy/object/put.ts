@@ -133,7 +133,8 @@ async function receiveLarge(
   const digest = engine.digests.md5();
   const { account, name: containerName } = container.record;
   const hash = engine.cluster.hash(account, containerName, name);
-  const target = { hash, incarnation: container.incarnation, body, digest, bodyBytesMax: limit, start };
+  const { allocate } = engine.digests;
+  const target = { hash, incarnation: container.incarnation, body, digest, allocate, bodyBytesMax: limit, start };
   const { extents, sizeBytes } = await uploadBlob(engine, target);
   return { sizeBytes, extents, md5: await digest.hex() };
 }

@@ -39,6 +39,7 @@ export function createStore({ cluster, digests, random, onError }: StoreOptions)
   const engine: Engine = {
     cluster,
     containers: createContainers(cluster),
+    bucketCache: new Map(),
     digests,
     random,
     expired: (record) => record.deleteAt !== undefined && record.deleteAt * 1000 <= cluster.clock.nowMs(),
