@@ -101,10 +101,12 @@ export class Checkpointer {
   async #loop(): Promise<void> {
     do {
       this.#again = false;
-      const work = this.#refused ?? this.#take();
+      const refused = this.#refused;
+      const work = refused ?? this.#take();
       if (!work) return;
       this.#refused = undefined;
       if (!(await this.#commit(work))) return;
+      if (refused) this.#again = true;
     } while (this.#again && !this.#closed);
   }
 
