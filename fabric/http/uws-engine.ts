@@ -99,7 +99,6 @@ async function makeApp(native: Native, options: HttpListenOptions): Promise<Nati
 
 function serve(app: NativeApp, front: UwsFront): void {
   let connections = 0;
-  // biome-ignore lint/suspicious/useIterableCallbackReturn: not an array's filter
   app.filter((response, change) => {
     connections += change > 0 ? 1 : -1;
     if (change > 0 && connections > front.limits.connectionsMax) response.close();

@@ -256,6 +256,9 @@ export class UwsExchange implements HttpRequest, BodySource, IdleEntry {
     } else if (isStream(body)) {
       this.#stream = body;
       void this.#pump(response, body);
+    } else if (typeof body === 'string' && body.length <= END_BYTES_MAX / 4) {
+      // uWS encodes a string as UTF-8 itself, and counts it.
+      this.#answerWhole(response, body);
     } else {
       const bytes = bodyBytes(body);
       if (bytes.byteLength <= END_BYTES_MAX) this.#answerWhole(response, bytes);
@@ -266,7 +269,7 @@ export class UwsExchange implements HttpRequest, BodySource, IdleEntry {
     }
   }
 
-  #answerWhole(response: HttpResponse, bytes: Uint8Array): void {
+  #answerWhole(response: HttpResponse, bytes: Uint8Array | string): void {
     this.#native.cork(() => {
       const close = this.#writeHead(response);
       this.#native.end(bytes, close);

@@ -206,6 +206,35 @@ export const bodies: Suite = {
     t.equal(errors.length, 0, 'a client that stalls is not our error');
   },
 
+  'an upload far slower than uWS would bear by itself': async (t, flavour) => {
+    if (!flavour.uws || flavour.tls) return;
+    const { connect } = await openRig(t, flavour, { handler: describe });
+    const client = await connect();
+    client.send(put('/', 'Content-Length: 16\r\n'));
+    for (let i = 0; i < 16; i++) {
+      await systemClock.sleep(1_000);
+      client.send('x');
+    }
+    t.equal(seen((await client.response()).body).bodyBytes, 16);
+  },
+
+  'a slow download lives': async (t, flavour) => {
+    const { connect } = await openRig(t, flavour, {
+      limits: { responseIdleMs: 1_000 },
+      handler: () => ({ status: 200, headers: [], body: Buffer.alloc(24 * MIB) }),
+    });
+    const client = await connect();
+    client.send(get('/'));
+    // Reads for a moment, rests for a moment, for longer in all than the limit for one rest.
+    for (let i = 0; i < 12; i++) {
+      client.socket.pause();
+      await systemClock.sleep(200);
+      client.socket.resume();
+      await systemClock.sleep(5);
+    }
+    t.equal((await client.response()).body.length, 24 * MIB);
+  },
+
   'an early answer reaches a client that still sends': async (t, flavour) => {
     const { connect, listener } = await openRig(t, flavour, {
       handler: () => ({ status: 403, headers: [], body: 'no' }),

@@ -1,4 +1,4 @@
 import t from 'tap';
 import { conformance } from './http.ts';
 
-conformance(t, 'uws');
+conformance(t, 'uws', false);

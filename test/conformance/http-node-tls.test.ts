@@ -1,0 +1,4 @@
+import t from 'tap';
+import { conformance } from './http.ts';
+
+conformance(t, 'node', true);
