@@ -14,15 +14,15 @@ const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 /** Body of a container listing; '' when there is nothing to show as text. */
 export function renderObjects(format: ListingFormat, container: string, entries: readonly ObjectEntry[]): string {
   if (format === 'text/plain') return renderNames(entries);
-  if (format === 'application/json') return `[${entries.map(objectJson).join(', ')}]`;
-  return `${XML_HEAD}<container name="${escapeXml(container)}">${entries.map(objectXml).join('')}</container>`;
+  if (format === 'application/json') return `[${renderEach(entries, objectJson).join(', ')}]`;
+  return `${XML_HEAD}<container name="${escapeXml(container)}">${renderEach(entries, objectXml).join('')}</container>`;
 }
 
 /** Body of an account listing. */
 export function renderContainers(format: ListingFormat, account: string, entries: readonly ContainerEntry[]): string {
   if (format === 'text/plain') return renderNames(entries);
-  if (format === 'application/json') return `[${entries.map(containerJson).join(', ')}]`;
-  return `${XML_HEAD}<account name="${escapeXml(account)}">\n${entries.map(containerXml).join('')}</account>`;
+  if (format === 'application/json') return `[${renderEach(entries, containerJson).join(', ')}]`;
+  return `${XML_HEAD}<account name="${escapeXml(account)}">\n${renderEach(entries, containerXml).join('')}</account>`;
 }
 
 function renderNames(entries: readonly (ObjectEntry | ContainerEntry)[]): string {
@@ -31,12 +31,17 @@ function renderNames(entries: readonly (ObjectEntry | ContainerEntry)[]): string
   return text;
 }
 
+function renderEach<Entry>(entries: readonly Entry[], render: (entry: Entry) => string): string[] {
+  const pieces: string[] = [];
+  for (const entry of entries) pieces.push(render(entry));
+  return pieces;
+}
+
 function objectJson(entry: ObjectEntry): string {
   if ('prefix' in entry) return `{"subdir": ${quote(entry.prefix)}}`;
-  const type = quote(shownType(entry.contentType));
-  const slo = entry.extra['slo'] ? `, "slo_etag": ${quote(`"${entry.etag}"`)}` : '';
-  const hash = `"hash": ${quote(entry.etag)}, "last_modified": "${isoTime(entry.stamp)}"`;
-  return `{"bytes": ${entry.sizeBytes}, ${hash}, "name": ${quote(entry.name)}, "content_type": ${type}${slo}}`;
+  const { sizeBytes, etag, name, stamp, contentType, extra } = entry;
+  const slo = extra['slo'] ? `, "slo_etag": ${quote(`"${etag}"`)}` : '';
+  return `{"bytes": ${sizeBytes}, "hash": ${quote(etag)}, "last_modified": "${isoTime(stamp)}", "name": ${quote(name)}, "content_type": ${typeJson(contentType)}${slo}}`;
 }
 
 function objectXml(entry: ObjectEntry): string {
@@ -45,7 +50,7 @@ function objectXml(entry: ObjectEntry): string {
     return `<subdir name="${name}"><name>${name}</name></subdir>`;
   }
   const head = `<object><name>${escapeXml(entry.name)}</name><hash>${escapeXml(entry.etag)}</hash>`;
-  const type = escapeXml(shownType(entry.contentType));
+  const type = escapeXml(fromWire(entry.contentType));
   const tail = `<content_type>${type}</content_type><last_modified>${isoTime(entry.stamp)}</last_modified></object>`;
   return `${head}<bytes>${entry.sizeBytes}</bytes>${tail}`;
 }
@@ -68,8 +73,20 @@ function quote(text: string): string {
   return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
+let lastType = '';
+let lastTypeJson = '""';
+
+/** Neighbours in a listing mostly have the same type. */
+function typeJson(contentType: string): string {
+  if (contentType !== lastType) {
+    lastType = contentType;
+    lastTypeJson = quote(fromWire(contentType));
+  }
+  return lastTypeJson;
+}
+
 /** Content types are bytes as sent; a listing is text. */
-function shownType(contentType: string): string {
+function fromWire(contentType: string): string {
   return PLAIN.test(contentType) ? contentType : Buffer.from(contentType, 'latin1').toString('utf8');
 }
 
@@ -84,5 +101,6 @@ function isoTime(stamp: Stamp): string {
     isoSecond = second;
     isoText = new Date(second * 1000).toISOString().slice(0, 19);
   }
-  return `${isoText}.${String(ticks % TICKS_PER_SECOND).padStart(5, '0')}0`;
+  // The leading 1 keeps the zeros.
+  return `${isoText}.${String(TICKS_PER_SECOND + (ticks % TICKS_PER_SECOND)).slice(1)}0`;
 }

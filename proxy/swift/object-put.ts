@@ -16,8 +16,12 @@ const MD5 = /^[0-9a-f]{32}$/;
 
 export async function putObject(call: SwiftCall): Promise<SwiftResponse> {
   checkNewName('Object', call.object);
+  const { contentType, user, headers, deleteAt } = readNewAttributes(call);
   const options: PutOptions = {
-    ...readNewAttributes(call),
+    contentType,
+    user,
+    headers,
+    deleteAt,
     body: readBody(call),
     md5: readExpectedMd5(call),
     conditions: readPutConditions(call),
