@@ -3,9 +3,9 @@
  * header that would promise something this store does not do (it is never accepted and ignored).
  */
 import type { HttpRequest } from '../../fabric/http/contract.ts';
-import { stampMs } from '../../fabric/stamp.ts';
 import { formatHttpDate } from '../http-date.ts';
 import type { ObjectInfo } from '../object/contract.ts';
+import { lastModifiedMs } from './call.ts';
 import { s3Fault } from './errors.ts';
 import { decodeWords, encodeWords } from './rfc2047.ts';
 
@@ -118,7 +118,7 @@ function withoutAwsChunked(value: string): string {
 
 /** Pushes the headers that GET and HEAD answer with, Content-Length and checksums aside. */
 export function pushAttributes(out: string[], info: ObjectInfo, overrides?: ReadonlyMap<string, string>): void {
-  out.push('Last-Modified', formatHttpDate(stampMs(info.stamp)), 'ETag', `"${info.etag}"`, 'Accept-Ranges', 'bytes');
+  out.push('Last-Modified', formatHttpDate(lastModifiedMs(info.stamp)), 'ETag', `"${info.etag}"`, 'Accept-Ranges', 'bytes');
   out.push('Content-Type', overrides?.get('content-type') ?? info.contentType);
   for (const [stored, answered] of CONTENT_HEADERS) {
     const value = overrides?.get(stored) ?? info.headers[stored];

@@ -63,9 +63,14 @@ export function checkVersionId(versionId: string | undefined): void {
 let lastSecond = Number.NaN;
 let lastText = '';
 
+/** Unix milliseconds of Last-Modified: a fraction of a second counts up, as in the store's conditions and in Swift. */
+export function lastModifiedMs(stamp: Stamp): number {
+  return Math.ceil(stampMs(stamp) / 1000) * 1000;
+}
+
 /** `2013-05-24T00:00:00.000Z`: S3 shows whole seconds, as in Last-Modified. */
 export function isoTime(stamp: Stamp): string {
-  const second = Math.floor(stampMs(stamp) / 1000);
+  const second = lastModifiedMs(stamp) / 1000;
   if (second !== lastSecond) {
     lastText = new Date(second * 1000).toISOString();
     lastSecond = second;

@@ -1,12 +1,11 @@
 /** GetObject and HeadObject: ranges, part numbers, conditions, overridden headers and checksums on the way out. */
 import { isFault } from '../../fabric/errors.ts';
 import type { HttpResponse } from '../../fabric/http/contract.ts';
-import { stampMs } from '../../fabric/stamp.ts';
 import { formatHttpDate } from '../http-date.ts';
 import { contentRange, parseRange } from '../http-range.ts';
 import { type ObjectInfo, type OpenObject, storeFaults } from '../object/contract.ts';
 import { checkHeaders, pushAttributes } from './attributes.ts';
-import { checkVersionId, resolveObject, type S3Call } from './call.ts';
+import { checkVersionId, lastModifiedMs, resolveObject, type S3Call } from './call.ts';
 import { pushChecksums } from './checksums.ts';
 import { readConditions } from './conditions.ts';
 import { s3Fault } from './errors.ts';
@@ -131,7 +130,7 @@ function readOverrides(call: S3Call): ReadonlyMap<string, string> | undefined {
 function notModified(call: S3Call, info: ObjectInfo | undefined): HttpResponse {
   const headers = call.headers;
   if (info !== undefined) {
-    headers.push('ETag', `"${info.etag}"`, 'Last-Modified', formatHttpDate(stampMs(info.stamp)));
+    headers.push('ETag', `"${info.etag}"`, 'Last-Modified', formatHttpDate(lastModifiedMs(info.stamp)));
     const cacheControl = info.headers['cache-control'];
     if (cacheControl !== undefined) headers.push('Cache-Control', cacheControl);
     const expires = info.headers['expires'];

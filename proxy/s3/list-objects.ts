@@ -96,6 +96,7 @@ async function fetchPage(call: S3Call, listing: Listing, marker: string): Promis
     prefix: listing.prefix || undefined,
     delimiter: listing.delimiter || undefined,
     marker: marker || undefined,
+    markerSkipsPrefix: true,
   };
   const page = await call.world.store.listObjects(call.context, listing.ref, query);
   return listing.maxKeys === 0 ? { entries: [], truncated: false } : page;

@@ -23,11 +23,12 @@ export async function listUploads(call: S3Call): Promise<HttpResponse> {
     prefix: prefix || undefined,
     delimiter: delimiter || undefined,
     marker: keyMarker || undefined,
+    markerSkipsPrefix: true,
     ...(uploadIdMarker === '' ? {} : { uploadIdMarker }),
     limit: Math.max(limit, 1),
   });
   const shown = limit === 0 ? { entries: [], truncated: false } : page;
-  let xml = xmlElement('Bucket', call.bucket) + `<KeyMarker>${encode(keyMarker)}</KeyMarker>`;
+  let xml = `${xmlElement('Bucket', call.bucket)}<KeyMarker>${encode(keyMarker)}</KeyMarker>`;
   xml += xmlElement('UploadIdMarker', uploadIdMarker) + nextMarkers(shown, encode);
   if (delimiter !== '') xml += `<Delimiter>${encode(delimiter)}</Delimiter>`;
   xml += `<Prefix>${encode(prefix)}</Prefix>${isEncoded ? '<EncodingType>url</EncodingType>' : ''}`;
