@@ -2,6 +2,7 @@
  * What other services may know of the object server: key, register and chunk formats, the device store's local interface
  * (account-container builds listings on it), and the calls a zone answers. A zone serves one or more devices.
  */
+import type { DiskSpace } from '../fabric/disk.ts';
 import type { Stamp } from '../fabric/stamp.ts';
 import type { Key } from './key-format.ts';
 
@@ -146,4 +147,8 @@ export interface DeviceStatus {
   /** Feed entries still to pull, by peer device; empty when caught up. */
   readonly behind: Readonly<Record<number, number>>;
   readonly maxStamp: Stamp;
+  /** Of the log, since the device was opened. */
+  readonly syncs: { readonly count: number; readonly totalMs: number };
+  /** Of the file system the device lies on, as last seen. */
+  readonly space: DiskSpace;
 }

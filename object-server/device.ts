@@ -339,7 +339,7 @@ export class Device implements DeviceStore {
   }
 
   status(): DeviceStatus {
-    const { health, segments, bulkSegments, checkpointer } = this.#parts;
+    const { health, segments, bulkSegments, checkpointer, space } = this.#parts;
     const { usage, handoffCopies, unsettled, quarantined, maxStamp } = this.#registers;
     return {
       device: this.deviceId,
@@ -355,6 +355,8 @@ export class Device implements DeviceStore {
       quarantined: quarantined.size,
       behind: {},
       maxStamp,
+      syncs: this.#log.syncs,
+      space: space.last(),
     };
   }
 

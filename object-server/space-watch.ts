@@ -1,6 +1,6 @@
 /** Watches the free space while there is writing, so that a full disk is refused (507) before anything breaks. */
 import type { Clock } from '../fabric/clock.ts';
-import type { Disk } from '../fabric/disk.ts';
+import type { Disk, DiskSpace } from '../fabric/disk.ts';
 import type { DeviceLimits } from './limits.ts';
 
 export interface SpaceWatchOptions {
@@ -16,6 +16,7 @@ export interface SpaceWatchOptions {
 export class SpaceWatch {
   readonly #options: SpaceWatchOptions;
   #full = false;
+  #last: DiskSpace = { freeBytes: 0, totalBytes: 0 };
   #checkedBytes = 0;
   #checkedMs = 0;
   #asking: Promise<void> | undefined;
@@ -37,6 +38,13 @@ export class SpaceWatch {
     if (due && !this.#asking) void this.check();
   }
 
+  /** What was last seen; if that is long ago the disk is asked for the next time. */
+  last(): DiskSpace {
+    const { clock, limits } = this.#options;
+    if (clock.monotonicMs() - this.#checkedMs >= limits.spaceCheckMs && !this.#asking) void this.check();
+    return this.#last;
+  }
+
   check(): Promise<void> {
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined;
@@ -50,6 +58,7 @@ export class SpaceWatch {
     this.#checkedMs = clock.monotonicMs();
     try {
       const { freeBytes, totalBytes } = await disk.space(directory);
+      this.#last = { freeBytes, totalBytes };
       const reserve = Math.max(limits.reserveBytesMin, Math.min(limits.reserveBytes, totalBytes / 100));
       const full = freeBytes < reserve;
       if (full !== this.#full) onChange(full);

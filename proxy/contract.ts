@@ -28,8 +28,9 @@ export interface ProxyWorld {
   readonly users: Users;
   readonly clock: Clock;
   readonly random: Random;
-  /** Structured log, pino-like: (fields, message). */
+  /** Structured log, pino-like: (fields, message). `debug` is there only when somebody wants it. */
   readonly log: {
+    debug?(fields: object, message: string): void;
     info(fields: object, message: string): void;
     warn(fields: object, message: string): void;
     error(fields: object, message: string): void;

@@ -4,6 +4,7 @@
  */
 import type { HttpHandler, HttpRequest } from '../fabric/http/contract.ts';
 import type { ProxyWorld } from './contract.ts';
+import type { RequestMeter } from './request-meter.ts';
 import { createS3Handler } from './s3/handler.ts';
 import { createSwiftHandler } from './swift/handler.ts';
 
@@ -16,9 +17,14 @@ export interface Handlers {
   readonly s3Only: HttpHandler;
 }
 
-export function createHandlers(world: ProxyWorld, metrics: () => Promise<string> | string): Handlers {
-  const swift = createSwiftHandler(world);
-  const s3 = createS3Handler(world);
+export interface MetricsPage {
+  readonly meter: RequestMeter;
+  text(): Promise<string> | string;
+}
+
+export function createHandlers(world: ProxyWorld, { meter, text }: MetricsPage): Handlers {
+  const swift = meter.wrap('swift', createSwiftHandler(world));
+  const s3 = meter.wrap('s3', createS3Handler(world));
   const isSwift = (request: HttpRequest): boolean => {
     const { path } = request;
     for (const start of SWIFT_PATHS) {
@@ -31,7 +37,7 @@ export function createHandlers(world: ProxyWorld, metrics: () => Promise<string>
       return {
         status: 200,
         headers: ['Content-Type', 'text/plain; version=0.0.4; charset=utf-8'],
-        body: await metrics(),
+        body: await text(),
       };
     }
     return undefined;

@@ -2,18 +2,20 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
-import pino, { type Logger } from 'pino';
 import { systemClock } from '../../fabric/clock.ts';
 import { isFault } from '../../fabric/errors.ts';
 import type { HttpListener } from '../../fabric/http/contract.ts';
 import { listen } from '../../fabric/http/engine.ts';
+import { createLogger, type Logger } from '../../fabric/logger.ts';
 import { systemRandom } from '../../fabric/random.ts';
 import type { Peer } from '../../fabric/rpc/contract.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
 import { type Cluster, createCluster } from '../../proxy/cluster.ts';
+import type { ProxyWorld } from '../../proxy/contract.ts';
 import { createThreadDigests, type DigestPool } from '../../proxy/object/digest.ts';
 import { createReconciler, type Reconciler } from '../../proxy/object/reconcile.ts';
 import { createStore, type RunningStore } from '../../proxy/object/store.ts';
+import { RequestMeter } from '../../proxy/request-meter.ts';
 import { createHandlers, type Handlers } from '../../proxy/server.ts';
 import { createSettledMarks } from '../../proxy/settled.ts';
 import { createPathHasher } from '../../ring/path-hash.ts';
@@ -24,6 +26,7 @@ import { type CredentialsFile, openCredentials } from './credentials.ts';
 import { type ClusterFiles, openClusterFiles } from './identity.ts';
 import { clusterInfo } from './info.ts';
 import { lockDirectory } from './lock.ts';
+import { createMetricsPage } from './metrics.ts';
 import { showProgress } from './progress.ts';
 import { openStampSource } from './stamp-ceiling.ts';
 
@@ -40,7 +43,7 @@ export interface RunningCluster {
 
 export async function startCluster(options: ClusterOptions): Promise<RunningCluster> {
   const directory = path.resolve(options.data);
-  const log = pino({ level: options.logLevel }, pino.destination({ dest: 2, sync: false }));
+  const log = createLogger({ level: options.logLevel });
   const files = await openClusterFiles(directory, systemDisk, systemRandom);
   const unlock = lockDirectory(directory);
   const progress = showProgress(process.stderr);
@@ -119,20 +122,21 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
   const { options, directory, log, files, zones, proxy, unlock } = args;
   const { region, tokenSecret } = files.identity;
   const opened = openCredentials(directory, systemDisk, systemRandom);
-  const handlers = createHandlers(
-    {
-      store: proxy.running.store,
-      users: opened.users,
-      clock: systemClock,
-      random: systemRandom,
-      log,
-      region,
-      s3Domains: options.s3Domains,
-      tokenSecret: Buffer.from(tokenSecret, 'hex'),
-      info: clusterInfo(packageVersion(), region),
-    },
-    () => '',
-  );
+  const world: ProxyWorld = {
+    store: proxy.running.store,
+    users: opened.users,
+    clock: systemClock,
+    random: systemRandom,
+    log: proxyLog(log),
+    region,
+    s3Domains: options.s3Domains,
+    tokenSecret: Buffer.from(tokenSecret, 'hex'),
+    info: clusterInfo(packageVersion(), region),
+  };
+  const { cluster, running } = proxy;
+  const meter = new RequestMeter(world);
+  const sources = { cluster, meter, clock: systemClock, zonePids: zones.pids, lagging: running.lagging };
+  const handlers = createHandlers(world, createMetricsPage(sources));
   const listeners = await openListeners(options, handlers, log);
   const scheme = options.tlsCert ? 'https' : 'http';
   const urlOf = (listener: HttpListener): string => `${scheme}://${options.host}:${listener.port}`;
@@ -150,6 +154,16 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
       await zones.stop();
       unlock();
     },
+  };
+}
+
+/** `debug` is there only at that level, so that nobody prepares lines that nobody reads. */
+function proxyLog(log: Logger): ProxyWorld['log'] {
+  return {
+    ...(log.isLevelEnabled('debug') ? { debug: (fields: object, message: string) => log.debug(fields, message) } : {}),
+    info: (fields, message) => log.info(fields, message),
+    warn: (fields, message) => log.warn(fields, message),
+    error: (fields, message) => log.error(fields, message),
   };
 }
 

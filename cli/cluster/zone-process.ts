@@ -3,8 +3,8 @@
  * does. Started by boot.ts with one JSON argument; says "ready" over the IPC channel.
  */
 import process from 'node:process';
-import pino from 'pino';
 import { systemClock } from '../../fabric/clock.ts';
+import { createLogger } from '../../fabric/logger.ts';
 import { systemRandom } from '../../fabric/random.ts';
 import { listenRpc } from '../../fabric/rpc/server.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
@@ -22,7 +22,7 @@ export interface ZoneProcessOptions {
 
 async function main(): Promise<void> {
   const options = JSON.parse(process.argv[2] ?? '') as ZoneProcessOptions;
-  const log = pino({ level: options.logLevel, base: { zone: options.name } }, pino.destination(2));
+  const log = createLogger({ level: options.logLevel, base: { zone: options.name }, sync: true });
   const zone = await openZone({
     directory: options.directory,
     clusterId: options.clusterId,
