@@ -220,7 +220,7 @@ export const bodies: Suite = {
 
   'a slow download lives': async (t, flavour) => {
     const { connect } = await openRig(t, flavour, {
-      limits: { responseIdleMs: 1_000 },
+      limits: { responseIdleMs: 3_000 },
       handler: () => ({ status: 200, headers: [], body: Buffer.alloc(24 * MIB) }),
     });
     const client = await connect();
@@ -228,7 +228,7 @@ export const bodies: Suite = {
     // Reads for a moment, rests for a moment, for longer in all than the limit for one rest.
     for (let i = 0; i < 12; i++) {
       client.socket.pause();
-      await systemClock.sleep(200);
+      await systemClock.sleep(400);
       client.socket.resume();
       await systemClock.sleep(5);
     }

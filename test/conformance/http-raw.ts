@@ -16,14 +16,16 @@ const WAIT_MS = 20_000;
 
 export class RawClient {
   readonly socket: Socket;
-  #received = Buffer.alloc(0);
+  #pieces: Buffer[] = [];
+  #size = 0;
   #closed = false;
   #wake: (() => void) | undefined;
 
   constructor(socket: Socket) {
     this.socket = socket;
     socket.on('data', (bytes: Buffer) => {
-      this.#received = Buffer.concat([this.#received, bytes]);
+      this.#pieces.push(bytes);
+      this.#size += bytes.length;
       this.#wake?.();
     });
     socket.on('error', () => {});
@@ -60,7 +62,7 @@ export class RawClient {
   /** Everything until the server closes. */
   async rest(): Promise<Buffer> {
     while (!this.#closed) await this.#more();
-    return this.#take(this.#received.length);
+    return this.#take(this.#size);
   }
 
   close(): void {
@@ -70,36 +72,43 @@ export class RawClient {
   async #body(headers: Map<string, string[]>): Promise<Buffer> {
     const length = headers.get('content-length');
     if (length !== undefined) {
-      while (this.#received.length < Number(length[0])) await this.#moreOrFail();
+      while (this.#size < Number(length[0])) await this.#moreOrFail();
       return this.#take(Number(length[0]));
     }
     if (headers.get('transfer-encoding') === undefined) return this.rest();
     const pieces: Buffer[] = [];
     for (;;) {
       const size = Number.parseInt(this.#take((await this.#find('\r\n')) + 2).toString('latin1'), 16);
-      while (this.#received.length < size + 2) await this.#moreOrFail();
+      while (this.#size < size + 2) await this.#moreOrFail();
       if (size > 0) pieces.push(this.#take(size));
       this.#take(2);
       if (size === 0) return Buffer.concat(pieces);
     }
   }
 
+  #all(): Buffer {
+    if (this.#pieces.length !== 1) this.#pieces = [Buffer.concat(this.#pieces)];
+    return this.#pieces[0]!;
+  }
+
   #take(bytes: number): Buffer {
-    const taken = this.#received.subarray(0, bytes);
-    this.#received = this.#received.subarray(bytes);
-    return taken;
+    const all = this.#all();
+    this.#pieces = [all.subarray(bytes)];
+    this.#size -= bytes;
+    return all.subarray(0, bytes);
   }
 
   async #find(text: string): Promise<number> {
     for (;;) {
-      const at = this.#received.indexOf(text, 0, 'latin1');
+      const at = this.#all().indexOf(text, 0, 'latin1');
       if (at >= 0) return at;
       await this.#moreOrFail();
     }
   }
 
   async #moreOrFail(): Promise<void> {
-    if (this.#closed) throw new Error(`connection closed after ${JSON.stringify(this.#received.toString('latin1'))}`);
+    if (this.#closed)
+      throw new Error(`connection closed after ${JSON.stringify(this.#all().toString('latin1').slice(0, 200))}`);
     await this.#more();
   }
 
