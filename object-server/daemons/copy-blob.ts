@@ -5,7 +5,7 @@
 import { Fault, fabricFaults, isFault } from '../../fabric/errors.ts';
 import type { ByteStream } from '../../fabric/rpc/contract.ts';
 import { isBlobKey } from '../blob-format.ts';
-import { CHUNK_BYTES, encodeChunkHead, headRefs, KIND, KIND_AT, type Key, REST_AT } from '../contract.ts';
+import { CHUNK_BYTES, encodeChunkHead, headRefs, type Key, KIND, KIND_AT, REST_AT } from '../contract.ts';
 import { type DaemonWorld, peerOf, STREAM_MS } from './world.ts';
 
 const REF_BYTES = 16;

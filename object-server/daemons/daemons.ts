@@ -1,0 +1,73 @@
+/**
+ * Composes the background work of a zone's devices and the calls that tell of it. Decides what runs; each daemon has a
+ * file of its own. Everything is started and stopped together.
+ */
+import type { Clock } from '../../fabric/clock.ts';
+import type { Handlers, Peer } from '../../fabric/rpc/contract.ts';
+import type { Stamp } from '../../fabric/stamp.ts';
+import type { Ring } from '../../ring/contract.ts';
+import type { DeviceStatus, Key, ObjectServiceCalls } from '../contract.ts';
+import type { Device } from '../device.ts';
+import type { DeviceLogger } from '../open-device.ts';
+import { createObjectService } from '../service.ts';
+import { countHandoffs } from './handoff-copies.ts';
+import { HandoffDelivery, type HandoffDeliveryOptions } from './handoff-delivery.ts';
+import type { Daemon, DaemonWorld } from './world.ts';
+
+/** Copies counted per target when several are waited for. */
+const HANDOFF_COUNT_MAX = 10_000;
+
+export interface DaemonOptions {
+  /** false: not at all. */
+  readonly handoffs?: HandoffDeliveryOptions | false;
+}
+
+export interface DaemonsOptions {
+  readonly devices: ReadonlyMap<number, Device>;
+  /** Of every device of the ring; own ones are not called. */
+  readonly peers: ReadonlyMap<number, Peer>;
+  readonly ring: Ring;
+  readonly clock: Clock;
+  readonly log: DeviceLogger;
+  readonly options?: DaemonOptions;
+}
+
+export interface Daemons {
+  /** The object service of these devices, with what the daemons know in `status`. */
+  readonly handlers: Handlers;
+  start(): void;
+  stop(): Promise<void>;
+  /** A register or blob of one of the devices was set aside. */
+  corrupt(key: Key): void;
+  /** See OpenDeviceOptions.mayReclaim. */
+  mayReclaim(key: Key, ballot: Stamp): Promise<boolean>;
+}
+
+export function createDaemons(given: DaemonsOptions): Daemons {
+  const { devices, peers, ring, clock, log, options = {} } = given;
+  const daemons: Daemon[] = [];
+  for (const device of devices.values()) {
+    const others = new Map([...peers].filter(([id]) => id !== device.deviceId));
+    const world: DaemonWorld = { device, clock, ring, peers: others, log };
+    if (options.handoffs !== false) daemons.push(new HandoffDelivery(world, options.handoffs));
+  }
+  const service = createObjectService(devices);
+  const status = ({ device: id }: ObjectServiceCalls['status']['args']): { value: unknown } => ({
+    value: {
+      devices: [...devices.values()].filter(({ deviceId }) => id === undefined || deviceId === id).map(describe),
+    },
+  });
+  return {
+    handlers: { ...service, status } as Handlers,
+    start: () => daemons.forEach((daemon) => daemon.start()),
+    async stop() {
+      await Promise.all(daemons.map((daemon) => daemon.stop()));
+    },
+    corrupt() {},
+    mayReclaim: async () => false,
+  };
+}
+
+function describe(device: Device): DeviceStatus {
+  return { ...device.status(), handoffsFor: countHandoffs(device, HANDOFF_COUNT_MAX) } as DeviceStatus;
+}
