@@ -3,7 +3,7 @@
  * zone's process that dies is started again, at first at once, then after growing pauses.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../fabric/clock.ts';
 import { Fault } from '../../fabric/errors.ts';
@@ -15,6 +15,7 @@ import { systemDisk } from '../../fabric/system-disk.ts';
 import type { DeviceLogger } from '../../object-server/open-device.ts';
 import type { RingData } from '../../ring/contract.ts';
 import type { ClusterIdentity } from './identity.ts';
+import { claimRunDirectory, writePids } from './pids.ts';
 import { openZone } from './zone.ts';
 import type { ZoneProcessOptions } from './zone-process.ts';
 
@@ -46,10 +47,13 @@ interface ZonePlan {
   readonly devices: readonly { readonly id: number; readonly name: string }[];
 }
 
-export function bootZones(options: BootOptions): Promise<BootedZones> {
+export async function bootZones(options: BootOptions): Promise<BootedZones> {
   const plans = planZones(options.ring);
+  await claimRunDirectory(runDirectoryOf(options));
   return options.processes === 'inline' ? bootInline(options, plans) : bootProcesses(options, plans);
 }
+
+const runDirectoryOf = ({ directory }: BootOptions): string => path.join(directory, 'run');
 
 function planZones({ devices }: RingData): ZonePlan[] {
   const zones = new Map<string, { id: number; name: string }[]>();
@@ -80,45 +84,55 @@ async function bootInline(options: BootOptions, plans: readonly ZonePlan[]): Pro
       return { zone, peer };
     }),
   );
+  writePids(runDirectoryOf(options), {});
   return {
     peers,
     pids: () => ({}),
     async stop() {
       await Promise.all(zones.map(({ peer }) => peer.close()));
       await Promise.all(zones.map(({ zone }) => zone.close()));
+      rmSync(runDirectoryOf(options), { recursive: true, force: true });
     },
   };
 }
 
 async function bootProcesses(options: BootOptions, plans: readonly ZonePlan[]): Promise<BootedZones> {
-  const sockets = path.join(options.directory, 'run');
-  rmSync(sockets, { recursive: true, force: true });
-  mkdirSync(sockets, { recursive: true, mode: 0o700 });
-  const keepers = plans.map((plan) => new ZoneKeeper(options, plan, path.join(sockets, `${plan.name}.sock`)));
+  const run = runDirectoryOf(options);
+  const pids = (): Record<string, number> => Object.fromEntries(keepers.map(({ plan, pid }) => [plan.name, pid]));
+  const onStart = (): void => writePids(run, pids());
+  const keepers: readonly ZoneKeeper[] = plans.map(
+    (plan) => new ZoneKeeper({ ...options, onStart }, plan, path.join(run, `${plan.name}.sock`)),
+  );
   const peers = new Map<number, Peer>();
   await Promise.all(keepers.map((keeper) => keeper.start()));
   for (const keeper of keepers) for (const { id } of keeper.plan.devices) peers.set(id, keeper.peer);
   await Promise.all(keepers.map((keeper) => keeper.peer.whenUp(STOP_LIMIT_MS)));
   return {
     peers,
-    pids: () => Object.fromEntries(keepers.map((keeper) => [keeper.plan.name, keeper.pid])),
+    pids,
     async stop() {
       await Promise.all(keepers.map((keeper) => keeper.stop()));
+      rmSync(run, { recursive: true, force: true });
     },
   };
+}
+
+interface KeeperOptions extends BootOptions {
+  /** A process was started. */
+  readonly onStart: () => void;
 }
 
 /** One zone's process, kept alive until told otherwise. */
 class ZoneKeeper {
   readonly plan: ZonePlan;
   readonly peer: ReturnType<typeof connectPeer>;
-  readonly #options: BootOptions;
+  readonly #options: KeeperOptions;
   readonly #socketPath: string;
   #child: ChildProcess | undefined;
   #stopping = false;
   #failures = 0;
 
-  constructor(options: BootOptions, plan: ZonePlan, socketPath: string) {
+  constructor(options: KeeperOptions, plan: ZonePlan, socketPath: string) {
     this.#options = options;
     this.plan = plan;
     this.#socketPath = socketPath;
@@ -155,6 +169,7 @@ class ZoneKeeper {
     };
     const child = fork(new URL('./zone-process.js', import.meta.url), [JSON.stringify(argument)], { execArgv: [] });
     this.#child = child;
+    this.#options.onStart();
     child.once('exit', (code, signal) => this.#ended(code, signal));
     return new Promise((resolve, reject) => {
       const timer = systemClock.after(START_LIMIT_MS, () =>
