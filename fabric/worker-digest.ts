@@ -15,14 +15,15 @@ export type DigestAnswer = { readonly id: number; readonly hex?: string };
 
 /** One body's MD5; see proxy/object/digest.ts for the contract. */
 export interface ThreadDigest {
-  /** `bytes` must not change until the digest is taken; shared memory is not copied, other memory is. */
-  update(bytes: Uint8Array): Promise<void> | undefined;
+  /** `bytes` must not change until `read` is called; shared memory is not copied, other memory is. */
+  update(bytes: Uint8Array, read?: () => void): Promise<void> | undefined;
   hex(): Promise<string>;
   cancel(): void;
 }
 
 interface Open {
-  backlog: number;
+  /** One for each buffer that its thread has not read. */
+  readonly unread: ((() => void) | undefined)[];
   room: (() => void) | undefined;
   finish: { resolve: (hex: string) => void; reject: (error: unknown) => void } | undefined;
   readonly thread: Thread;
@@ -47,14 +48,14 @@ export class DigestThreads {
     const id = this.#nextId++;
     const thread = this.#leastBusy();
     thread.bodies++;
-    const open: Open = { backlog: 0, room: undefined, finish: undefined, thread };
+    const open: Open = { unread: [], room: undefined, finish: undefined, thread };
     this.#open.set(id, open);
     const post = (request: DigestRequest): void => thread.worker.postMessage(request);
     return {
-      update: (bytes) => {
-        open.backlog++;
+      update: (bytes, read) => {
+        open.unread.push(read);
         post({ id, bytes });
-        if (open.backlog < BACKLOG_MAX) return undefined;
+        if (open.unread.length < BACKLOG_MAX) return undefined;
         return new Promise((resolve) => {
           open.room = resolve;
         });
@@ -100,7 +101,7 @@ export class DigestThreads {
       open.finish?.resolve(hex);
       return;
     }
-    open.backlog--;
+    open.unread.shift()?.();
     const { room } = open;
     open.room = undefined;
     room?.();

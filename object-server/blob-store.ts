@@ -77,7 +77,9 @@ export class BlobStore {
         if (refusal) throw refusal;
         // One chunk is being written while the next arrives.
         if (writing) places.push(await writing);
-        writing = this.#write(chunk, pins);
+        writing = this.#write(chunk, pins).finally(() => {
+          for (const bytes of chunk.payload) stream.release?.(bytes);
+        });
         writing.catch(() => undefined);
         unsynced += chunk.payloadBytes;
         if (unsynced < syncBytes) continue;

@@ -17,6 +17,11 @@ export interface CallOptions {
 /** A pulled stream of buffers (each at most 1 MiB). `next` gives undefined at the end and throws on failure. */
 export interface ByteStream {
   next(): Promise<Uint8Array | undefined>;
+  /**
+   * The reader is done with a buffer that `next` gave it, and the source may use its memory again. Optional on both sides:
+   * a buffer that is never given back is simply collected.
+   */
+  release?(bytes: Uint8Array): void;
   /** Releases whatever is behind the stream; safe to call at any time, more than once. */
   cancel(): void;
 }

@@ -74,6 +74,10 @@ class LocalUpload implements ByteStream {
     }
   }
 
+  release(bytes: Uint8Array): void {
+    this.#source.release?.(bytes);
+  }
+
   cancel(): void {
     if (this.#ended === 'no') this.#ended = 'cancelled';
     this.#source.cancel();

@@ -10,7 +10,7 @@ import type { Replica } from '../cluster.ts';
 import { type BodySource, storeFaults } from './contract.ts';
 import type { Digest } from './digest.ts';
 import type { Engine } from './engine.ts';
-import { createFanOut, type Lane } from './fan-out.ts';
+import { createFanOut, type FanOut, type Lane } from './fan-out.ts';
 import type { Extent } from './object-format.ts';
 
 /** Longest time one replica may take for one blob; bodies of many GiB at a trickle are real. */
@@ -39,15 +39,12 @@ export async function uploadBlob(engine: Engine, target: BlobTarget): Promise<Bl
   const { cluster } = engine;
   const blobId = Buffer.from(engine.random.bytes(16));
   const key = makeKey(target.hash, target.incarnation, KIND.blob, blobId.toString('latin1'));
-  const fanOut = createFanOut(cluster.clock);
+  const fanOut = createFanOut(cluster.clock, (payload) => engine.digests.recycle(payload));
   const writes = cluster.primaries(key).filter((each) => each.peer.up);
   const done = writes.map((replica) => sendBlob(replica, key, fanOut.lane()));
   try {
     if (writes.length < cluster.quorum) throw new Fault(storeFaults.quorumUnavailable, { reason: 'primaries down' });
-    const sizeBytes = await pump(target, blobId, {
-      push: (head, payload) => fanOut.push(head, payload),
-      need: cluster.quorum,
-    });
+    const sizeBytes = await pump(target, blobId, { fanOut, need: cluster.quorum });
     fanOut.end();
     await majority(engine, done);
     return { sizeBytes, extents: [{ id: blobId.toString('latin1'), offset: 0, length: sizeBytes }] };
@@ -71,12 +68,12 @@ async function sendBlob({ device, peer }: Replica, key: Key, lane: Lane): Promis
 }
 
 interface Sink {
-  /** Resolves with the number of replicas still taking part. */
-  push(head: Buffer, payload: Buffer): Promise<number>;
+  readonly fanOut: FanOut;
+  /** Replicas without which the upload is pointless. */
   readonly need: number;
 }
 
-async function pump(target: BlobTarget, blobId: Buffer, sink: Sink): Promise<number> {
+async function pump(target: BlobTarget, blobId: Buffer, { fanOut, need }: Sink): Promise<number> {
   const { body, digest, bodyBytesMax } = target;
   let sizeBytes = 0;
   let index = 0;
@@ -87,10 +84,13 @@ async function pump(target: BlobTarget, blobId: Buffer, sink: Sink): Promise<num
     if (payload.length === 0) break;
     sizeBytes += payload.length;
     if (sizeBytes > bodyBytesMax) throw new Fault(storeFaults.bodyTooLarge, { limit: bodyBytesMax });
-    const hashed = digest.update(payload);
-    const live = await sink.push(encodeChunkHead(blobId, index++, payload), payload);
-    if (live < sink.need)
-      throw new Fault(storeFaults.quorumUnavailable, { reason: 'replicas failed during the upload' });
+    // Held by the digest and by this step, so that nobody reuses it too early.
+    fanOut.hold(payload);
+    fanOut.hold(payload);
+    const hashed = digest.update(payload, () => fanOut.release(payload));
+    const live = await fanOut.push(encodeChunkHead(blobId, index++, payload), payload);
+    fanOut.release(payload);
+    if (live < need) throw new Fault(storeFaults.quorumUnavailable, { reason: 'replicas failed during the upload' });
     await hashed;
     if (payload.length < CHUNK_BYTES) break;
   }

@@ -4,10 +4,14 @@
  */
 import { createHash } from 'node:crypto';
 import { DigestThreads } from '../../fabric/worker-digest.ts';
+import { CHUNK_BYTES } from '../../object-server/contract.ts';
+
+/** Chunks kept for the next large body. */
+const FREE_CHUNKS_MAX = 32;
 
 export interface Digest {
-  /** Resolves when more may come; the buffer must not change before the digest is taken. */
-  update(bytes: Uint8Array): Promise<void> | undefined;
+  /** Waits when more should not come yet. The bytes must not change before `read` is called. */
+  update(bytes: Uint8Array, read?: () => void): Promise<void> | undefined;
   /** 32 hex digits. */
   hex(): Promise<string> | string;
   /** Gives up. */
@@ -19,6 +23,8 @@ export interface DigestPool {
   md5(): Digest;
   /** Memory for a chunk of a body: shared where another thread reads it too. */
   allocate(bytes: number): Buffer;
+  /** Gives a buffer of `allocate` back when nobody reads it any more. */
+  recycle(chunk: Buffer): void;
   close(): Promise<void>;
 }
 
@@ -27,8 +33,9 @@ export const inlineDigests: DigestPool = {
   md5() {
     const hash = createHash('md5');
     return {
-      update: (bytes) => {
+      update: (bytes, read) => {
         hash.update(bytes);
+        read?.();
         return undefined;
       },
       hex: () => hash.digest('hex'),
@@ -36,14 +43,21 @@ export const inlineDigests: DigestPool = {
     };
   },
   allocate: (bytes) => Buffer.allocUnsafeSlow(bytes),
+  recycle() {},
   async close() {},
 };
 
 export function createThreadDigests(threads: number): DigestPool {
   const pool = new DigestThreads(threads);
+  const free: Buffer[] = [];
   return {
     md5: () => pool.md5(),
-    allocate: (bytes) => Buffer.from(new SharedArrayBuffer(bytes)),
+    allocate: (bytes) => (bytes === CHUNK_BYTES ? free.pop() : undefined) ?? Buffer.from(new SharedArrayBuffer(bytes)),
+    recycle(chunk) {
+      // Fresh memory costs page faults, zeroing, and collections that outside memory brings about: 3x in all for 1 MiB.
+      if (chunk.length === CHUNK_BYTES && chunk.buffer instanceof SharedArrayBuffer && free.length < FREE_CHUNKS_MAX)
+        free.push(chunk);
+    },
     close: () => pool.close(),
   };
 }

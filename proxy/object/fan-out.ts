@@ -14,6 +14,8 @@ export interface Lane extends ByteStream {
 }
 
 export interface FanOut {
+  hold(payload: Buffer): void;
+  release(payload: Uint8Array): void;
   lane(): Lane;
   /** Waits for room in every live lane; resolves with the number of live lanes. */
   push(head: Buffer, payload: Buffer): Promise<number>;
@@ -21,12 +23,25 @@ export interface FanOut {
   fail(error: unknown): void;
 }
 
-export function createFanOut(clock: Clock): FanOut {
+/**
+ * `recycle` gets each payload back once all who were given it have released it: lanes, and whoever else `hold` was called
+ * for. One that is never released is left to the collector.
+ */
+export function createFanOut(clock: Clock, recycle: (payload: Buffer) => void): FanOut {
+  const held = new Map<Uint8Array, number>();
+  const release = (payload: Uint8Array): void => {
+    const left = (held.get(payload) ?? 0) - 1;
+    if (left > 0) return void held.set(payload, left);
+    if (held.delete(payload)) recycle(payload as Buffer);
+  };
+  const hold = (payload: Buffer): void => void held.set(payload, (held.get(payload) ?? 0) + 1);
   const lanes: LaneQueue[] = [];
   const live = (): LaneQueue[] => lanes.filter((lane) => lane.live);
   return {
+    hold,
+    release,
     lane() {
-      const lane = new LaneQueue();
+      const lane = new LaneQueue(release);
       lanes.push(lane);
       return lane;
     },
@@ -35,9 +50,13 @@ export function createFanOut(clock: Clock): FanOut {
         const room = lane.room();
         if (room)
           await withLimit(clock, room, () => lane.fail(new Fault(fabricFaults.deadline, { reason: 'replica lags' })));
-        if (lane.live) lane.add(head, payload);
       }
-      return live().length;
+      const takers = live();
+      for (const lane of takers) {
+        hold(payload);
+        lane.add(head, payload);
+      }
+      return takers.length;
     },
     end() {
       for (const lane of lanes) lane.end();
@@ -54,12 +73,17 @@ function withLimit(clock: Clock, room: Promise<void>, late: () => void): Promise
 }
 
 class LaneQueue implements Lane {
+  readonly release: (payload: Uint8Array) => void;
   #queue: Buffer[] = [];
   #ended = false;
   #error: unknown;
   #cancelled = false;
   #wakeReader: (() => void) | undefined;
   #wakeSource: (() => void) | undefined;
+
+  constructor(release: (payload: Uint8Array) => void) {
+    this.release = release;
+  }
 
   get live(): boolean {
     return !this.#cancelled && this.#error === undefined;
@@ -83,6 +107,7 @@ class LaneQueue implements Lane {
     this.#wake();
   }
 
+  /** What a failed lane still holds is not released: its reader may be in the middle of it. */
   fail(error: unknown): void {
     if (this.#ended && this.#queue.length === 0) return;
     this.#error ??= error;
