@@ -1,6 +1,7 @@
 /** Requests about an account: its totals, metadata and list of containers. Accounts exist for the users that have them. */
 import { stampToSwift } from '../../fabric/stamp.ts';
 import type { AccountInfo } from '../object/contract.ts';
+import { bulkDelete } from './bulk-delete.ts';
 import type { SwiftCall } from './call.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { chooseFormat, pushVary } from './listing-format.ts';
@@ -12,7 +13,9 @@ import { emptyResponse, type SwiftResponse } from './response.ts';
 const METHODS = 'GET, HEAD, POST, OPTIONS';
 
 export function handleAccount(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
-  switch (call.http.method) {
+  const { method } = call.http;
+  if ((method === 'POST' || method === 'DELETE') && call.params.has('bulk-delete')) return bulkDelete(call);
+  switch (method) {
     case 'GET':
       return listContainers(call);
     case 'HEAD':

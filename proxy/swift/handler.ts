@@ -3,8 +3,8 @@
  * whatever fails into an answer (errors.ts). Every answer carries a transaction id. Translates only: rights, bytes and
  * listings are the store's.
  *
- * To come with the rest of the API, each as a file beside these and a line in `dispatch`: bulk delete and upload, TempURL,
- * FormPost, versioning, static web, account ACLs, CORS.
+ * To come with the rest of the API, each as a file beside these and a line in `dispatch`: bulk upload, TempURL, FormPost,
+ * versioning, static web, account ACLs, CORS.
  */
 import { fabricFaults, isFault } from '../../fabric/errors.ts';
 import type { HttpRequest, HttpResponse } from '../../fabric/http/contract.ts';

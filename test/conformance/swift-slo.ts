@@ -171,4 +171,38 @@ export const slo: SwiftSuite = {
     await client.ask('DELETE', `${c}/slo`);
     t.equal((await client.ask('HEAD', `${c}/1`)).status, 200, 'without the parameter they stay');
   },
+
+  'bulk deletion': async (rig) => {
+    const { t, client, c } = rig;
+    await putSegments(rig, 'a', 'b');
+    await client.ask('PUT', `${c}/%E5%AD%97%20%2F`, { body: '' });
+    const ask = (body: string, method = 'POST') =>
+      client.ask(method, '?bulk-delete', {
+        body,
+        headers: { Accept: 'application/json', 'Content-Type': 'text/plain' },
+      });
+    const first = await ask(`${c}/1\n${c}/absent\n\n${c.slice(1)}/%E5%AD%97%20%2F\n`);
+    t.equal(first.status, 200);
+    t.match(JSON.parse(first.text), {
+      'Number Deleted': 2,
+      'Number Not Found': 1,
+      'Response Status': '200 OK',
+      Errors: [],
+    });
+    const full = await ask(c, 'DELETE');
+    t.match(JSON.parse(full.text), {
+      'Number Deleted': 0,
+      'Response Status': '400 Bad Request',
+      Errors: [[c, '409 Conflict']],
+    });
+    const all = await ask(`${c}\n${c}/2\n${c}/%ff`, 'DELETE');
+    t.match(JSON.parse(all.text), {
+      'Number Deleted': 2,
+      'Response Status': '400 Bad Request',
+      Errors: [[String, '412 Precondition Failed']],
+    });
+    t.equal((await client.ask('HEAD', c)).status, 404, 'the container went last');
+    t.equal((await ask('\n')).status, 400);
+    t.equal((await ask('/x/y\n'.repeat(10_001))).status, 413);
+  },
 };

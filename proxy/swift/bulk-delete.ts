@@ -1,0 +1,58 @@
+/**
+ * `POST` or `DELETE /v1/{account}?bulk-delete`: removes the objects, and empty containers, that the body lists, a
+ * percent-encoded path a line. Clients use it to remove the segments of what they uploaded in pieces.
+ */
+import { isFault } from '../../fabric/errors.ts';
+import type { ObjectRef } from '../object/contract.ts';
+import type { SwiftCall } from './call.ts';
+import { deleteEach, newTally, tallyResponse } from './delete-many.ts';
+import { statusLine } from './errors.ts';
+import { refuse, swiftFaults } from './faults.ts';
+import { decodeName } from './names.ts';
+import type { SwiftResponse } from './response.ts';
+
+export const BULK_DELETES_MAX = 10_000;
+const BODY_BYTES_MAX = 16 * 1024 * 1024;
+
+export async function bulkDelete(call: SwiftCall): Promise<SwiftResponse> {
+  const type = call.header('content-type') ?? '';
+  if (type !== '' && !type.startsWith('text/plain')) throw refuse(swiftFaults.notAcceptable);
+  const body = await call.http.body.collect(BODY_BYTES_MAX);
+  const lines = body
+    .toString('latin1')
+    .split('\n')
+    .filter((line) => line.trim() !== '');
+  if (lines.length > BULK_DELETES_MAX) {
+    throw refuse(swiftFaults.tooLarge, `Maximum Bulk Deletes: ${BULK_DELETES_MAX} per request`);
+  }
+  if (lines.length === 0) throw refuse(swiftFaults.badRequest, 'Invalid bulk delete.');
+  const tally = newTally();
+  const refs = lines.flatMap((line) => parseLine(call, line.trim(), tally.errors));
+  // Containers last, so that those emptied here can go.
+  await deleteEach(
+    call,
+    refs.filter((ref) => ref.object !== ''),
+    tally,
+  );
+  await deleteEach(
+    call,
+    refs.filter((ref) => ref.object === ''),
+    tally,
+  );
+  return tallyResponse(call, tally);
+}
+
+function parseLine(call: SwiftCall, line: string, errors: [string, string][]): ObjectRef[] {
+  try {
+    const path = decodeName(line);
+    const start = path.startsWith('/') ? 1 : 0;
+    const slash = path.indexOf('/', start);
+    const container = slash < 0 ? path.slice(start) : path.slice(start, slash);
+    if (container !== '')
+      return [{ account: call.account ?? '', container, object: slash < 0 ? '' : path.slice(slash + 1) }];
+  } catch (error) {
+    if (!isFault(error)) throw error;
+  }
+  errors.push([line, statusLine(412)]);
+  return [];
+}
