@@ -1,0 +1,97 @@
+/** What one request of a client is, and how its outcome is told to the history. */
+import type { Fault } from '../../fabric/errors.ts';
+import { type Context, type ObjectRef, storeFaults } from '../../proxy/object/contract.ts';
+import type { Chance } from './chance.ts';
+import { ABSENT, type Apply, expect, type History, isAbsent, isPresent, stateOf, write } from './history.ts';
+import type { SimProxy } from './sim-proxy.ts';
+
+export const ACCOUNT = 'AUTH_sim';
+
+export const CONTEXT: Context = {
+  transId: 'sim',
+  caller: { account: ACCOUNT, user: 'sim:sim', groups: ['sim:sim', 'sim'], admin: true },
+};
+
+export interface Attempt {
+  readonly id: number;
+  readonly client: string;
+  readonly chance: Chance;
+  readonly proxy: SimProxy;
+  readonly history: History;
+  readonly mix: Mix;
+  readonly start: number;
+}
+
+export interface Mix {
+  readonly containers: readonly string[];
+  readonly objects: readonly string[];
+  /** Share of bodies that are too large to be inline. */
+  readonly blobShare: number;
+}
+
+/** How it ended: an answer, an expected Fault, or nobody will ever say. */
+export interface Settle {
+  readonly value?: unknown;
+  readonly fault?: Fault | undefined;
+  readonly gone?: string;
+}
+
+export interface Action {
+  readonly text: string;
+  run(): Promise<unknown>;
+  settle(outcome: Settle, end: number): void;
+}
+
+export const objectRegister = (ref: ObjectRef): string => `object ${ref.container}/${ref.object}`;
+export const rowRegister = (ref: ObjectRef): string => `row ${ref.container}/${ref.object}`;
+export const containerRegister = (container: string): string => `container ${container}`;
+
+export const contentTypeOf = (id: number): string => `sim/${id}`;
+export const operationOf = (contentType: string): number => Number(contentType.slice(4));
+
+/** Adds one operation to a register. `end` Infinity: it may still take effect, or never. */
+export function note(attempt: Attempt, register: string, how: { text: string; end: number; apply: Apply; pure?: boolean }): void {
+  const { id, history, start } = attempt;
+  const { text, end, apply, pure = false } = how;
+  const optional = !Number.isFinite(end);
+  if (optional && pure) return;
+  history.add(register, { label: `#${id} ${text}`, start, end, optional, pure, apply });
+}
+
+/** The outcome is not known: nobody answered, or the answer promises nothing. */
+const UNKNOWN: readonly string[] = [
+  storeFaults.quorumUnavailable,
+  storeFaults.conditionalConflict,
+  storeFaults.insufficientStorage,
+  storeFaults.dataLost,
+];
+
+export const isUnknown = ({ fault, gone }: Settle): boolean => gone !== undefined || (fault !== undefined && UNKNOWN.includes(fault.code));
+
+export const noContainer = ({ fault }: Settle): boolean => fault?.code === storeFaults.noSuchContainer;
+
+/** What every answer says of the container. */
+export function noteContainer(attempt: Attempt, container: string, outcome: Settle, end: number): void {
+  if (isUnknown(outcome)) return;
+  const gone = noContainer(outcome);
+  const text = gone ? 'met no container' : 'met a container';
+  note(attempt, containerRegister(container), { text, end, pure: true, apply: expect(gone ? isAbsent : isPresent) });
+}
+
+/** A write that took effect, or may have: in the object's register by `apply`, in its row without conditions. */
+export function noteWrite(attempt: Attempt, ref: ObjectRef, how: { text: string; end: number; apply: Apply }): void {
+  note(attempt, objectRegister(ref), how);
+  const { id, history } = attempt;
+  const row: Apply = how.text === 'delete' ? write(ABSENT) : () => stateOf(id, history.etags.get(id) ?? '?');
+  note(attempt, rowRegister(ref), { text: how.text, end: how.end, apply: row });
+}
+
+export function chooseObject({ chance, mix }: Attempt): ObjectRef {
+  return { account: ACCOUNT, container: chance.pick(mix.containers), object: chance.pick(mix.objects) };
+}
+
+export function learnEtag(history: History, id: number, etag: string): void {
+  const known = history.etags.get(id);
+  if (known !== undefined && known !== etag) throw new Error(`operation ${id} wrote ${known}, but ${etag} was read`);
+  history.etags.set(id, etag);
+}

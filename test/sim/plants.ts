@@ -1,0 +1,115 @@
+/**
+ * Bugs planted on purpose, each by wrapping a part from outside: if the simulator does not find them, it finds nothing.
+ * Production code knows nothing of them.
+ */
+import type { Handlers, Reply } from '../../fabric/rpc/contract.ts';
+import type { Stamp } from '../../fabric/stamp.ts';
+import { headBallot, headKey, isTombstone, KIND, type Key, keyKind, type Mutation } from '../../object-server/contract.ts';
+import type { Device } from '../../object-server/device.ts';
+import type { Cluster, Replica } from '../../proxy/cluster.ts';
+
+export interface Plant {
+  readonly ignoresDatasync?: boolean;
+  /** Around what a proxy sees of the cluster. */
+  readonly cluster?: (cluster: Cluster) => Cluster;
+  /** Around the calls one life of a zone answers. */
+  readonly handlers?: (handlers: Handlers, device: Device) => Handlers;
+}
+
+interface ApplyArgs {
+  readonly mutations: readonly Mutation[];
+}
+
+type Apply = (args: ApplyArgs, context: unknown) => Promise<Reply>;
+
+/** `change` may take mutations away (null): they are answered with 'ok' and never stored. */
+function changeMutations(handlers: Handlers, change: (mutation: Mutation) => Mutation | null): Handlers {
+  const apply = handlers['apply'] as unknown as Apply;
+  const planted: Apply = async (args, context) => {
+    const changed = args.mutations.map(change);
+    const kept = changed.filter((mutation) => mutation !== null);
+    const reply = await apply({ ...args, mutations: kept }, context);
+    const outcomes = [...(reply.value as { outcomes: unknown[] }).outcomes];
+    return { value: { outcomes: changed.map((mutation) => (mutation ? outcomes.shift() : { result: 'ok' })) } };
+  };
+  return { ...handlers, apply: planted as never };
+}
+
+/** The second primary's opinion is asked of the first. */
+function oneReplicaReads(cluster: Cluster): Cluster {
+  const credulous = (replica: Replica, first: Replica): Replica => ({
+    device: replica.device,
+    peer: {
+      ...replica.peer,
+      get up() {
+        return replica.peer.up;
+      },
+      get load() {
+        return replica.peer.load;
+      },
+      call: (method, args, options) =>
+        method === 'check'
+          ? first.peer.call(method, { ...(args as object), device: first.device }, options)
+          : replica.peer.call(method, args, options),
+    },
+  });
+  const made = new Map<Replica, Map<Replica, Replica>>();
+  const memo = (replica: Replica, first: Replica): Replica => {
+    const of = made.get(first) ?? new Map<Replica, Replica>();
+    made.set(first, of);
+    const known = of.get(replica) ?? credulous(replica, first);
+    of.set(replica, known);
+    return known;
+  };
+  const primaries = (key: Key): readonly Replica[] => {
+    const real = cluster.primaries(key);
+    return real.map((replica, at) => (at === 0 ? replica : memo(replica, real[0] as Replica)));
+  };
+  return { ...cluster, primaries };
+}
+
+/** Promises are kept in memory only, and gone after a restart. */
+function forgetfulPromises(handlers: Handlers, device: Device): Handlers {
+  const promises = new Map<Key, Stamp>();
+  const apply = handlers['apply'] as unknown as Apply;
+  const stands = (key: Key | undefined, above: Stamp): Stamp | undefined => {
+    const promised = key === undefined ? undefined : promises.get(key);
+    return promised !== undefined && promised > above ? promised : undefined;
+  };
+  const refusal = ({ head, guardKey }: Mutation): object | undefined => {
+    const newer = stands(headKey(head), headBallot(head));
+    if (newer) return { result: 'newer', ballot: newer };
+    const sealed = guardKey && stands(guardKey, device.get(guardKey)?.ballot ?? ('' as Stamp));
+    return sealed ? { result: 'sealed', ballot: sealed } : undefined;
+  };
+  const plantedApply: Apply = async (args, context) => {
+    const refusals = args.mutations.map(refusal);
+    const mutations = args.mutations.filter((_, i) => !refusals[i]);
+    const reply = await apply({ ...args, mutations }, context);
+    const outcomes = [...(reply.value as { outcomes: unknown[] }).outcomes];
+    return { value: { outcomes: refusals.map((refused) => refused ?? outcomes.shift()) } };
+  };
+  const prepare = async ({ key, ballot }: { key: Key; ballot: Stamp }): Promise<Reply> => {
+    const held = device.get(key)?.ballot ?? ('' as Stamp);
+    const against = held >= ballot ? held : stands(key, ballot);
+    if (against) return { value: { ok: false, ballot: against } };
+    promises.set(key, ballot);
+    return { value: { ok: true, ...(await device.read(key, true)) } };
+  };
+  return { ...handlers, apply: plantedApply as never, prepare: prepare as never };
+}
+
+const isLiveRow = ({ head }: Mutation): boolean => keyKind(headKey(head)) === KIND.row && !isTombstone(head);
+
+export const plants = {
+  'datasync does nothing': { ignoresDatasync: true },
+  'quorum of one': { cluster: (cluster) => ({ ...cluster, quorum: 1 }) },
+  'listing row forgotten': {
+    handlers: (handlers) => changeMutations(handlers, (mutation) => (isLiveRow(mutation) ? null : mutation)),
+  },
+  'reads ask one replica': { cluster: oneReplicaReads },
+  'promises forgotten': { handlers: forgetfulPromises },
+  'guard ignored': {
+    handlers: (handlers) => changeMutations(handlers, ({ head, body }) => ({ head, body })),
+  },
+} as const satisfies Readonly<Record<string, Plant>>;

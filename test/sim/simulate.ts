@@ -1,0 +1,97 @@
+/** One seed from beginning to end: a cluster is made, worked and hurt, healed, and what it told its clients is judged. */
+import type { Attempt, Mix } from './attempt.ts';
+import { History } from './history.ts';
+import { Nemesis } from './nemesis.ts';
+import type { Plant } from './plants.ts';
+import { SimCluster } from './sim-cluster.ts';
+import { type Weights, Workload } from './workload.ts';
+
+const STEPS_MAX = 2_000_000;
+const CONTAINERS = ['one', 'two'];
+const OBJECTS = ['a/1', 'a/2', 'b', 'c/d/1'];
+
+export interface SimulateOptions {
+  readonly seed: number;
+  readonly operations: number;
+  readonly plant?: Plant | undefined;
+  readonly print?: ((line: string) => void) | undefined;
+}
+
+export interface Report {
+  readonly seed: number;
+  /** Text of the broken rule. */
+  readonly violation: string | undefined;
+  readonly tail: readonly string[];
+  readonly traceHash: string;
+  readonly counts: ReadonlyMap<string, number>;
+  readonly faults: ReadonlyMap<string, number>;
+  readonly events: number;
+  readonly simulatedMs: number;
+  readonly undecided: number;
+}
+
+export async function simulate({ seed, operations, plant, print }: SimulateOptions): Promise<Report> {
+  const cluster = new SimCluster({ seed, ...(plant ? { plant } : {}), print });
+  const history = new History();
+  const nemesis = new Nemesis(cluster);
+  const workload = makeWorkload(cluster, history, operations);
+  let violation: string | undefined;
+  try {
+    await cluster.scheduler.run(scenario(cluster, nemesis, workload), STEPS_MAX);
+    violation = history.violation();
+  } catch (error) {
+    violation = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  }
+  if (violation) cluster.trace.add('VIOLATION', violation.split('\n')[0] as string);
+  return {
+    seed,
+    violation,
+    tail: cluster.trace.tail(),
+    traceHash: cluster.trace.digest(),
+    counts: workload.counts,
+    faults: nemesis.counts,
+    events: cluster.scheduler.steps,
+    simulatedMs: cluster.scheduler.nowMs,
+    undecided: history.undecided,
+  };
+}
+
+async function scenario(cluster: SimCluster, nemesis: Nemesis, workload: Workload): Promise<void> {
+  await cluster.start();
+  await cluster.scheduler.sleep(500);
+  await workload.prepare();
+  nemesis.begin();
+  const hurting = nemesis.run();
+  await workload.run();
+  await nemesis.heal();
+  await hurting;
+  await cluster.scheduler.sleep(20_000);
+  await workload.look();
+}
+
+function makeWorkload(cluster: SimCluster, history: History, operations: number): Workload {
+  const chance = cluster.chance.fork('mix');
+  const mix: Mix = {
+    containers: CONTAINERS.slice(0, 1 + chance.below(2)),
+    objects: OBJECTS.slice(0, 1 + chance.below(OBJECTS.length)),
+    blobShare: chance.pick([0, 0, 0.1, 0.4]),
+  };
+  const few = (most: number): number => chance.pick([0, 1, 1, most]);
+  const weights: Weights = {
+    put: 6,
+    get: 6,
+    head: 2,
+    delete: few(5),
+    list: few(6),
+    putIfAbsent: few(4),
+    putIfMatch: few(4),
+    post: few(3),
+    copy: few(2),
+    multipart: chance.pick([0, 0, 1]),
+    create: few(2),
+    createExclusively: few(1),
+    deleteContainer: few(3),
+  };
+  const answered = async (_attempt: Attempt, _value: unknown): Promise<void> => {};
+  return new Workload({ cluster, history, mix, weights, clients: 2 + chance.below(4), operations, answered });
+}
