@@ -111,13 +111,22 @@ export interface ObjectServiceCalls {
   blobWrite: { args: { device: number; key: Key; handoffFor?: number }; reply: { lengthBytes: number } };
   /** Streams verified bytes [offset, offset + length). Fault NoSuchBlob, CorruptChunk (quarantined and reported). */
   blobRead: { args: { device: number; key: Key; offset: number; length: number }; reply: { lengthBytes: number } };
-  /** Change feed: accepted registers with an LSN above `after`, in order, no promises, no moved copies. */
+  /**
+   * Change feed: accepted registers with an LSN above `after`, in order, no promises, no moved copies. Limit 0 reads no
+   * log. `consumer`: this one has durably gone through everything up to `after`; the log behind it is kept for it.
+   */
   feed: {
-    args: { device: number; after: Lsn; limit: number };
+    args: { device: number; after: Lsn; limit: number; consumer?: string };
     reply: {
       entries: readonly { lsn: Lsn; key: Key; ballot: Stamp }[];
       /** Resume here. */
       next: Lsn;
+      /** The log's identity: positions in another one mean nothing. */
+      log: string;
+      /** Log between `next` and `synced`. */
+      restBytes: number;
+      /** End of the log; everything is below. */
+      synced: Lsn;
       /** Everything at or below is settled: a peer that is up may move its cursor here. */
       settled: Lsn;
       /** Below this the feed is gone: the consumer must compare everything instead. */
@@ -144,7 +153,9 @@ export interface DeviceStatus {
   readonly handoffCopies: number;
   readonly unsettled: number;
   readonly quarantined: number;
-  /** Feed entries still to pull, by peer device; empty when caught up. */
+  /** Handoff copies by the device they wait for. */
+  readonly handoffsFor?: Readonly<Record<number, number>>;
+  /** Log bytes of other devices still to go through for changes missed here, by device; empty when caught up. */
   readonly behind: Readonly<Record<number, number>>;
   readonly maxStamp: Stamp;
   /** Of the log, since the device was opened. */

@@ -17,7 +17,7 @@ import type { Checkpointer } from './checkpointer.ts';
 import { collectGarbage } from './collector.ts';
 import { Compactor, type CompactStep } from './compactor.ts';
 import type { DeviceStatus, DeviceStore, Lsn, Mutation, Outcome, RegisterView } from './contract.ts';
-import { type FeedPage, readFeed } from './feed.ts';
+import { type FeedReply, readFeed, restBytes } from './feed.ts';
 import type { Health } from './health.ts';
 import type { DeviceIdentity } from './identity.ts';
 import type { IndexRange } from './index.ts';
@@ -303,12 +303,19 @@ export class Device implements DeviceStore {
   }
 
   /** Changes behind `after`; see ObjectServiceCalls.feed. */
-  async feed(after: Lsn, limit: number): Promise<FeedPage & { settled: Lsn; oldest: Lsn }> {
+  async feed(after: Lsn, limit: number): Promise<FeedReply> {
     const { segments, checkpointer } = this.#parts;
     const { synced } = this.#log;
     const lowest = this.#registers.unsettled.lowestLsn() ?? synced;
-    const page = await readFeed({ segments, after, synced, limit });
-    return { ...page, settled: Math.max(0, Math.min(lowest, synced) - 1), oldest: checkpointer.feedOldest };
+    const page = limit > 0 ? await readFeed({ segments, after, synced, limit }) : { entries: [], next: after };
+    return {
+      ...page,
+      log: this.identity.deviceUuid,
+      restBytes: restBytes(segments, page.next, synced),
+      synced,
+      settled: Math.max(0, Math.min(lowest, synced) - 1),
+      oldest: checkpointer.feedOldest,
+    };
   }
 
   /** Remembers how far a consumer of the feed has come, so that the log is kept for it (durable with the next checkpoint). */
@@ -323,6 +330,18 @@ export class Device implements DeviceStore {
 
   removeCursor(name: string): void {
     this.#registers.removeCursor(name);
+    this.#parts.checkpointer.wrote();
+  }
+
+  /** How far this device has come with the feeds of others, by a name of the caller's. */
+  get bookmarks(): ReadonlyMap<string, Lsn> {
+    return this.#registers.bookmarks;
+  }
+
+  /** Durable together with everything applied before it, at the next checkpoint. undefined forgets it. */
+  setBookmark(name: string, lsn: Lsn | undefined): void {
+    if (lsn === undefined) this.#registers.removeBookmark(name);
+    else this.#registers.setBookmark(name, lsn);
     this.#parts.checkpointer.wrote();
   }
 

@@ -5,7 +5,7 @@
  */
 import type { Stamp } from '../fabric/stamp.ts';
 import { isBlobKey } from './blob-format.ts';
-import type { Lsn } from './contract.ts';
+import type { Lsn, ObjectServiceCalls } from './contract.ts';
 import type { Key } from './key-format.ts';
 import { walkSegment } from './log-reader.ts';
 import { headBallot, headKey } from './register-format.ts';
@@ -35,6 +35,8 @@ export interface FeedPage {
   /** Everything at or below was looked at. */
   readonly next: Lsn;
 }
+
+export type FeedReply = ObjectServiceCalls['feed']['reply'];
 
 export interface FeedOptions {
   readonly segments: Segments;
@@ -76,4 +78,17 @@ export async function readFeed({ segments, after, synced, limit }: FeedOptions):
     if (entries.length >= limit || budget <= 0) break;
   }
   return { entries, next: Math.max(next, after) };
+}
+
+/** Log between `after` and `synced`. */
+export function restBytes(segments: Segments, after: Lsn, synced: Lsn): number {
+  let bytes = 0;
+  for (const segment of segments.list()) {
+    const { number } = segment;
+    if (number < lsnSegment(after) || number > lsnSegment(synced)) continue;
+    const end = number === lsnSegment(synced) ? lsnOffset(synced) : segment.bytes;
+    const from = number === lsnSegment(after) ? lsnOffset(after) + 1 : SEGMENT_HEADER_BYTES;
+    bytes += Math.max(0, end - from);
+  }
+  return bytes;
 }

@@ -8,7 +8,8 @@
  *     M              settled marks: writer u32, mark 8, repeated
  *     N + index u32  unsettled operations: stamp 8, lsn 8, arrival ms f64, key count u32, (length u16, key) repeated
  *     U              usage: lane u32, segment u32, live bytes f64, repeated
- *     R + name       feed cursor: lsn f64
+ *     R + name       feed cursor of a consumer of this device's feed: lsn f64
+ *     K + name       bookmark: how far this device has read another one's feed: lsn f64
  *     G + due + key  blob to look at when its time (Unix ms u64, big-endian) has come: nothing
  *     B + segment u32 (big-endian) + key   blob that has, or had, chunks in this bulk segment: nothing
  *     Q + key        quarantined register or blob: lsn f64
@@ -30,6 +31,7 @@ export const LOCAL = {
   unsettled: `${OWN}N`,
   usage: `${OWN}U`,
   cursor: `${OWN}R`,
+  bookmark: `${OWN}K`,
   garbage: `${OWN}G`,
   bulk: `${OWN}B`,
   quarantine: `${OWN}Q`,

@@ -118,7 +118,10 @@ async function recover(options: OpenDeviceOptions, base: Base, checkpoint: Check
   const { covered, oldest: feedOldest } = checkpoint;
   const { tail, segment, records, rotten } = await replay({ segments, registers, covered, clock, report, progress });
   logger.info({ device, records, rotten }, 'log replayed');
-  if (rotten > 0) health.note(`${rotten} log records are lost: compare with the other replicas`);
+  if (rotten > 0) {
+    health.note(`${rotten} log records are lost: compared with the other replicas from the beginning`);
+    for (const name of [...registers.bookmarks.keys()]) registers.removeBookmark(name);
+  }
 
   const onOut = (fault: Fault): void => health.worsen('out', fault.message);
   const onBatch = marksRider(registers, clock, limits.markEveryMs);
@@ -196,6 +199,9 @@ function restore(registers: Registers, kv: Kv, checkpoint: CheckpointRecord): nu
   });
   kv.forEach(localRange(LOCAL.cursor), (key, sealed) => {
     registers.cursors.set(localRest(key), unseal(key, sealed).readDoubleLE());
+  });
+  kv.forEach(localRange(LOCAL.bookmark), (key, sealed) => {
+    registers.bookmarks.set(localRest(key), unseal(key, sealed).readDoubleLE());
   });
   kv.forEachKey(localRange(LOCAL.quarantine), (key) => void registers.quarantined.add(localRest(key)));
   let values = 0;

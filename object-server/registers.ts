@@ -43,6 +43,8 @@ export class Registers {
   /** Registers and blobs whose stored bytes do not check, by index key. */
   readonly quarantined = new Set<Key>();
   readonly cursors = new Map<string, Lsn>();
+  /** How far this device has read the feeds of others. Durable with the checkpoint that covers what was applied before. */
+  readonly bookmarks = new Map<string, Lsn>();
   handoffCopies = 0;
   maxStamp: Stamp = NO_STAMP;
   /** No space beyond the reserve: only tombstones are accepted. */
@@ -270,6 +272,15 @@ export class Registers {
 
   removeCursor(name: string): void {
     if (this.cursors.delete(name)) this.#note(LOCAL.cursor + name, null);
+  }
+
+  setBookmark(name: string, lsn: Lsn): void {
+    this.bookmarks.set(name, lsn);
+    this.#note(LOCAL.bookmark + name, seal(encodeMs(lsn)));
+  }
+
+  removeBookmark(name: string): void {
+    if (this.bookmarks.delete(name)) this.#note(LOCAL.bookmark + name, null);
   }
 
   settle(writer: number, mark: Stamp): void {

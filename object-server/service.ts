@@ -41,7 +41,11 @@ export function createObjectService(devices: ReadonlyMap<number, Device>): Handl
       const { lengthBytes, stream } = await device(id).blobRead(key, offset, length);
       return { value: { lengthBytes } satisfies Value<'blobRead'>, download: stream };
     },
-    feed: ({ device: id, after, limit }: Args<'feed'>) => reply<'feed'>(device(id).feed(after, limit)),
+    feed({ device: id, after, limit, consumer }: Args<'feed'>) {
+      const store = device(id);
+      if (consumer !== undefined && store.cursor(consumer) !== after) store.setCursor(consumer, after);
+      return reply<'feed'>(store.feed(after, limit));
+    },
     unsettled: ({ device: id, olderThanMs, limit }: Args<'unsettled'>) =>
       reply<'unsettled'>({
         operations: device(id)
