@@ -12,7 +12,7 @@ import { type Params, parseQuery } from './names.ts';
 export interface SwiftWorld extends ProxyWorld {
   readonly tokens: Tokens;
   /** Storage policies by index. */
-  readonly policyNames: readonly string[];
+  readonly policies: readonly { readonly name: string; readonly aliases: readonly string[] }[];
 }
 
 export class SwiftCall implements Context {

@@ -89,7 +89,7 @@ function readChange(call: SwiftCall): Record<string, string | null> {
 function readPolicy(call: SwiftCall): number | undefined {
   const wanted = call.header('x-storage-policy');
   if (wanted === undefined || wanted === '') return undefined;
-  const index = call.world.policyNames.findIndex((name) => name.toLowerCase() === wanted.toLowerCase());
+  const index = call.world.policies.findIndex(({ aliases }) => aliases.includes(wanted.toLowerCase()));
   if (index < 0) throw refuse(swiftFaults.badRequest, 'Invalid X-Storage-Policy');
   return index;
 }
@@ -101,8 +101,8 @@ function describe(call: SwiftCall, info: ContainerInfo, format: string): string[
   headers.push('X-Container-Bytes-Used', String(info.bytesUsed));
   headers.push('X-Timestamp', stampToSwift(info.createdStamp), 'Last-Modified', lastModified(info.modifiedStamp));
   headers.push('Accept-Ranges', 'bytes');
-  const policy = call.world.policyNames[info.policy];
-  if (policy !== undefined) headers.push('X-Storage-Policy', policy);
+  const policy = call.world.policies[info.policy];
+  if (policy) headers.push('X-Storage-Policy', policy.name);
   pushMetadata(headers, info.metadata);
   return headers;
 }

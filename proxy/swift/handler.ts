@@ -27,7 +27,7 @@ const API_VERSIONS = ['v1', 'v1.0'];
 export const createSwiftHandler: CreateHandler = (world: ProxyWorld) => {
   const { tokenSecret, users, clock } = world;
   const tokens = createTokens({ secret: tokenSecret, users, clock });
-  const swift: SwiftWorld = { ...world, tokens, policyNames: policyNamesOf(world.info) };
+  const swift: SwiftWorld = { ...world, tokens, policies: policyNamesOf(world.info) };
   return (request) => serve(swift, request);
 };
 

@@ -17,9 +17,19 @@ export function answerHealthcheck(): SwiftResponse {
   return { status: 200, headers: ['Content-Type', 'text/plain'], body: 'OK' };
 }
 
-/** Names of the storage policies by index, from `/info`: `swift.policies` lists them in that order. */
-export function policyNamesOf(info: Readonly<Record<string, unknown>>): readonly string[] {
-  const swift = info['swift'] as { policies?: readonly { name?: unknown }[] } | undefined;
-  const names = (swift?.policies ?? []).map(({ name }) => String(name));
-  return names.length > 0 ? names : ['Policy-0'];
+export interface PolicyName {
+  /** As shown. */
+  readonly name: string;
+  /** All lower-case names by which it may be asked for. */
+  readonly aliases: readonly string[];
+}
+
+/** Storage policies by index, from `/info`: `swift.policies` lists them in that order, aliases split by commas. */
+export function policyNamesOf(info: Readonly<Record<string, unknown>>): readonly PolicyName[] {
+  const swift = info['swift'] as { policies?: readonly { name?: unknown; aliases?: unknown }[] } | undefined;
+  const listed = swift?.policies ?? [{ name: 'Policy-0' }];
+  return listed.map(({ name, aliases }) => {
+    const all = `${name},${aliases ?? ''}`.toLowerCase().split(',');
+    return { name: String(name), aliases: all.map((alias) => alias.trim()).filter((alias) => alias !== '') };
+  });
 }

@@ -3,10 +3,12 @@ import type { Test } from 'tap';
 import { runSwiftCli } from './swift-cli.ts';
 import { containers } from './swift-containers.ts';
 import { objects } from './swift-objects.ts';
+import { runRclone } from './swift-rclone.ts';
 import { runSuites, type StartSwift } from './swift-rig.ts';
 import { slo } from './swift-slo.ts';
 
 export function swiftConformance(t: Test, start: StartSwift): void {
   t.test('over HTTP', (t) => runSuites(t, start, { containers, objects, slo }));
   runSwiftCli(t, start);
+  runRclone(t, start);
 }
