@@ -53,7 +53,9 @@ class LmdbKv implements Kv {
   }
 
   get(key: KvKey): Buffer | undefined {
-    return this.#database.getBinaryFast(key);
+    const bytes = this.#database.getBinaryFast(key);
+    // lmdb's shared buffer is longer than its `length` pretends: hand out an honest view.
+    return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
   forEach(range: KvRange, visit: (key: KvKey, value: Buffer) => boolean | void): void {

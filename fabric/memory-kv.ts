@@ -2,7 +2,8 @@
  * The simulator's `Kv`: ordered, in memory, with the same promises as LMDB. A commit becomes visible and durable together,
  * when the injected delay has passed; `crash` drops every commit that had not got there. Never touches the disk.
  */
-import type { Kv, KvKey, KvPut, KvRange } from './kv.ts';
+import { assert } from './assert.ts';
+import { KEY_BYTES_MAX, type Kv, type KvKey, type KvPut, type KvRange } from './kv.ts';
 import { lowerBound } from './search.ts';
 
 export interface MemoryKvOptions {
@@ -49,6 +50,7 @@ function open(committed: Map<KvKey, Buffer>, { commitDelay }: MemoryKvOptions): 
   };
   const commit = async (puts: readonly KvPut[]): Promise<void> => {
     if (dead) throw new Error('this Kv has crashed or is closed');
+    for (const [key] of puts) assert(key.length > 0 && key.length <= KEY_BYTES_MAX, 'key length out of range');
     const own = puts.map(([key, value]): KvPut => [key, value && Buffer.from(value)]);
     const turn = last.then(async () => {
       await commitDelay?.();

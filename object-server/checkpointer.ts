@@ -43,6 +43,8 @@ export class Checkpointer {
   #timer: Timer | undefined;
   #lastWriteMs = 0;
   #closed = false;
+  /** What became of the transaction is unknown: nothing is ever tried again. */
+  #failed = false;
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
@@ -113,7 +115,7 @@ export class Checkpointer {
   #take(): { puts: KvPut[]; covered: Lsn } | undefined {
     const { registers, projections } = this.#options;
     const { index, log } = registers;
-    if (log.out) return undefined;
+    if (log.out || this.#failed) return undefined;
     const local = registers.takeLocal();
     if (index.activeRecords === 0 && local.size === 0 && log.tail === this.#covered && !this.#coveredUsageDirty) return;
     this.#coveredUsageDirty = false;
@@ -154,7 +156,10 @@ export class Checkpointer {
     } catch (error) {
       if (registers.log.out) return false;
       if (isFault(error, diskFaults.full)) this.#refused = work;
-      else onFailed(isFault(error) ? error : new Fault('DeviceOut', {}, String(error)));
+      else {
+        this.#failed = true;
+        onFailed(isFault(error) ? error : new Fault('DeviceOut', {}, String(error)));
+      }
       return false;
     }
     registers.index.flushed();

@@ -33,6 +33,8 @@ export interface CrashDisk extends Disk {
   freeBytes: number;
   /** The state that a machine would find after losing power now. */
   crash(random: Random): CrashDisk;
+  /** The state that a new process finds when the old one was killed: what was written is there, durable or not. */
+  kill(): CrashDisk;
   /** Flips a bit of what is stored. */
   rot(path: string, position: number): void;
   sizeOf(path: string): number;
@@ -91,6 +93,7 @@ class MemoryDisk implements CrashDisk {
       write: async (buffers, position) => {
         await this.#enter('write', path, true);
         const bytes = Buffer.concat(buffers);
+        if (bytes.length === 0) return;
         inode.unsynced.push({ position, bytes });
         inode.written = patch(inode.written, position, bytes);
       },
@@ -110,7 +113,11 @@ class MemoryDisk implements CrashDisk {
       truncate: async (lengthBytes) => {
         await this.#enter('truncate', path, true);
         inode.written = Buffer.from(inode.written.subarray(0, lengthBytes));
-        inode.unsynced = [];
+        inode.unsynced = inode.unsynced.filter(({ position }) => position < lengthBytes);
+        inode.unsynced = inode.unsynced.map(({ position, bytes }) => ({
+          position,
+          bytes: bytes.subarray(0, lengthBytes - position),
+        }));
         inode.durable = Buffer.from(inode.durable.subarray(0, lengthBytes));
       },
       size: async () => inode.written.length,
@@ -164,6 +171,19 @@ class MemoryDisk implements CrashDisk {
         after.written = patch(after.written, position, kept);
       }
       after.sync();
+      files.set(path, after);
+    }
+    return new MemoryDisk(files);
+  }
+
+  kill(): CrashDisk {
+    this.#stopped = true;
+    const files = new Map<string, Inode>();
+    for (const [path, inode] of this.#files) {
+      const after = new Inode();
+      after.durable = inode.durable;
+      after.written = inode.written;
+      after.unsynced = [...inode.unsynced];
       files.set(path, after);
     }
     return new MemoryDisk(files);

@@ -49,7 +49,8 @@ t.test('blobs go before the registers that refer to them, from wherever they are
   const id = random.bytes(16);
   const bytes = random.bytes(2_500_000);
   const blobKey = objectKey(Math.imul(7, 0x9e3779b1), KIND.blob, id.toString('latin1'));
-  for (const device of cluster.primaries(name).slice(0, 2)) await cluster.device(device).blobWrite(blobKey, blobStream(id, bytes));
+  for (const device of cluster.primaries(name).slice(0, 2))
+    await cluster.device(device).blobWrite(blobKey, blobStream(id, bytes));
   await cluster.write(put(name, cluster.stamp(), { refs: id }));
   const stand = cluster.handoffs(name)[0] as number;
   await until('third copy', () => cluster.device(stand).forEach !== undefined && holdsBlob(cluster, stand));
