@@ -66,6 +66,7 @@ export class UwsExchange implements HttpRequest, BodySource, IdleEntry {
   #retired = false;
   #stream: HttpBodyStream | undefined;
   #wake: (() => void) | undefined;
+  #pendingHead: (() => void) | undefined;
 
   constructor(front: UwsFront, native: NativeResponse, request: NativeRequest) {
     this.#front = front;
@@ -334,8 +335,9 @@ export class UwsExchange implements HttpRequest, BodySource, IdleEntry {
         if (chunk === undefined) break;
         sentBytes += chunk.byteLength;
         assert(lengthBytes === undefined || sentBytes <= lengthBytes, 'a stream gave more than its length');
-        if (!started) this.#native.cork(head);
-        await this.#writeSlices(chunk, lengthBytes);
+        if (!started) this.#pendingHead = head;
+        if (lengthBytes === undefined) await this.#writeSlices(chunk);
+        else if (chunk.byteLength > 0) await this.#writePart(chunk, lengthBytes);
         if (this.#gone) return;
       }
       this.#stream = undefined;
@@ -355,18 +357,24 @@ export class UwsExchange implements HttpRequest, BodySource, IdleEntry {
     this.#finish();
   }
 
-  async #writeSlices(bytes: Uint8Array, totalBytes: number | undefined): Promise<void> {
+  async #writeSlices(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.byteLength && !this.#gone; at += WRITE_BYTES_MAX) {
       const piece = bytes.byteLength <= WRITE_BYTES_MAX ? bytes : bytes.subarray(at, at + WRITE_BYTES_MAX);
-      if (totalBytes === undefined) await this.#writeChunk(piece);
-      else await this.#writePart(piece, totalBytes);
+      await this.#writeChunk(piece);
     }
   }
 
+  /** Head and first bytes go out together. Inside a cork. */
+  #flushHead(): void {
+    const head = this.#pendingHead;
+    this.#pendingHead = undefined;
+    head?.();
+  }
+
   async #writeChunk(piece: Uint8Array): Promise<void> {
-    if (piece.byteLength === 0) return;
     let taken = true;
     this.#native.cork(() => {
+      this.#flushHead();
       taken = this.#native.write(piece);
     });
     if (!taken) await this.#writable();
@@ -381,6 +389,7 @@ export class UwsExchange implements HttpRequest, BodySource, IdleEntry {
       let taken = true;
       let done = false;
       native.cork(() => {
+        this.#flushHead();
         [taken, done] = native.tryEnd(left, totalBytes);
       });
       if (done) {
