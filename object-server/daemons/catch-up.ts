@@ -21,7 +21,7 @@ const RETRY_MAX_MS = 15_000;
 const PAGE_ENTRIES = 512;
 /** Reading a page may take a pass over much log without any entry for us. */
 const PAGE_MS = 4 * CALL_MS;
-/** Entries that could not be had yet, per peer; the position does not go on beyond. */
+/** Entries that could not be had yet, per peer: with more than these, reading on waits (it goes over by one page at most). */
 const OWED_MAX = 10_000;
 
 export interface CatchUpOptions {
@@ -128,6 +128,7 @@ export class CatchUp implements Daemon {
     if (!peer) return;
     const look = await this.#look(link, peer);
     if (link.owed.size > 0) await this.#payOwed(link);
+    if (link.owed.size >= OWED_MAX) return;
     if (link.comparison) return this.#compare(link, link.comparison);
     if (link.position < look.oldest) {
       link.level = false;
@@ -186,20 +187,18 @@ export class CatchUp implements Daemon {
   }
 
   async #fetch(link: Link, wanted: readonly Owed[]): Promise<void> {
+    // Owed until they are here: a fetch that breaks off must not lose them.
+    for (const each of wanted) link.owed.set(each.key, each);
     const failed = await fetchRegisters(this.#world, link.peer, wanted, () => this.#loop.stopping);
-    for (const each of failed) {
-      if (link.owed.size < OWED_MAX || link.owed.has(each.key)) link.owed.set(each.key, each as Owed);
-    }
+    if (this.#loop.stopping) return;
+    for (const { key } of wanted) link.owed.delete(key);
+    for (const each of failed) link.owed.set(each.key, each as Owed);
     this.fetched += wanted.length - failed.length;
   }
 
   async #payOwed(link: Link): Promise<void> {
-    const owed = [...link.owed.values()];
-    link.owed.clear();
-    await this.#fetch(
-      link,
-      owed.filter((each) => lacks(this.#world, each)),
-    );
+    for (const each of link.owed.values()) if (!lacks(this.#world, each)) link.owed.delete(each.key);
+    await this.#fetch(link, [...link.owed.values()]);
     if (link.owed.size === 0) this.#moveTo(link, link.position);
   }
 

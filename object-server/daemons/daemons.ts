@@ -10,6 +10,7 @@ import type { DeviceStatus, Key, ObjectServiceCalls } from '../contract.ts';
 import type { Device } from '../device.ts';
 import type { DeviceLogger } from '../open-device.ts';
 import { createObjectService } from '../service.ts';
+import { CatchUp, type CatchUpOptions } from './catch-up.ts';
 import { countHandoffs } from './handoff-copies.ts';
 import { HandoffDelivery, type HandoffDeliveryOptions } from './handoff-delivery.ts';
 import type { Daemon, DaemonWorld } from './world.ts';
@@ -20,6 +21,7 @@ const HANDOFF_COUNT_MAX = 10_000;
 export interface DaemonOptions {
   /** false: not at all. */
   readonly handoffs?: HandoffDeliveryOptions | false;
+  readonly catchUp?: CatchUpOptions | false;
 }
 
 export interface DaemonsOptions {
@@ -46,12 +48,20 @@ export interface Daemons {
 export function createDaemons(given: DaemonsOptions): Daemons {
   const { devices, peers, ring, clock, log, options = {} } = given;
   const daemons: Daemon[] = [];
+  const catchUps = new Map<number, CatchUp>();
   for (const device of devices.values()) {
     const others = new Map([...peers].filter(([id]) => id !== device.deviceId));
     const world: DaemonWorld = { device, clock, ring, peers: others, log };
     if (options.handoffs !== false) daemons.push(new HandoffDelivery(world, options.handoffs));
+    if (options.catchUp !== false) catchUps.set(device.deviceId, new CatchUp(world, options.catchUp));
   }
+  daemons.push(...catchUps.values());
   const service = createObjectService(devices);
+  const describe = (device: Device): DeviceStatus => ({
+    ...device.status(),
+    handoffsFor: countHandoffs(device, HANDOFF_COUNT_MAX),
+    behind: catchUps.get(device.deviceId)?.behind() ?? {},
+  });
   const status = ({ device: id }: ObjectServiceCalls['status']['args']): { value: unknown } => ({
     value: {
       devices: [...devices.values()].filter(({ deviceId }) => id === undefined || deviceId === id).map(describe),
@@ -66,8 +76,4 @@ export function createDaemons(given: DaemonsOptions): Daemons {
     corrupt() {},
     mayReclaim: async () => false,
   };
-}
-
-function describe(device: Device): DeviceStatus {
-  return { ...device.status(), handoffsFor: countHandoffs(device, HANDOFF_COUNT_MAX) } as DeviceStatus;
 }

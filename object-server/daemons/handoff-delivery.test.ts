@@ -11,10 +11,10 @@ const settled = (cluster: TestCluster) => (): boolean => cluster.differences().l
 t.test('what a stopped zone misses is delivered when it returns, deletes included', async (t) => {
   const cluster = await TestCluster.open({});
   t.teardown(() => cluster.close());
-  for (let i = 0; i < 100; i++) await cluster.write(put(key(i), cluster.stamp(), { body: `before ${i}` }));
+  await cluster.writeAll(100, (i) => put(key(i), cluster.stamp(), { body: `before ${i}` }));
   await cluster.stop(2);
-  for (let i = 50; i < 150; i++) await cluster.write(put(key(i), cluster.stamp(), { body: `while ${i}` }));
-  for (let i = 0; i < 60; i++) await cluster.write(remove(key(i), cluster.stamp()));
+  await cluster.writeAll(100, (i) => put(key(i + 50), cluster.stamp(), { body: `while ${i + 50}` }));
+  await cluster.writeAll(60, (i) => remove(key(i), cluster.stamp()));
   t.ok(cluster.differences().some((line) => line.includes('owes')));
   await cluster.start(2);
   await until('delivered', settled(cluster));
@@ -30,7 +30,7 @@ t.test('a restart of the holder in the middle loses nothing; delivering again ch
   const cluster = await TestCluster.open({});
   t.teardown(() => cluster.close());
   await cluster.stop(1);
-  for (let i = 0; i < 300; i++) await cluster.write(put(key(i), cluster.stamp(), { body: random.bytes(2000) }));
+  await cluster.writeAll(300, (i) => put(key(i), cluster.stamp(), { body: random.bytes(2000) }));
   const back = cluster.start(1);
   for (const id of [0, 2, 3, 4]) {
     await cluster.stop(id, 'crash');

@@ -173,6 +173,12 @@ export class TestCluster {
     }
   }
 
+  /** Many at once; of one key only one. */
+  async writeAll(count: number, make: (i: number) => Mutation): Promise<void> {
+    const all = Array.from({ length: count }, (_, i) => make(i));
+    for (let at = 0; at < count; at += 64) await Promise.all(all.slice(at, at + 64).map((each) => this.write(each)));
+  }
+
   /** What differs between the primaries of any key, as text; empty when all agree and nobody owes anything. */
   differences(): string[] {
     const held = new Map<Key, Map<number, Stamp>>();
