@@ -12,6 +12,7 @@ import { checkQuota, pushMetadata, readMetadataChange } from './metadata.ts';
 import { checkNewName } from './names.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
 import { lastModified } from './shown.ts';
+import { refuseUnsupported } from './unsupported.ts';
 
 const METHODS = 'GET, HEAD, PUT, POST, DELETE, OPTIONS';
 const ACL_HEADERS = ['X-Container-Read', 'X-Container-Write'] as const;
@@ -74,6 +75,7 @@ async function deleteContainer(call: SwiftCall): Promise<SwiftResponse> {
 }
 
 function readChange(call: SwiftCall): Record<string, string | null> {
+  refuseUnsupported(call, ['x-versions-location', 'x-history-location', 'x-versions-enabled']);
   const change = readMetadataChange(call, 'container');
   for (const header of ACL_HEADERS) {
     const name = header.toLowerCase();

@@ -79,13 +79,14 @@ function run(server: SwiftServer, folder: string, args: string[]): Promise<strin
   const env = {
     PATH: process.env['PATH'],
     LANG: 'C.UTF-8',
-    ST_AUTH: `http://${server.host}:${server.port}/auth/v1.0`,
+    ST_AUTH: `${server.tls ? 'https' : 'http'}://${server.host}:${server.port}/auth/v1.0`,
     ST_USER: server.owner.user,
     ST_KEY: server.owner.key,
   };
   return new Promise((resolve, reject) => {
     const options = { cwd: folder, env, timeout: COMMAND_MS };
-    execFile(findTool('swift') ?? 'swift', args, options, (error, stdout, stderr) => {
+    const flags = server.tls ? ['--insecure'] : [];
+    execFile(findTool('swift') ?? 'swift', [...flags, ...args], options, (error, stdout, stderr) => {
       if (error) reject(new Error(`swift ${args.join(' ')}: ${stderr || error.message}`));
       else resolve(stdout);
     });

@@ -23,6 +23,14 @@ export const containers: SwiftSuite = {
     t.equal((await client.ask('PUT', c, { headers: { 'X-Storage-Policy': 'no such' } })).status, 400);
   },
 
+  'what is not there yet is refused, not ignored': async ({ t, client, c }) => {
+    for (const name of ['X-Versions-Location', 'X-History-Location', 'X-Versions-Enabled']) {
+      t.equal((await client.ask('POST', c, { headers: { [name]: 'true' } })).status, 412, name);
+    }
+    t.equal((await client.ask('PUT', `${c}/o`, { body: '', headers: { 'X-Symlink-Target': 'c/o' } })).status, 412);
+    t.equal((await client.ask('HEAD', `${c}/o`)).status, 404);
+  },
+
   'container and account metadata is set, merged and removed': async ({ t, client, c }) => {
     for (const [path, owner] of [
       [c, 'Container'],
@@ -159,7 +167,7 @@ export const containers: SwiftSuite = {
     t.equal(good.status, 200);
     t.match(good.headers['x-auth-token'], /^AUTH_tk/);
     t.equal(good.headers['x-storage-token'], good.headers['x-auth-token']);
-    t.equal(good.headers['x-storage-url'], `http://store.example:99${client.base}`);
+    t.equal(good.headers['x-storage-url'], `${server.tls ? 'https' : 'http'}://store.example:99${client.base}`);
     t.equal(good.headers['x-auth-token-expires'], '86400');
   },
 

@@ -1,26 +1,6 @@
-// The Swift API on node:http over the store in memory.
+// The Swift API on node:http over the store in memory; the real clients meet it over TLS and on the cluster.
 import t from 'tap';
-import { nodeEngine } from '../../fabric/http/node-engine.ts';
-import { createSwiftHandler } from '../../proxy/swift/handler.ts';
-import { createMemoryWorld, OWNER, STRANGER } from '../memory-world.ts';
 import { swiftConformance } from './swift.ts';
-import type { SwiftServer } from './swift-rig.ts';
+import { startInMemory } from './swift-memory.ts';
 
-async function start(): Promise<SwiftServer> {
-  const errors: object[] = [];
-  const world = createMemoryWorld(errors);
-  const options = { host: '127.0.0.1', port: 0 };
-  const listener = await nodeEngine(createSwiftHandler(world), options, { clock: world.clock, onError: () => {} });
-  return {
-    host: '127.0.0.1',
-    port: listener.port,
-    owner: { user: `${OWNER.account}:${OWNER.name}`, key: OWNER.key },
-    stranger: { user: `${STRANGER.account}:${STRANGER.name}`, key: STRANGER.key },
-    close: async () => {
-      await listener.drain(1000);
-      t.same(errors, [], 'nothing failed unexpectedly');
-    },
-  };
-}
-
-swiftConformance(t, start);
+swiftConformance(t, () => startInMemory(t, false), { realClients: false });

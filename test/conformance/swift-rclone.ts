@@ -20,12 +20,13 @@ export function runRclone(t: Test, start: StartSwift): void {
       await server.close();
     });
     const config = path.join(folder, 'rclone.conf');
-    const auth = `http://${server.host}:${server.port}/auth/v1.0`;
+    const auth = `${server.tls ? 'https' : 'http'}://${server.host}:${server.port}/auth/v1.0`;
     const { user, key } = server.owner;
     const lines = ['[n]', 'type = swift', `user = ${user}`, `key = ${key}`, `auth = ${auth}`, 'auth_version = 1'];
     writeFileSync(config, `${lines.join('\n')}\nchunk_size = 1Mi\n`);
+    const flags = ['--config', config, '--retries', '1', ...(server.tls ? ['--no-check-certificate'] : [])];
     const tree = makeTree(folder);
-    const rclone = (...args: string[]): Promise<string> => run(['--config', config, '--retries', '1', ...args]);
+    const rclone = (...args: string[]): Promise<string> => run([...flags, ...args]);
 
     await rclone('sync', tree, 'n:tree/below');
     await rclone('check', '--download', tree, 'n:tree/below');

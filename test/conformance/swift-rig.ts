@@ -3,7 +3,9 @@
  * itself neither knows nor cares whether a store in memory or a five-zone cluster answers.
  */
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
+import tls from 'node:tls';
 import type { Test } from 'tap';
 
 export interface SwiftUser {
@@ -15,6 +17,8 @@ export interface SwiftUser {
 export interface SwiftServer {
   readonly host: string;
   readonly port: number;
+  /** Serves TLS with a certificate that nobody vouches for. */
+  readonly tls?: boolean;
   readonly owner: SwiftUser;
   /** Admin of another account. */
   readonly stranger: SwiftUser;
@@ -67,7 +71,8 @@ export class SwiftClient {
   /** Sends these very bytes on a connection of their own and reads until the server closes it. */
   exchange(bytes: string): Promise<string> {
     const { host, port } = this.server;
-    const socket = net.connect({ host, port });
+    const options = { host, port, rejectUnauthorized: false };
+    const socket = this.server.tls ? tls.connect(options) : net.connect(options);
     socket.write(bytes, 'latin1');
     return readSocket(socket);
   }
@@ -79,8 +84,19 @@ export class SwiftClient {
     if (sent.chunked) headers['Transfer-Encoding'] = 'chunked';
     const { host, port } = this.server;
     return new Promise((resolve, reject) => {
-      const options = { host, port, method, path, headers, agent: this.#agent, timeout: ANSWER_MS };
-      const request = http.request(options, (response) => collect(response, resolve, reject));
+      const options = {
+        host,
+        port,
+        method,
+        path,
+        headers,
+        agent: this.#agent,
+        timeout: ANSWER_MS,
+        rejectUnauthorized: false,
+      };
+      const request = (this.server.tls ? https : http).request(options, (response) =>
+        collect(response, resolve, reject),
+      );
       request.on('timeout', () => request.destroy(new Error('no answer in time')));
       request.on('error', reject);
       // In two steps: node rewrites Content-Disposition when it knows the body as it writes the head.
@@ -140,7 +156,7 @@ export async function runSuites(
   suites: Readonly<Record<string, SwiftSuite>>,
 ): Promise<void> {
   const server = await start();
-  const agent = new http.Agent({ keepAlive: true });
+  const agent = new (server.tls ? https : http).Agent({ keepAlive: true });
   t.teardown(async () => {
     agent.destroy();
     await server.close();

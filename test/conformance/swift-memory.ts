@@ -1,0 +1,25 @@
+/** A server for the Swift suite: node:http over the store in memory. Fails `t` when the handler met a bug. */
+import type { Test } from 'tap';
+import { nodeEngine } from '../../fabric/http/node-engine.ts';
+import { createSwiftHandler } from '../../proxy/swift/handler.ts';
+import { createMemoryWorld, OWNER, STRANGER } from '../memory-world.ts';
+import { certificate } from './http-rig.ts';
+import type { SwiftServer } from './swift-rig.ts';
+
+export async function startInMemory(t: Test, tls: boolean): Promise<SwiftServer> {
+  const errors: object[] = [];
+  const world = createMemoryWorld(errors);
+  const options = { host: '127.0.0.1', port: 0, ...(tls && { tls: certificate() }) };
+  const listener = await nodeEngine(createSwiftHandler(world), options, { clock: world.clock, onError: () => {} });
+  return {
+    host: '127.0.0.1',
+    port: listener.port,
+    tls,
+    owner: { user: `${OWNER.account}:${OWNER.name}`, key: OWNER.key },
+    stranger: { user: `${STRANGER.account}:${STRANGER.name}`, key: STRANGER.key },
+    close: async () => {
+      await listener.drain(1000);
+      t.same(errors, [], 'nothing failed unexpectedly');
+    },
+  };
+}

@@ -1,0 +1,6 @@
+// The Swift API over TLS: clients take other ways there, and the storage address must say https.
+import t from 'tap';
+import { swiftConformance } from './swift.ts';
+import { startInMemory } from './swift-memory.ts';
+
+swiftConformance(t, () => startInMemory(t, true));
