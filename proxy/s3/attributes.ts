@@ -118,7 +118,14 @@ function withoutAwsChunked(value: string): string {
 
 /** Pushes the headers that GET and HEAD answer with, Content-Length and checksums aside. */
 export function pushAttributes(out: string[], info: ObjectInfo, overrides?: ReadonlyMap<string, string>): void {
-  out.push('Last-Modified', formatHttpDate(lastModifiedMs(info.stamp)), 'ETag', `"${info.etag}"`, 'Accept-Ranges', 'bytes');
+  out.push(
+    'Last-Modified',
+    formatHttpDate(lastModifiedMs(info.stamp)),
+    'ETag',
+    `"${info.etag}"`,
+    'Accept-Ranges',
+    'bytes',
+  );
   out.push('Content-Type', overrides?.get('content-type') ?? info.contentType);
   for (const [stored, answered] of CONTENT_HEADERS) {
     const value = overrides?.get(stored) ?? info.headers[stored];

@@ -67,7 +67,7 @@ export async function completeUpload(call: S3Call): Promise<HttpResponse> {
   const uploadId = call.query.get('uploadId') ?? '';
   const conditions = readWriteConditions(call.request.headers);
   const size = readObjectSize(call.request.headers.get('x-amz-mp-object-size'));
-  const root = await readXml(call, { bytesMax: COMPLETE_BYTES_MAX });
+  const root = await readXml(call, { bytesMax: COMPLETE_BYTES_MAX, isAboutObject: true });
   const parts = readParts(root);
   const ref = await resolveObject(call);
   const checksums = await wholeChecksums(call, ref, { uploadId, parts });
@@ -77,7 +77,7 @@ export async function completeUpload(call: S3Call): Promise<HttpResponse> {
     ...(checksums === undefined ? {} : { checksums }),
     ...(size === undefined ? {} : { sizeBytes: size }),
   });
-  const info = await explainIfMatch(completing, call, { ref, conditions });
+  const info = await explainIfMatch(explainSize(completing), call, { ref, conditions });
   const host = call.request.headers.get('host') ?? '';
   const scheme = call.request.tls ? 'https' : 'http';
   const location = `${scheme}://${host}${urlEncode(call.request.path.startsWith(`/${call.bucket}/`) ? `/${call.bucket}/${call.key}` : `/${call.key}`)}`;
@@ -93,14 +93,30 @@ function readObjectSize(text: string | undefined): number | undefined {
   throw s3Fault('InvalidRequest', 'Value for x-amz-mp-object-size header is invalid.');
 }
 
+async function explainSize<T>(completing: Promise<T>): Promise<T> {
+  try {
+    return await completing;
+  } catch (error) {
+    // Of the digests only the size is left to the store.
+    if (!isFault(error, storeFaults.badDigest)) throw error;
+    throw s3Fault(
+      'InvalidRequest',
+      "The provided 'x-amz-mp-object-size' header value does not match what was computed.",
+    );
+  }
+}
+
 function readParts(root: XmlElement): CompletedPart[] {
   const elements = root.children.filter((child) => child.name === 'Part');
   if (root.name !== 'CompleteMultipartUpload' || elements.length === 0 || elements.length > PARTS_MAX)
     throw s3Fault('MalformedXML');
+  let last = 0;
   return elements.map((element) => {
     const number = childText(element, 'PartNumber')?.trim() ?? '';
     const etag = childText(element, 'ETag');
     if (!/^\d{1,5}$/.test(number) || etag === undefined) throw s3Fault('MalformedXML');
+    if (Number(number) <= last) throw s3Fault('InvalidPartOrder');
+    last = Number(number);
     const checksums: Partial<Record<ChecksumName, string>> = {};
     for (const kind of KINDS) {
       const value = childText(element, kind.element);

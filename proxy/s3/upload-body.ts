@@ -39,12 +39,14 @@ export interface UploadBodyOptions {
   readonly bytesMax?: number;
   /** Take this checksum even when the request brings none. */
   readonly wanted?: ChecksumKind | undefined;
+  /** Checksum headers are about something else than this body. */
+  readonly isAboutObject?: boolean;
 }
 
 export function openUploadBody(call: S3Call, options: UploadBodyOptions = {}): UploadBody {
   const headers = call.request.headers;
   const payload = call.auth.payload;
-  const declared = declaredChecksum(headers);
+  const declared = options.isAboutObject ? undefined : declaredChecksum(headers);
   const trailerNames =
     payload.kind === 'chunked' && payload.trailer ? readTrailerNames(headers.get('x-amz-trailer')) : undefined;
   const trailing = trailerNames === undefined ? undefined : trailingChecksum(trailerNames, declared);

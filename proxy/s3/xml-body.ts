@@ -11,6 +11,8 @@ export interface XmlBodyOptions {
   readonly bytesMax: number;
   /** 'required': Content-MD5 or a checksum must come with the body. */
   readonly digest?: 'required';
+  /** CompleteMultipartUpload: x-amz-checksum-… is the object's, not the body's. */
+  readonly isAboutObject?: boolean;
 }
 
 /** Undefined when the body is empty. */
@@ -25,8 +27,8 @@ export async function readXml(call: S3Call, options: XmlBodyOptions): Promise<Xm
   return parseXml(bytes);
 }
 
-async function readBytes(call: S3Call, { bytesMax, digest }: XmlBodyOptions): Promise<Buffer> {
-  const upload = openUploadBody(call, { bytesMax });
+async function readBytes(call: S3Call, { bytesMax, digest, isAboutObject = false }: XmlBodyOptions): Promise<Buffer> {
+  const upload = openUploadBody(call, { bytesMax, isAboutObject });
   if (digest === 'required' && upload.md5 === undefined && upload.checksum === undefined) {
     throw s3Fault('InvalidRequest', 'Missing required header for this request: Content-MD5 OR x-amz-checksum-*');
   }

@@ -1,0 +1,6 @@
+// The S3 API as it is shipped, over plain HTTP.
+import t from 'tap';
+import { s3Conformance } from './s3.ts';
+import { start } from './s3-cluster.ts';
+
+s3Conformance(t, start, false);

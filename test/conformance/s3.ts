@@ -1,0 +1,26 @@
+/** The S3 suite: everything the API promises, against whatever server `start` brings up, over HTTP or HTTPS. */
+import type { Test } from 'tap';
+import { runAwsCli } from './s3-aws-cli.ts';
+import { runBoto3 } from './s3-boto3.ts';
+import { errors } from './s3-errors.ts';
+import { objects } from './s3-objects.ts';
+import { S3Client, type StartS3, withServer } from './s3-rig.ts';
+import { uploads } from './s3-uploads.ts';
+
+/** Real clients take seconds to start. */
+const SUITE_MS = 170_000;
+
+export function s3Conformance(t: Test, start: StartS3, isTls: boolean): void {
+  t.setTimeout(SUITE_MS);
+  withServer(t, { name: 'raw requests', isTls, start }, async (t, target) => {
+    const client = new S3Client(target);
+    t.teardown(() => client.close());
+    for (const [area, suite] of Object.entries({ objects, uploads, errors })) {
+      for (const [name, test] of Object.entries(suite)) {
+        await t.test(`${area}: ${name}`, async (t) => test({ t, client, bucket: await client.makeBucket() }));
+      }
+    }
+  });
+  withServer(t, { name: 'boto3', isTls, start }, runBoto3);
+  withServer(t, { name: 'aws', isTls, start }, runAwsCli);
+}
