@@ -8,6 +8,7 @@ import { diskFaults } from '../fabric/disk.ts';
 import { Fault, isFault } from '../fabric/errors.ts';
 import type { Kv, KvPut } from '../fabric/kv.ts';
 import type { Lsn, Projection } from './contract.ts';
+import type { FrozenTable } from './index.ts';
 import { packU16 } from './key-format.ts';
 import type { DeviceLimits } from './limits.ts';
 import { encodeCheckpoint, encodeMarks, encodeUnsettled, encodeUsage, LOCAL, seal } from './local-format.ts';
@@ -16,6 +17,14 @@ import type { Registers } from './registers.ts';
 import type { UnsettledOperation } from './unsettled.ts';
 
 const UNSETTLED_PER_VALUE = 512;
+const ENCODE_SLICE = 512;
+
+/** One transaction: registers, then bookkeeping. */
+interface Work {
+  readonly table: FrozenTable;
+  readonly puts: readonly KvPut[];
+  readonly covered: Lsn;
+}
 
 export interface CheckpointerOptions {
   readonly registers: Registers;
@@ -39,7 +48,7 @@ export class Checkpointer {
   #running: Promise<void> | undefined;
   #again = false;
   /** A transaction that found no space: tried again before anything newer. */
-  #refused: { puts: KvPut[]; covered: Lsn } | undefined;
+  #refused: Work | undefined;
   #timer: Timer | undefined;
   #lastWriteMs = 0;
   #closed = false;
@@ -112,7 +121,7 @@ export class Checkpointer {
     } while (this.#again && !this.#closed);
   }
 
-  #take(): { puts: KvPut[]; covered: Lsn } | undefined {
+  #take(): Work | undefined {
     const { registers, projections } = this.#options;
     const { index, log } = registers;
     if (log.out || this.#failed) return undefined;
@@ -125,7 +134,14 @@ export class Checkpointer {
     for (const projection of projections) puts.push(...projection.checkpoint());
     // Space bytes order the keyspace: own and projections' bookkeeping (03) after registers (01) and handoffs (02).
     puts.sort((a, b) => compareKeys(a[0], b[0]));
-    return { puts: [...index.freeze(), ...puts], covered };
+    return { table: index.freeze(), puts, covered };
+  }
+
+  /** A slice a turn: requests go on in between. */
+  async #encode({ table, puts }: Work): Promise<readonly KvPut[]> {
+    const { clock } = this.#options;
+    while (table.encode(ENCODE_SLICE)) await new Promise<void>((resolve) => clock.nextTurn(resolve));
+    return [...table.puts, ...puts];
   }
 
   #bookkeeping(covered: Lsn): KvPut[] {
@@ -147,12 +163,13 @@ export class Checkpointer {
     return puts;
   }
 
-  async #commit(work: { puts: KvPut[]; covered: Lsn }): Promise<boolean> {
+  async #commit(work: Work): Promise<boolean> {
     const { registers, kv, onFailed } = this.#options;
     try {
       // The index must never point at a record that a crash could take away.
-      await registers.log.whenSynced(undefined);
-      await kv.commit(work.puts);
+      const synced = registers.log.whenSynced(undefined);
+      const [puts] = await Promise.all([this.#encode(work), synced]);
+      await kv.commit(puts);
     } catch (error) {
       if (registers.log.out) return false;
       if (isFault(error, diskFaults.full)) this.#refused = work;

@@ -34,6 +34,8 @@ import type { UnsettledOperation } from './unsettled.ts';
 /** Reads on this thread are worth it only while the page cache answers; after a slow one, this many go to the pool. */
 const ASYNC_READS_AFTER_SLOW = 64;
 const SLOW_READ_MS = 2;
+const READ_SLAB_BYTES = 128 * 1024;
+const SLAB_BODY_BYTES_MAX = 16 * 1024;
 const OUTCOME_OUT: Outcome = { result: 'out' };
 
 export interface ApplyContext {
@@ -82,6 +84,8 @@ export class Device implements DeviceStore {
   readonly #blobs: BlobStore;
   readonly #compactor: Compactor;
   #asyncReads = 0;
+  #slab = Buffer.alloc(0);
+  #slabAt = 0;
 
   constructor(parts: DeviceParts) {
     this.#parts = parts;
@@ -193,7 +197,7 @@ export class Device implements DeviceStore {
     const moved = segment ? undefined : this.#registers.get(key);
     if (moved?.ballot === entry.ballot && moved.lsn !== entry.lsn) return this.#readEntry(key, moved, wantBody);
     if (!segment?.readable || !segment.file) throw this.#corrupt(key, entry, 'segment is missing');
-    const body = Buffer.allocUnsafeSlow(length);
+    const body = this.#room(length);
     if (this.#asyncReads > 0) {
       this.#asyncReads--;
       const file = segment.acquire();
@@ -212,6 +216,17 @@ export class Device implements DeviceStore {
     }
     if (this.#parts.clock.monotonicMs() - startMs > SLOW_READ_MS) this.#asyncReads = ASYNC_READS_AFTER_SLOW;
     return this.#verified(key, entry, got === length ? body : body.subarray(0, got));
+  }
+
+  /** Small bodies share a slab: an allocation each would cost more than the read. */
+  #room(length: number): Buffer {
+    if (length > SLAB_BODY_BYTES_MAX) return Buffer.allocUnsafeSlow(length);
+    if (this.#slabAt + length > this.#slab.length) {
+      this.#slab = Buffer.allocUnsafeSlow(READ_SLAB_BYTES);
+      this.#slabAt = 0;
+    }
+    this.#slabAt += length;
+    return this.#slab.subarray(this.#slabAt - length, this.#slabAt);
   }
 
   #verified(key: Key, entry: Entry, body: Buffer): ReadResult {

@@ -125,13 +125,13 @@ export class Index {
     return this.#flushing !== undefined;
   }
 
-  /** Sets the active table aside and returns its contents as puts in key order. */
-  freeze(): KvPut[] {
+  /** Sets the active table aside; its contents follow as puts in key order, made in slices so that nothing stalls. */
+  freeze(): FrozenTable {
     assert(!this.#flushing, 'a checkpoint is under way');
     const table = this.#active;
     this.#flushing = table;
     this.#active = new Memtable();
-    return encodePuts(table);
+    return new FrozenTable(table);
   }
 
   /** The frozen table is in the kv now. */
@@ -140,26 +140,41 @@ export class Index {
   }
 }
 
-function encodePuts(table: Memtable): KvPut[] {
-  const puts: KvPut[] = [];
-  let arena = Buffer.alloc(0);
-  let at = 0;
-  for (const key of table.sortedKeys()) {
-    const entry = table.get(key);
-    if (!entry) {
-      puts.push([key, null]);
-      continue;
-    }
-    const bytes = indexValueBytes(entry);
-    if (at + bytes > arena.length) {
-      arena = Buffer.allocUnsafeSlow(Math.max(VALUE_ARENA_BYTES, bytes));
-      at = 0;
-    }
-    const end = encodeIndexValue(entry, arena, at);
-    puts.push([key, arena.subarray(at, end)]);
-    at = end;
+/** A table that no longer changes, on its way into the kv. */
+export class FrozenTable {
+  readonly #table: Memtable;
+  readonly #keys: readonly Key[];
+  #next = 0;
+  #arena = Buffer.alloc(0);
+  #at = 0;
+  readonly puts: KvPut[] = [];
+
+  constructor(table: Memtable) {
+    this.#table = table;
+    this.#keys = table.sortedKeys();
   }
-  return puts;
+
+  /** Makes the next `count` puts; false when there is none left to make. */
+  encode(count: number): boolean {
+    const end = Math.min(this.#keys.length, this.#next + count);
+    for (; this.#next < end; this.#next++) {
+      const key = this.#keys[this.#next] as Key;
+      const entry = this.#table.get(key);
+      this.puts.push([key, entry ? this.#value(entry) : null]);
+    }
+    return end < this.#keys.length;
+  }
+
+  #value(entry: Entry): Buffer {
+    const bytes = indexValueBytes(entry);
+    if (this.#at + bytes > this.#arena.length) {
+      this.#arena = Buffer.allocUnsafeSlow(Math.max(VALUE_ARENA_BYTES, bytes));
+      this.#at = 0;
+    }
+    const from = this.#at;
+    this.#at = encodeIndexValue(entry, this.#arena, from);
+    return this.#arena.subarray(from, this.#at);
+  }
 }
 
 /** Walks the tables beside the kv; the first table wins where both hold a key. */

@@ -44,7 +44,7 @@ export interface DeviceLimits {
 export const defaultLimits: DeviceLimits = {
   logSegmentBytes: 128 * MIB,
   bulkSegmentBytes: 256 * MIB,
-  checkpointRecords: 16_384,
+  checkpointRecords: 8_192,
   checkpointTailBytes: 128 * MIB,
   checkpointIdleMs: 3_000,
   queuedBytesMax: 32 * MIB,

@@ -1,15 +1,14 @@
 /**
- * Composes the background work of a zone's devices and the calls that tell of it. Decides what runs; each daemon has a
+ * Composes the background work of a zone's devices, and tells of it in their status. Decides what runs; each daemon has a
  * file of its own. Everything is started and stopped together.
  */
 import type { Clock } from '../../fabric/clock.ts';
-import type { Handlers, Peer } from '../../fabric/rpc/contract.ts';
+import type { Handler, Peer } from '../../fabric/rpc/contract.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
 import type { Ring } from '../../ring/contract.ts';
 import type { DeviceStatus, Key, ObjectServiceCalls } from '../contract.ts';
 import type { Device } from '../device.ts';
 import type { DeviceLogger } from '../open-device.ts';
-import { createObjectService } from '../service.ts';
 import { CatchUp, type CatchUpOptions } from './catch-up.ts';
 import { countHandoffs } from './handoff-copies.ts';
 import { HandoffDelivery, type HandoffDeliveryOptions } from './handoff-delivery.ts';
@@ -35,14 +34,14 @@ export interface DaemonsOptions {
 }
 
 export interface Daemons {
-  /** The object service of these devices, with what the daemons know in `status`. */
-  readonly handlers: Handlers;
+  /** The device's own status, with what the daemons know. */
+  describe(device: Device): DeviceStatus;
   start(): void;
   stop(): Promise<void>;
   /** A register or blob of one of the devices was set aside. */
-  corrupt(key: Key): void;
+  corrupt(device: number, key: Key): void;
   /** See OpenDeviceOptions.mayReclaim. */
-  mayReclaim(key: Key, ballot: Stamp): Promise<boolean>;
+  mayReclaim(device: number, key: Key, ballot: Stamp): Promise<boolean>;
 }
 
 export function createDaemons(given: DaemonsOptions): Daemons {
@@ -56,24 +55,26 @@ export function createDaemons(given: DaemonsOptions): Daemons {
     if (options.catchUp !== false) catchUps.set(device.deviceId, new CatchUp(world, options.catchUp));
   }
   daemons.push(...catchUps.values());
-  const service = createObjectService(devices);
-  const describe = (device: Device): DeviceStatus => ({
-    ...device.status(),
-    handoffsFor: countHandoffs(device, HANDOFF_COUNT_MAX),
-    behind: catchUps.get(device.deviceId)?.behind() ?? {},
-  });
-  const status = ({ device: id }: ObjectServiceCalls['status']['args']): { value: unknown } => ({
-    value: {
-      devices: [...devices.values()].filter(({ deviceId }) => id === undefined || deviceId === id).map(describe),
-    },
-  });
   return {
-    handlers: { ...service, status } as Handlers,
+    describe: (device) => ({
+      ...device.status(),
+      handoffsFor: countHandoffs(device, HANDOFF_COUNT_MAX),
+      behind: catchUps.get(device.deviceId)?.behind() ?? {},
+    }),
     start: () => daemons.forEach((daemon) => daemon.start()),
     async stop() {
       await Promise.all(daemons.map((daemon) => daemon.stop()));
     },
     corrupt() {},
     mayReclaim: async () => false,
+  };
+}
+
+/** The `status` call of a zone: as the object service's own, until there are daemons to ask. */
+export function statusHandler(devices: ReadonlyMap<number, Device>, daemons: () => Daemons | undefined): Handler {
+  return ({ device: id }: ObjectServiceCalls['status']['args']) => {
+    const chosen = [...devices.values()].filter(({ deviceId }) => id === undefined || deviceId === id);
+    const value = { devices: chosen.map((device) => daemons()?.describe(device) ?? device.status()) };
+    return { value: value satisfies ObjectServiceCalls['status']['reply'] };
   };
 }

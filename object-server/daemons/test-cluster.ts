@@ -19,7 +19,8 @@ import { headKey, type Key, keyHashPrefix, type Mutation, SPACE_HANDOFF, SPACE_L
 import type { Device } from '../device.ts';
 import type { DeviceLimits } from '../limits.ts';
 import { openDevice } from '../open-device.ts';
-import { createDaemons, type DaemonOptions, type Daemons } from './daemons.ts';
+import { createObjectService } from '../service.ts';
+import { createDaemons, type DaemonOptions, type Daemons, statusHandler } from './daemons.ts';
 
 const CLUSTER = 'c1'.repeat(16);
 const PART_POWER = 6;
@@ -76,7 +77,9 @@ export class TestCluster {
         }
         if (of !== zone.device) {
           of = zone.device;
-          local = createLocalPeer(name, zone.daemons.handlers, { clock: systemClock });
+          const devices = new Map([[zone.id, zone.device]]);
+          const status = statusHandler(devices, () => zone.daemons);
+          local = createLocalPeer(name, { ...createObjectService(devices), status }, { clock: systemClock });
         }
         return (local as Peer).call(method, args, options);
       },
@@ -96,8 +99,8 @@ export class TestCluster {
       clock: systemClock,
       random: createSeededRandom(id + 1),
       limits: { reserveBytes: 0, reserveBytesMin: 0, checkpointIdleMs: 50, ...this.#limits },
-      onCorrupt: (key) => started?.corrupt(key),
-      mayReclaim: async (key, ballot) => (await started?.mayReclaim(key, ballot)) ?? false,
+      onCorrupt: (key) => started?.corrupt(id, key),
+      mayReclaim: async (key, ballot) => (await started?.mayReclaim(id, key, ballot)) ?? false,
     });
     started = createDaemons({
       devices: new Map([[id, device]]),
