@@ -14,10 +14,11 @@ import { createLocalPeer } from '../../fabric/rpc/local.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
 import type { DeviceLogger } from '../../object-server/open-device.ts';
 import type { RingData } from '../../ring/contract.ts';
+import { createRing } from '../../ring/ring.ts';
 import type { ClusterIdentity } from './identity.ts';
 import { claimRunDirectory, writePids } from './pids.ts';
 import { openZone } from './zone.ts';
-import type { ZoneProcessOptions } from './zone-process.ts';
+import type { ZoneProcessOptions, ZoneSibling } from './zone-process.ts';
 
 const START_LIMIT_MS = 10 * 60_000;
 const STOP_LIMIT_MS = 30_000;
@@ -84,11 +85,14 @@ async function bootInline(options: BootOptions, plans: readonly ZonePlan[]): Pro
       return { zone, peer };
     }),
   );
+  const ring = createRing(options.ring);
+  for (const { zone } of zones) zone.startDaemons(ring, peers);
   writePids(runDirectoryOf(options), {});
   return {
     peers,
     pids: () => ({}),
     async stop() {
+      await Promise.all(zones.map(({ zone }) => zone.stopDaemons()));
       await Promise.all(zones.map(({ peer }) => peer.close()));
       await Promise.all(zones.map(({ zone }) => zone.close()));
       rmSync(runDirectoryOf(options), { recursive: true, force: true });
@@ -100,9 +104,16 @@ async function bootProcesses(options: BootOptions, plans: readonly ZonePlan[]): 
   const run = runDirectoryOf(options);
   const pids = (): Record<string, number> => Object.fromEntries(keepers.map(({ plan, pid }) => [plan.name, pid]));
   const onStart = (): void => writePids(run, pids());
-  const keepers: readonly ZoneKeeper[] = plans.map(
-    (plan) => new ZoneKeeper({ ...options, onStart }, plan, path.join(run, `${plan.name}.sock`)),
-  );
+  const socketPath = (name: string): string => path.join(run, `${name}.sock`);
+  const known = plans.map(({ name, devices }) => ({
+    name,
+    socketPath: socketPath(name),
+    devices: devices.map(({ id }) => id),
+  }));
+  const keepers: readonly ZoneKeeper[] = plans.map((plan) => {
+    const siblings = known.filter(({ name }) => name !== plan.name);
+    return new ZoneKeeper({ ...options, onStart, siblings }, plan, socketPath(plan.name));
+  });
   const peers = new Map<number, Peer>();
   await Promise.all(keepers.map((keeper) => keeper.start()));
   for (const keeper of keepers) for (const { id } of keeper.plan.devices) peers.set(id, keeper.peer);
@@ -120,6 +131,7 @@ async function bootProcesses(options: BootOptions, plans: readonly ZonePlan[]): 
 interface KeeperOptions extends BootOptions {
   /** A process was started. */
   readonly onStart: () => void;
+  readonly siblings: readonly ZoneSibling[];
 }
 
 /** One zone's process, kept alive until told otherwise. */
@@ -156,7 +168,7 @@ class ZoneKeeper {
   /** Resolves when the zone answers; rejects when it ends before that. */
   start(): Promise<void> {
     rmSync(this.#socketPath, { force: true });
-    const { directory, identity, logLevel, progress } = this.#options;
+    const { directory, identity, logLevel, progress, siblings } = this.#options;
     const { name, devices } = this.plan;
     const argument: ZoneProcessOptions = {
       name,
@@ -165,6 +177,8 @@ class ZoneKeeper {
       clusterId: identity.clusterId,
       clusterSecret: identity.clusterSecret,
       socketPath: this.#socketPath,
+      ringFile: path.join(directory, 'ring.gz'),
+      siblings,
       logLevel,
     };
     const child = fork(new URL('./zone-process.js', import.meta.url), [JSON.stringify(argument)], { execArgv: [] });
