@@ -7,6 +7,9 @@ import { refuse, swiftFaults } from './faults.ts';
 
 export const MANIFEST_BYTES_MAX = 8 * 1024 * 1024;
 export const MANIFEST_SEGMENTS_MAX = 1000;
+/** Inline data is kept with the manifest, in one record: enough for headers between segments, not for content. */
+export const INLINE_SEGMENTS_MAX = 2000;
+export const INLINE_BYTES_MAX = 1024 * 1024;
 const COMPLAINTS_MAX = 1000;
 /** No groups that repeat: on megabytes they overflow the stack. */
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
@@ -36,10 +39,20 @@ export function parseManifest(body: Buffer, selfPath: string): WantedSegment[] {
     complaints.push('Inline data segments require at least one object-backed segment.');
   }
   if (complaints.length > 0) throw refuse(swiftFaults.badRequest, `${complaints.join('\n')}\n`);
+  checkAmount(wanted, objects);
+  return wanted;
+}
+
+function checkAmount(wanted: readonly WantedSegment[], objects: number): void {
   if (objects > MANIFEST_SEGMENTS_MAX) {
     throw refuse(swiftFaults.tooLarge, `Number of object-backed segments must be <= ${MANIFEST_SEGMENTS_MAX}`);
   }
-  return wanted;
+  let inlineBytes = 0;
+  for (const segment of wanted) inlineBytes += 'data' in segment ? segment.data.length : 0;
+  if (wanted.length - objects > INLINE_SEGMENTS_MAX || inlineBytes > INLINE_BYTES_MAX) {
+    const limits = `${INLINE_SEGMENTS_MAX} segments and ${INLINE_BYTES_MAX} bytes`;
+    throw refuse(swiftFaults.tooLarge, `Inline data must be within ${limits}`);
+  }
 }
 
 function parseJson(body: Buffer): unknown {

@@ -64,9 +64,12 @@ export const slo: SwiftSuite = {
     t.equal(put.headers['etag'], `"${md5(`${md5('0123456789')}:2-4;${md5('-|-')}${md5('0123456789')}:8-9;`)}"`);
     t.equal((await client.ask('GET', `${c}/slo`)).text, '234-|-89');
     t.equal((await client.ask('GET', `${c}/slo`, { headers: { Range: 'bytes=2-6' } })).text, '4-|-8');
-    const large = Buffer.alloc(3_000_000, 'z');
+    const large = Buffer.alloc(1_048_576, 'z');
     const manifest = [{ path: `${c}/1` }, { data: large.toString('base64') }];
     t.equal((await putSlo(rig, manifest, { name: 'large' })).status, 201);
+    t.equal((await putSlo(rig, [...manifest, { data: 'eg==' }], { name: 'larger' })).status, 413);
+    const crumbs = Array.from({ length: 2001 }, () => ({ data: 'eg==' }));
+    t.equal((await putSlo(rig, [{ path: `${c}/1` }, ...crumbs], { name: 'larger' })).status, 413);
     t.ok((await client.ask('GET', `${c}/large`)).body.subarray(10).equals(large));
     const shown = await client.ask('GET', `${c}/slo?multipart-manifest=get`);
     t.equal(shown.headers['content-type'], 'application/json; charset=utf-8');
