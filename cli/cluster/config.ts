@@ -1,8 +1,8 @@
 /** The TOML file behind --config: the options of `start` under their long names; the command line wins. */
 import { readFileSync } from 'node:fs';
-import { parse } from 'smol-toml';
 import { Fault } from '../../fabric/errors.ts';
-import type { StartOptions } from '../start.ts';
+import { parseToml } from '../../fabric/toml.ts';
+import type { StartOptions } from './options.ts';
 
 /** What only the file can say. */
 export interface FileOptions {
@@ -65,7 +65,7 @@ export function withConfig(options: StartOptions): ClusterOptions {
 
 function readToml(file: string): Record<string, unknown> {
   try {
-    return parse(readFileSync(file, 'utf8'));
+    return parseToml(readFileSync(file, 'utf8'));
   } catch (error) {
     throw new Fault('BadConfig', { file }, `${file}: ${(error as Error).message.split('\n')[0]}`);
   }

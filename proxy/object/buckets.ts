@@ -23,12 +23,6 @@ import type { Engine } from './engine.ts';
 const BUCKET_CACHE_MS = 2_000;
 const CACHED_MAX = 10_000;
 
-/** A bucket name as it was resolved a moment ago. */
-export interface CachedBucket {
-  readonly ref: ContainerRef;
-  readonly readAtMs: number;
-}
-
 /** S3 API reference, "Bucket naming rules" (general purpose buckets). */
 export function isBucketName(name: string): boolean {
   if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name)) return false;

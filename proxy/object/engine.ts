@@ -1,10 +1,16 @@
 /** What the operations of one proxy share. Made once (store.ts); nothing here does anything by itself. */
 import type { Random } from '../../fabric/random.ts';
 import type { Cluster } from '../cluster.ts';
-import type { CachedBucket } from './buckets.ts';
 import type { ContainerState, Containers } from './containers.ts';
+import type { ContainerRef } from './contract.ts';
 import type { DigestPool } from './digest.ts';
 import type { ObjectRecord } from './object-format.ts';
+
+/** A bucket name as it was resolved a moment ago. */
+export interface CachedBucket {
+  readonly ref: ContainerRef;
+  readonly readAtMs: number;
+}
 
 export interface Engine {
   readonly cluster: Cluster;
