@@ -3,6 +3,7 @@
  * Every commit is one transaction and durable when its promise resolves: no NOSYNC, no overlapping sync, ever.
  * It has no opinion of what the bytes mean.
  */
+import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { open, type RangeOptions, type RootDatabase } from 'lmdb';
 import { assert } from './assert.ts';
 import { DiskFault, diskFaults } from './disk.ts';
@@ -38,7 +39,18 @@ export async function openLmdb({ path, readOnly = false }: LmdbOptions): Promise
   } catch (error) {
     throw new DiskFault(diskFaults.other, path, `cannot open the index: ${(error as Error).message}`);
   }
+  if (!readOnly) syncDirectory(path);
   return new LmdbKv(database, path);
+}
+
+/** LMDB syncs its file, not the name of it. */
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 class LmdbKv implements Kv {

@@ -26,8 +26,16 @@ interface Work {
   readonly covered: Lsn;
 }
 
+export interface CheckpointLog {
+  readonly tail: Lsn;
+  readonly out: Fault | undefined;
+  whenSynced<T>(value: T): Promise<T>;
+}
+
 export interface CheckpointerOptions {
   readonly registers: Registers;
+  /** The log, or what stands for it during replay. */
+  readonly log: () => CheckpointLog;
   readonly kv: Kv;
   readonly clock: Clock;
   readonly limits: DeviceLimits;
@@ -80,9 +88,10 @@ export class Checkpointer {
 
   /** After every write: starts a checkpoint when one is due. Cheap. */
   wrote(): void {
-    const { registers, limits, clock } = this.#options;
+    if (this.#closed) return;
+    const { registers, limits, clock, log } = this.#options;
     const { activeRecords } = registers.index;
-    if (activeRecords >= limits.checkpointRecords || registers.log.tail - this.#covered >= limits.checkpointTailBytes) {
+    if (activeRecords >= limits.checkpointRecords || log().tail - this.#covered >= limits.checkpointTailBytes) {
       if (!this.#running) void this.run();
     } else if (!this.#timer) this.#timer = clock.after(limits.checkpointIdleMs, () => this.#idle());
     this.#lastWriteMs = clock.monotonicMs();
@@ -123,7 +132,8 @@ export class Checkpointer {
 
   #take(): Work | undefined {
     const { registers, projections } = this.#options;
-    const { index, log } = registers;
+    const { index } = registers;
+    const log = this.#options.log();
     if (log.out || this.#failed) return undefined;
     const local = registers.takeLocal();
     if (index.activeRecords === 0 && local.size === 0 && log.tail === this.#covered && !this.#coveredUsageDirty) return;
@@ -164,14 +174,14 @@ export class Checkpointer {
   }
 
   async #commit(work: Work): Promise<boolean> {
-    const { registers, kv, onFailed } = this.#options;
+    const { registers, kv, log, onFailed } = this.#options;
     try {
       // The index must never point at a record that a crash could take away.
-      const synced = registers.log.whenSynced(undefined);
+      const synced = log().whenSynced(undefined);
       const [puts] = await Promise.all([this.#encode(work), synced]);
       await kv.commit(puts);
     } catch (error) {
-      if (registers.log.out) return false;
+      if (log().out) return false;
       if (isFault(error, diskFaults.full)) this.#refused = work;
       else {
         this.#failed = true;

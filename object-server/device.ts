@@ -17,6 +17,7 @@ import type { Checkpointer } from './checkpointer.ts';
 import { collectGarbage } from './collector.ts';
 import { Compactor, type CompactStep } from './compactor.ts';
 import type { DeviceStatus, DeviceStore, Lsn, Mutation, Outcome, RegisterView } from './contract.ts';
+import { DAEMON_WRITER } from './contract.ts';
 import { type FeedReply, readFeed, restBytes } from './feed.ts';
 import type { Health } from './health.ts';
 import type { DeviceIdentity } from './identity.ts';
@@ -71,6 +72,13 @@ export interface DeviceParts {
   readonly onCorrupt: (key: Key) => void;
   /** Whether all primaries of the key know of the tombstone: see open-device.ts. */
   readonly mayReclaim: (key: Key, ballot: Stamp) => Promise<boolean>;
+}
+
+export interface DeviceMetrics {
+  /** Appended, not yet durable. */
+  readonly queuedBytes: number;
+  /** Records not yet in the index. */
+  readonly pendingRecords: number;
 }
 
 const ABSENT: ReadResult = { head: null };
@@ -149,10 +157,13 @@ export class Device implements DeviceStore {
     if (index.pendingRecords >= limits.tableRecordsMax || this.#log.queuedBytes >= limits.queuedBytesMax) {
       return this.#whenRoom().then(() => this.apply(mutations, context));
     }
-    const nowMs = clock.nowMs();
+    const nowMs = context.writer === DAEMON_WRITER ? undefined : clock.nowMs();
     const outcomes: Outcome[] = [];
     try {
       this.#registers.settle(context.writer, context.settled);
+      if (nowMs !== undefined && mutations.length > 0 && this.#registers.unsettled.count >= limits.unsettledMax) {
+        throw new Fault('Overloaded', {}, 'too many operations that their writers have not settled');
+      }
       for (const mutation of mutations) outcomes.push(this.#registers.accept(mutation, context.handoffFor, nowMs));
     } catch (error) {
       return Promise.reject(error);
@@ -392,6 +403,12 @@ export class Device implements DeviceStore {
       syncs: this.#log.syncs,
       space: space.last(),
     };
+  }
+
+  /** What waits in memory, beyond what `status` tells. */
+  metrics(): DeviceMetrics {
+    const { index } = this.#registers;
+    return { queuedBytes: this.#log.queuedBytes, pendingRecords: index.pendingRecords };
   }
 
   /** Waits for what is under way, checkpoints, closes everything: the next start replays nothing. */

@@ -18,6 +18,8 @@ export interface DeviceLimits {
   /** Space kept free: min(reserveBytes, 1 % of the disk) but at least reserveBytesMin. */
   readonly reserveBytes: number;
   readonly reserveBytesMin: number;
+  /** Operations that their writers have not settled: beyond, new ones are pushed back. */
+  readonly unsettledMax: number;
   /** Free space is asked for again after this much writing, or this long. */
   readonly spaceCheckBytes: number;
   readonly spaceCheckMs: number;
@@ -37,6 +39,10 @@ export interface DeviceLimits {
   readonly tombstoneAgeMs: number;
   /** A segment is worth compacting when no more than this share of it is live. */
   readonly compactLiveShare: number;
+  /** Housekeeping copies at most this much a second. */
+  readonly compactBytesPerSecond: number;
+  /** Pause of housekeeping when there is nothing to do. */
+  readonly compactIdleMs: number;
   /** Bytes one compaction step may copy. */
   readonly compactStepBytes: number;
 }
@@ -51,6 +57,7 @@ export const defaultLimits: DeviceLimits = {
   tableRecordsMax: 65_536,
   reserveBytes: 1024 * MIB,
   reserveBytesMin: 64 * MIB,
+  unsettledMax: 500_000,
   spaceCheckBytes: 16 * MIB,
   spaceCheckMs: 5_000,
   markEveryMs: 1_000,
@@ -61,5 +68,7 @@ export const defaultLimits: DeviceLimits = {
   cursorLagSegments: 64,
   tombstoneAgeMs: 7 * 86_400_000,
   compactLiveShare: 0.6,
-  compactStepBytes: 16 * MIB,
+  compactBytesPerSecond: 32 * MIB,
+  compactIdleMs: 10_000,
+  compactStepBytes: 4 * MIB,
 };

@@ -142,3 +142,24 @@ class Window {
 }
 
 const align = (offset: number): number => Math.ceil(offset / 8) * 8;
+
+const PROBE_BYTES = 8 * 1024 * 1024;
+
+/**
+ * What the records of a file without a readable header say: their epoch, and the highest position they know to be synced.
+ * undefined when there is none.
+ */
+export async function probeEpoch(file: DiskFile): Promise<{ epoch: number; synced: Lsn } | undefined> {
+  const end = await file.size();
+  const bytes = Buffer.alloc(Math.min(end, PROBE_BYTES));
+  const got = bytes.subarray(0, await file.read(bytes, 0));
+  for (let at = got.indexOf(MAGIC_BYTES); at >= 0; at = got.indexOf(MAGIC_BYTES, at + 1)) {
+    if (at % 8 !== 0 || at + FRAME_HEADER_BYTES > got.length) continue;
+    const epoch = got.readUInt32LE(at + 16);
+    const frame = peekFrame(got, at, epoch);
+    if (!frame || at + FRAME_HEADER_BYTES + frame.headBytes > got.length || !checkFrame(got, at, frame.headBytes))
+      continue;
+    return { epoch, synced: await highestSynced({ file, number: 0, epoch, from: at, end }) };
+  }
+  return undefined;
+}

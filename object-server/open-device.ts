@@ -9,7 +9,7 @@ import type { Kv } from '../fabric/kv.ts';
 import type { Random } from '../fabric/random.ts';
 import { NO_STAMP, type Stamp } from '../fabric/stamp.ts';
 import { BulkLane } from './bulk-lane.ts';
-import { Checkpointer } from './checkpointer.ts';
+import { Checkpointer, type CheckpointLog } from './checkpointer.ts';
 import type { Lsn, Projection } from './contract.ts';
 import { Device, type DeviceParts } from './device.ts';
 import { Health } from './health.ts';
@@ -30,8 +30,9 @@ import {
   unseal,
 } from './local-format.ts';
 import { Log } from './log.ts';
+import { probeEpoch } from './log-reader.ts';
 import { Registers } from './registers.ts';
-import { replay } from './replay.ts';
+import { ReplayLog, replay } from './replay.ts';
 import { LANE, type Lane, lsnSegment } from './segment-format.ts';
 import { laneName, type SegmentProblem, Segments } from './segments.ts';
 import { SpaceWatch } from './space-watch.ts';
@@ -84,7 +85,7 @@ export async function openDevice(options: OpenDeviceOptions): Promise<Device> {
     for (const { path, reason } of [...problems, ...(await bulkSegments.open())]) {
       logger.error({ device, path, reason }, 'segment cannot be read; its records are set aside');
     }
-    const lost = await dropUnborn(segments, problems, checkpoint.covered);
+    const lost = await rescue(options, segments, problems, checkpoint.covered);
     if (lost) health.worsen('read-only', `unreadable log segment ${lost.path}`);
     const onCorrupt = options.onCorrupt ?? ((): void => {});
     const mayReclaim = options.mayReclaim ?? (async () => false);
@@ -114,21 +115,25 @@ async function recover(options: OpenDeviceOptions, base: Base, checkpoint: Check
   const unsettledValues = restore(registers, kv, checkpoint);
   for (const projection of projections) projection.open((key) => kv.get(key));
 
-  const report = (message: string, details: object): void => logger.warn({ device, ...details }, message);
+  const onOut = (fault: Fault): void => health.worsen('out', fault.message);
   const { covered, oldest: feedOldest } = checkpoint;
-  const { tail, segment, records, rotten } = await replay({ segments, registers, covered, clock, report, progress });
+  const standIn = new ReplayLog(covered);
+  let current: CheckpointLog = standIn;
+  const checkpointing = { registers, kv, clock, limits, projections, covered, feedOldest, unsettledValues };
+  const checkpointer = new Checkpointer({ ...checkpointing, log: () => current, onFailed: onOut });
+  const report = (message: string, details: object): void => logger.warn({ device, ...details }, message);
+  const replaying = { segments, registers, checkpointer, standIn, recordsMax: limits.tableRecordsMax, covered, clock };
+  const { tail, segment, records, rotten } = await replay({ ...replaying, report, progress });
   logger.info({ device, records, rotten }, 'log replayed');
   if (rotten > 0) {
     health.note(`${rotten} log records are lost: compared with the other replicas from the beginning`);
     for (const name of [...registers.bookmarks.keys()]) registers.removeBookmark(name);
   }
 
-  const onOut = (fault: Fault): void => health.worsen('out', fault.message);
   const onBatch = marksRider(registers, clock, limits.markEveryMs);
   const log = new Log({ segments, clock, segmentBytes: limits.logSegmentBytes, tail, segment, onOut, onBatch });
+  current = log;
   registers.attach(log);
-  const checkpointing = { registers, kv, clock, limits, projections, covered, feedOldest, unsettledValues };
-  const checkpointer = new Checkpointer({ ...checkpointing, onFailed: onOut });
   const bulk = new BulkLane({ segments: bulkSegments, segmentBytes: limits.bulkSegmentBytes, onOut });
   return { registers, log, checkpointer, bulk };
 }
@@ -167,10 +172,12 @@ function createLane({ disk, directory, random }: OpenDeviceOptions, owner: Devic
 }
 
 /**
- * The newest file may have been made without its header reaching the disk: then nothing in it was ever acknowledged.
- * An unreadable file in the range to be replayed is a loss, and is returned.
+ * Log files whose header cannot be read. The newest may have been made without anything in it reaching the disk: then
+ * nobody was told of what it holds, and it goes. Otherwise its records speak for themselves. A file in the range to be
+ * replayed of which nothing can be read is a loss, and is returned.
  */
-async function dropUnborn(
+async function rescue(
+  { disk }: OpenDeviceOptions,
   lane: Segments,
   problems: readonly SegmentProblem[],
   covered: Lsn,
@@ -178,9 +185,12 @@ async function dropUnborn(
   let lost: SegmentProblem | undefined;
   for (const problem of problems) {
     const number = Number.parseInt(problem.path.slice(-12), 10);
-    if (number < lsnSegment(covered)) continue;
-    if (number === lane.lastNumber && number > lsnSegment(covered)) await lane.discard(number);
-    else lost = problem;
+    const file = await disk.open(problem.path, 'read');
+    const found = await probeEpoch(file).finally(() => file.close());
+    const newest = number === lane.lastNumber && number > lsnSegment(covered);
+    if (newest && (!found || lsnSegment(found.synced) < number)) await lane.discard(number);
+    else if (found) await lane.adopt(number, found.epoch);
+    else if (number >= lsnSegment(covered)) lost = problem;
   }
   return lost;
 }

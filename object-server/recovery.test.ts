@@ -162,3 +162,56 @@ t.test('an index that takes no more leaves everything readable and is tried agai
   t.equal(await bodyOf(device, objectKey(2)), 'b');
   await device.close();
 });
+
+t.test('a lost index is rebuilt from the log, in bounded memory', async (t) => {
+  const disk = createCrashDisk();
+  const bed = createBed();
+  t.teardown(() => bed.remove());
+  const limits = { logSegmentBytes: 4_000, tableRecordsMax: 20, checkpointRecords: 10 };
+  const device = await bed.open({ disk, directory: '/d', openKv: async () => createMemoryKv(), limits });
+  for (let i = 0; i < 100; i++) await apply(device, put(objectKey(i % 60), stampAt(10 + i), { body: `body ${i}` }));
+  await device.prepare(objectKey(1), stampAt(500));
+  await device.abandon();
+  let most = 0;
+  const empty = createMemoryKv();
+  const counting = {
+    ...empty,
+    commit: (puts: Parameters<typeof empty.commit>[0]) => {
+      most = Math.max(most, puts.length);
+      return empty.commit(puts);
+    },
+  };
+  const again = await bed.open({ disk, directory: '/d', openKv: async () => counting, limits });
+  t.ok(most > 0 && most < 40, `${most} in one transaction`);
+  for (let i = 40; i < 100; i++) t.equal(await bodyOf(again, objectKey(i % 60)), `body ${i}`);
+  t.equal(again.promised(objectKey(1)), stampAt(500));
+  await again.close();
+});
+
+t.test('a log file whose header rotted still speaks; one that never lived goes', async (t) => {
+  const disk = createCrashDisk();
+  const kv = createMemoryKv();
+  const bed = createBed();
+  t.teardown(() => bed.remove());
+  const options = { disk, directory: '/d', openKv: async () => kv.reopen(), limits: { logSegmentBytes: 1_000 } };
+  let device = await bed.open(options);
+  for (let i = 0; i < 30; i++) await apply(device, put(objectKey(i), stampAt(10 + i), { body: `body ${i}` }));
+  await device.abandon();
+  const last = (await disk.list('/d/log')).length;
+  t.ok(last > 3);
+  for (const number of [1, 2, last]) disk.rot(`/d/log/${segmentName(number)}`, 20);
+  await (await disk.open(`/d/log/${segmentName(last + 1)}`, 'create')).close();
+  device = await bed.open(options);
+  t.equal(device.status().state, 'up');
+  for (let i = 0; i < 30; i++) t.equal(await bodyOf(device, objectKey(i)), `body ${i}`);
+  t.equal((await disk.list('/d/log')).length, last);
+  t.same(await apply(device, put(objectKey(50), stampAt(99), { body: 'x' })), ['ok']);
+  await device.abandon();
+  for (let at = 64; at < disk.sizeOf(`/d/log/${segmentName(2)}`); at += 8) disk.rot(`/d/log/${segmentName(2)}`, at);
+  const lost = await bed.open(options);
+  t.equal(lost.status().state, 'read-only', 'nothing of it can be read: it takes no more writes');
+  t.equal(await bodyOf(lost, objectKey(0)), 'body 0');
+  t.equal(await bodyOf(lost, objectKey(29)), 'body 29');
+  t.same(await apply(lost, put(objectKey(51), stampAt(100))), ['out']);
+  await lost.close();
+});

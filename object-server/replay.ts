@@ -4,6 +4,7 @@
  * reported, the rest goes on); above it the tail was torn by a crash and nobody was ever told of it: it is cut off.
  */
 import type { Clock } from '../fabric/clock.ts';
+import type { Checkpointer, CheckpointLog } from './checkpointer.ts';
 import type { Lsn } from './contract.ts';
 import { decodeMarks } from './local-format.ts';
 import { type Damage, type FoundFrame, highestSynced, walkSegment } from './log-reader.ts';
@@ -12,9 +13,30 @@ import type { Registers } from './registers.ts';
 import { FRAME, lsnOffset, lsnSegment, makeLsn, SEGMENT_HEADER_BYTES } from './segment-format.ts';
 import type { Segment, Segments } from './segments.ts';
 
+/** Stands for the log while it is being replayed, so that a long replay can checkpoint. */
+export class ReplayLog implements CheckpointLog {
+  readonly out = undefined;
+  tail: Lsn;
+  segment: Segment | undefined;
+
+  constructor(covered: Lsn) {
+    this.tail = covered;
+  }
+
+  async whenSynced<T>(value: T): Promise<T> {
+    await this.segment?.file?.datasync();
+    return value;
+  }
+}
+
 export interface ReplayOptions {
   readonly segments: Segments;
   readonly registers: Registers;
+  readonly checkpointer: Checkpointer;
+  /** Told how far the replay is, for checkpoints on the way. */
+  readonly standIn: ReplayLog;
+  /** Records in memory that make it worth a checkpoint. */
+  readonly recordsMax: number;
   readonly covered: Lsn;
   readonly clock: Clock;
   readonly report: (message: string, details: Readonly<Record<string, unknown>>) => void;
@@ -44,6 +66,7 @@ export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   const { records, rotten } = replayer;
   if (tail < covered) {
     options.report('the log ends before the last checkpoint: records are missing', { tail, covered });
+    segments.skipTo(lsnSegment(covered));
     return { tail: covered, segment: undefined, records, rotten: rotten + 1 };
   }
   // What was read may be in the page cache only: it must not be answered from before it is on the disk.
@@ -65,21 +88,42 @@ class Replayer {
 
   async segment(segment: Segment, from: number, last: boolean): Promise<void> {
     if (!segment.file || from >= segment.bytes) return;
-    const { number, epoch, file, bytes: end } = segment;
-    const stop = await walkSegment(
-      { file, number, epoch, from, end, bodies: true },
-      {
-        frame: (found) => this.#frame(found),
-        damage: async (damage) => {
-          if (last && !(await this.#wasSynced(segment, damage))) return false;
-          this.#rot(damage);
-          return true;
-        },
-      },
-    );
+    const { standIn, checkpointer, recordsMax, registers } = this.#options;
+    const end = segment.bytes;
+    standIn.segment = segment;
+    let stop = from;
+    while (stop < end) {
+      const { at, torn } = await this.#walk(segment, stop, last);
+      stop = at;
+      standIn.tail = makeLsn(segment.number, stop);
+      if (torn) break;
+      if (registers.index.activeRecords >= recordsMax) await checkpointer.run();
+    }
     if (stop < end) await this.#cut(segment, stop);
     this.#doneBytes += end - from;
     this.#options.progress(this.#doneBytes, this.#totalBytes);
+  }
+
+  /** Until the end, the torn tail, or the table is full. */
+  async #walk(segment: Segment, from: number, last: boolean): Promise<{ at: number; torn: boolean }> {
+    const { registers, recordsMax } = this.#options;
+    const { number, epoch, bytes: end } = segment;
+    let torn = false;
+    const at = await walkSegment(
+      { file: segment.acquire(), number, epoch, from, end, bodies: true },
+      {
+        frame: (found) => {
+          this.#frame(found);
+          return registers.index.activeRecords < recordsMax;
+        },
+        damage: async (damage) => {
+          torn = last && !(await this.#wasSynced(segment, damage));
+          if (!torn) this.#rot(damage);
+          return !torn;
+        },
+      },
+    ).finally(() => segment.release());
+    return { at, torn };
   }
 
   #frame(found: FoundFrame): void {

@@ -146,6 +146,21 @@ export class Segments {
     }
   }
 
+  /** Positions never go back: the next number is above this one. */
+  skipTo(number: number): void {
+    this.#lastNumber = Math.max(this.#lastNumber, number);
+  }
+
+  /** Takes in a file whose header cannot be read but whose records can. */
+  async adopt(number: number, epoch: number): Promise<Segment> {
+    const file = await this.#options.disk.open(this.path(number), 'write');
+    const segment = new Segment(number, epoch, 0, await file.size());
+    segment.file = file;
+    this.#byNumber.set(number, segment);
+    this.unreadable.delete(number);
+    return segment;
+  }
+
   /** Reserves the next number, in memory only. */
   plan(firstLsn: Lsn): Segment {
     const number = ++this.#lastNumber;
