@@ -5,7 +5,7 @@
  */
 import { Fault, isFault } from '../fabric/errors.ts';
 import type { Stamp } from '../fabric/stamp.ts';
-import { headBallot, type Key, type ObjectServiceCalls, withBallot } from '../object-server/contract.ts';
+import { headBallot, headStamp, type Key, type ObjectServiceCalls, withBallot } from '../object-server/contract.ts';
 import type { Cluster, ReadRegister, Replica } from './cluster.ts';
 import { storeFaults } from './object/contract.ts';
 import { pause } from './pause.ts';
@@ -25,21 +25,34 @@ export type Decision = { readonly write: readonly QuorumWrite[] } | { readonly k
 
 export const KEEP: Decision = { keep: true };
 
-/** `granted` are the replicas that promised: what they hold cannot change below the ballot while the judge looks. */
+/**
+ * `granted` are the replicas that promised: what they hold cannot change below the ballot while the judge looks. `own`:
+ * `current` is what an earlier round of this very operation wrote, so the judge has approved of it already.
+ */
 export type Judge = (
   current: ReadRegister | undefined,
   ballot: Stamp,
   granted: readonly Replica[],
+  own: boolean,
 ) => Decision | Promise<Decision>;
+
+/**
+ * Ballots under which this operation wrote the key and was refused, though some replica may hold it: a later round may
+ * meet its own write, and must neither judge it as another's nor take effect a second time.
+ */
+export type OwnRounds = Set<Stamp>;
 
 export interface DecideOptions {
   /** The key guards others, and a promise on it seals them: write it back even when nothing changes. */
   readonly unseal?: boolean;
+  /** Where the operation decides more than once. */
+  readonly own?: OwnRounds;
 }
 
 /**
- * Resolves when decided. Faults: the judge's own; ConditionalConflict when other writers kept winning; QuorumUnavailable;
- * what a companion write was refused for comes back as the result.
+ * Resolves when decided. Faults: the judge's own; ConditionalConflict when other writers kept winning, or overtook a round
+ * of which nobody can say any more whether it took effect; QuorumUnavailable; what a companion write was refused for
+ * comes back as the result.
  */
 export async function decide(
   cluster: Cluster,
@@ -47,9 +60,10 @@ export async function decide(
   judge: Judge,
   options: DecideOptions = {},
 ): Promise<WriteResult> {
+  const { unseal = false, own = new Set() } = options;
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const ballot = cluster.settled.open();
-    const result = await runRound(cluster, { key, judge, ballot, unseal: options.unseal === true }).catch((error) => {
+    const result = await runRound(cluster, { key, judge, ballot, unseal, own }).catch((error) => {
       cluster.settled.close(ballot);
       throw error;
     });
@@ -64,25 +78,36 @@ interface RoundArgs {
   readonly judge: Judge;
   readonly ballot: Stamp;
   readonly unseal: boolean;
+  readonly own: OwnRounds;
 }
 
-async function runRound(cluster: Cluster, { key, judge, ballot, unseal }: RoundArgs): Promise<WriteResult | 'again'> {
+async function runRound(cluster: Cluster, { key, judge, ballot, unseal, own }: RoundArgs): Promise<WriteResult | 'again'> {
   const prepared = await prepareQuorum(cluster, key, ballot);
   if (!prepared.ok) {
     cluster.stamps.observe(prepared.ballot as Stamp);
     cluster.settled.close(ballot);
     return 'again';
   }
-  const decision = await judge(prepared.current, ballot, prepared.granted);
+  const decision = await judge(prepared.current, ballot, prepared.granted, isOwn(prepared.current, own));
   const writes = 'write' in decision ? decision.write : keeping(prepared, ballot, unseal);
   if (writes.length === 0) cluster.settled.close(ballot);
   const done =
     writes.length === 0
       ? ({ result: 'ok', replaced: [] } as const)
       : await writeAll(cluster, ballot, writes, prepared.current);
+  if (done.result !== 'ok' && !done.harmless && 'write' in decision) own.add(ballot);
   if (done.result === 'newer' && done.key === key) return 'again';
   if (done.result === 'ok' && 'keep' in decision && decision.refuse) throw decision.refuse;
   return done;
+}
+
+/** Fault ConditionalConflict when something newer hides whether an own round took effect before it. */
+function isOwn(current: ReadRegister | undefined, own: OwnRounds): boolean {
+  if (!current || own.size === 0) return false;
+  const held = headBallot(current.head);
+  if (own.has(held) || own.has(headStamp(current.head))) return true;
+  for (const ballot of own) if (held > ballot) throw new Fault(storeFaults.conditionalConflict, { reason: 'overtaken' });
+  return false;
 }
 
 /** What to write when nothing changes: the judged state again, where a replica may lack it or a seal must go. */

@@ -11,16 +11,18 @@ import { headKey, type Key, type Mutation, type ObjectServiceCalls, type Outcome
 import type { Cluster, Replica } from './cluster.ts';
 
 export const WRITE_DEADLINE_MS = 10_000;
+const WRITE_OPTIONS = { deadlineMs: WRITE_DEADLINE_MS };
 const HANDOFF_TRIES_MAX = 2;
 
 /**
- * 'ok': every key is on a majority. Otherwise the first key that cannot be, and why; nothing is known about what some
- * replicas hold of it. `ballot` (for newer, sealed) is the highest met.
+ * 'ok': every key is on a majority. Otherwise the first key that cannot be, and why. `ballot` (for newer, sealed) is the
+ * highest met. `harmless`: a majority has refused the first key for good, so that nobody will ever see it; otherwise some
+ * replica may hold it, and a read may yet make it stand.
  */
 export type WriteResult =
   | { readonly result: 'ok'; readonly replaced: readonly Buffer[] }
-  | { readonly result: 'newer' | 'sealed'; readonly ballot: Stamp; readonly key: Key }
-  | { readonly result: 'guard' | 'full' | 'missing-blob' | 'unavailable'; readonly key: Key };
+  | { readonly result: 'newer' | 'sealed'; readonly ballot: Stamp; readonly key: Key; readonly harmless: boolean }
+  | { readonly result: 'guard' | 'full' | 'missing-blob' | 'unavailable'; readonly key: Key; readonly harmless: boolean };
 
 type ApplyReply = ObjectServiceCalls['apply']['reply'];
 
@@ -36,6 +38,8 @@ interface Tally {
   readonly primaries: readonly Replica[];
   oks: number;
   failures: number;
+  /** Failures that are final: an answer 'newer' stays true for ever. */
+  outdated: number;
   worst: Exclude<Outcome['result'], 'ok'> | 'unavailable' | undefined;
   ballot: Stamp | '';
 }
@@ -81,7 +85,7 @@ class Round {
     this.#onSettled = onSettled;
     this.#tallies = writes.map((write) => {
       const key = headKey(write.head);
-      return { write, key, primaries: cluster.primaries(key), oks: 0, failures: 0, worst: undefined, ballot: '' };
+      return { write, key, primaries: cluster.primaries(key), oks: 0, failures: 0, outdated: 0, worst: undefined, ballot: '' };
     });
   }
 
@@ -89,7 +93,7 @@ class Round {
     const batches = this.#batchByDevice();
     this.#pending = batches.length;
     for (const batch of batches) {
-      if (batch.replica.peer.up) void this.#sendBatch(batch);
+      if (batch.replica.peer.up) this.#sendBatch(batch);
       else void this.#missed(batch);
     }
   }
@@ -106,26 +110,32 @@ class Round {
     return batches;
   }
 
-  async #sendBatch(batch: Batch): Promise<void> {
+  /** On the path of every write: callbacks instead of an async function save a promise and a frame per device. */
+  #sendBatch(batch: Batch): void {
     const { device, peer } = batch.replica;
-    let outcomes: readonly Outcome[];
-    try {
-      const args = this.#applyArgs(device, batch.tallies);
-      const reply = await peer.call('apply', args, { deadlineMs: WRITE_DEADLINE_MS });
-      outcomes = (reply.value as ApplyReply).outcomes;
-    } catch (error) {
-      if (!isFault(error)) throw error;
-      await this.#missed(batch);
-      return;
-    }
-    const missed: Tally[] = [];
+    peer.call('apply', this.#applyArgs(device, batch.tallies), WRITE_OPTIONS).then(
+      (reply) => this.#replied(batch, (reply.value as ApplyReply).outcomes),
+      (error) => this.#failed(batch, error),
+    );
+  }
+
+  #replied(batch: Batch, outcomes: readonly Outcome[]): void {
+    let missed: Tally[] | undefined;
     for (let i = 0; i < batch.tallies.length; i++) {
       const tally = batch.tallies[i] as Tally;
-      if (this.#count(tally, outcomes[i] as Outcome)) missed.push(tally);
+      if (!this.#count(tally, outcomes[i] as Outcome)) continue;
+      missed ??= [];
+      missed.push(tally);
     }
     this.#answerIfDecided();
-    if (missed.length > 0) await this.#handOff(batch.replica, missed);
-    this.#finishOne();
+    if (missed) void this.#handOff(batch.replica, missed).then(() => this.#finishOne());
+    else this.#finishOne();
+  }
+
+  #failed(batch: Batch, error: unknown): void {
+    // A bug on the other side of a local call surfaces as an unhandled rejection, as it should.
+    if (!isFault(error)) throw error;
+    void this.#missed(batch);
   }
 
   #applyArgs(device: number, tallies: readonly Tally[], handoffFor?: number): ObjectServiceCalls['apply']['args'] {
@@ -147,6 +157,7 @@ class Round {
       return false;
     }
     tally.failures++;
+    if (outcome.result === 'newer') tally.outdated++;
     tally.worst = worse(tally.worst, outcome.result);
     if ('ballot' in outcome && outcome.ballot > tally.ballot) tally.ballot = outcome.ballot;
     return outcome.result === 'missing-blob' || outcome.result === 'full' || outcome.result === 'out';
@@ -176,7 +187,7 @@ class Round {
       if (tries++ >= HANDOFF_TRIES_MAX) return false;
       try {
         const args = this.#applyArgs(stand.device, [tally], missing.device);
-        const reply = await stand.peer.call('apply', args, { deadlineMs: WRITE_DEADLINE_MS });
+        const reply = await stand.peer.call('apply', args, WRITE_OPTIONS);
         if ((reply.value as ApplyReply).outcomes[0]?.result === 'ok') return true;
       } catch (error) {
         if (!isFault(error)) throw error;
@@ -196,10 +207,15 @@ class Round {
     let waiting = false;
     for (const tally of this.#tallies) {
       const { quorum } = this.#cluster;
-      if (tally.primaries.length - tally.failures < quorum) return this.#answer(refusal(tally));
+      if (tally.primaries.length - tally.failures < quorum) return this.#answer(refusal(tally, this.#harmless()));
       if (tally.oks < quorum) waiting = true;
     }
     if (!waiting) this.#answer({ result: 'ok', replaced: this.#replaced });
+  }
+
+  #harmless(): boolean {
+    const [first] = this.#tallies;
+    return first !== undefined && first.primaries.length - first.outdated < this.#cluster.quorum;
   }
 
   #answer(result: WriteResult): void {
@@ -215,8 +231,8 @@ function worse(a: Tally['worst'], b: Exclude<Outcome['result'], 'ok'>): Tally['w
   return a === undefined || SEVERITY.indexOf(b) > SEVERITY.indexOf(a) ? b : a;
 }
 
-function refusal({ worst = 'unavailable', ballot, key }: Tally): WriteResult {
-  if (worst === 'newer' || worst === 'sealed') return { result: worst, ballot: ballot as Stamp, key };
-  if (worst === 'out') return { result: 'unavailable', key };
-  return { result: worst, key };
+function refusal({ worst = 'unavailable', ballot, key }: Tally, harmless: boolean): WriteResult {
+  if (worst === 'newer' || worst === 'sealed') return { result: worst, ballot: ballot as Stamp, key, harmless };
+  if (worst === 'out') return { result: 'unavailable', key, harmless };
+  return { result: worst, key, harmless };
 }

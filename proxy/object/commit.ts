@@ -5,7 +5,7 @@
  */
 
 import { encodeRow } from '../../account-container/contract.ts';
-import { Fault } from '../../fabric/errors.ts';
+import { Fault, isFault } from '../../fabric/errors.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
 import {
   encodeHead,
@@ -19,7 +19,7 @@ import {
 } from '../../object-server/contract.ts';
 import type { ReadRegister } from '../cluster.ts';
 import { pause } from '../pause.ts';
-import { decide, KEEP, writeUnder } from '../quorum-decide.ts';
+import { decide, type Judge, KEEP, type OwnRounds, writeUnder } from '../quorum-decide.ts';
 import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
 import { checkWriteConditions } from './conditions.ts';
 import { type ContainerState, noContainer } from './containers.ts';
@@ -53,14 +53,17 @@ export function objectKey(engine: Engine, container: ContainerState, name: strin
 
 /** Resolves with the stamp under which the change stands. */
 export async function commit(engine: Engine, change: Change): Promise<Stamp> {
-  const conditional = change.conditions !== undefined;
+  const own: OwnRounds = new Set();
   for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
-    const { stamp, done } = conditional ? await decideOnce(engine, change) : await writeOnce(engine, change);
+    // A plain write that may stand already must not take effect twice: from then on it is decided.
+    const decided = change.conditions !== undefined || own.size > 0;
+    const { stamp, done } = decided ? await decideOnce(engine, change, own) : await writeOnce(engine, change);
     if (done.result === 'ok') {
       if (done.replaced.length > 0) dropPins(engine, done.replaced, change.pins);
       engine.touched(change.container);
       return stamp;
     }
+    if (!done.harmless) own.add(stamp);
     await recover(engine, change, done, attempt);
   }
   throw new Fault(storeFaults.quorumUnavailable, { reason: 'contended' });
@@ -79,13 +82,18 @@ async function writeOnce({ cluster }: Engine, change: Change): Promise<Attempt> 
 }
 
 /** Two rounds: the conditions are judged on what a majority holds, and the write stands only on that state. */
-async function decideOnce(engine: Engine, change: Change): Promise<Attempt> {
+async function decideOnce(engine: Engine, change: Change, own: OwnRounds): Promise<Attempt> {
   const key = objectKey(engine, change.container, change.name);
   let stamp = '' as Stamp;
-  const done = await decide(engine.cluster, key, (current, ballot) => {
+  const judge: Judge = (current, ballot, _granted, mine) => {
     stamp = ballot;
-    const fault = checkWriteConditions(change.conditions ?? {}, recordOf(engine, current));
+    const fault = mine ? undefined : checkWriteConditions(change.conditions ?? {}, recordOf(engine, current));
     return fault ? { keep: true, refuse: fault } : { write: withRow(change, ballot) };
+  };
+  const done = await decide(engine.cluster, key, judge, { own }).catch((error: unknown): never => {
+    // Only who set conditions may hear of a conflict; to others it is no more than an unknown outcome.
+    if (change.conditions || !isFault(error, storeFaults.conditionalConflict)) throw error;
+    throw new Fault(storeFaults.quorumUnavailable, { reason: 'overtaken' });
   });
   return { stamp, done };
 }
@@ -125,7 +133,7 @@ const firstKey = (object: object): string | undefined => Object.keys(object)[0];
 
 /** Returns when another try makes sense; otherwise throws what the client should hear. */
 async function recover(engine: Engine, change: Change, done: WriteResult, attempt: number): Promise<void> {
-  const { cluster, containers } = engine;
+  const { cluster } = engine;
   switch (done.result) {
     case 'newer':
       cluster.stamps.observe(done.ballot);
@@ -135,14 +143,33 @@ async function recover(engine: Engine, change: Change, done: WriteResult, attemp
       if (attempt === SEALED_TRIES) await decide(cluster, change.container.key, () => KEEP, { unseal: true });
       return pause(cluster, attempt);
     case 'guard':
-      containers.forget({ account: change.container.record.account, container: change.container.record.name });
+      if (await stillThere(engine, change.container)) return pause(cluster, attempt);
       await withdraw(engine, change);
-      throw noContainer();
+      throw await goneOrNew(engine, change.container);
     case 'full':
       throw new Fault(storeFaults.insufficientStorage);
     default:
       throw new Fault(storeFaults.quorumUnavailable, { reason: done.result });
   }
+}
+
+/**
+ * Whether a guard's refusal was wrong: a replica may have missed the container's creation. It is told; another try makes
+ * sense then.
+ */
+export async function stillThere({ cluster, containers }: Engine, container: ContainerState): Promise<boolean> {
+  const { account, name } = container.record;
+  const fresh = await containers.findFresh({ account, container: name });
+  if (fresh?.incarnation !== container.incarnation) return false;
+  await decide(cluster, container.key, () => KEEP, { unseal: true });
+  return true;
+}
+
+/** What to say of a container that is not the one remembered: gone, or made anew, which another try will find. */
+export async function goneOrNew({ containers }: Engine, container: ContainerState): Promise<Fault> {
+  const { account, name } = container.record;
+  const fresh = await containers.findFresh({ account, container: name });
+  return fresh ? new Fault(storeFaults.quorumUnavailable, { reason: 'the container was made anew' }) : noContainer();
 }
 
 /** The container is gone, and with its incarnation every way to this object: free what replicas took meanwhile. */

@@ -147,9 +147,9 @@ async function publish(
 /** The upload's register becomes a tombstone first: from then on no part gets in, and what is there can be freed. */
 export async function abortUpload(engine: Engine, context: Context, ref: ObjectRef, uploadId: string): Promise<void> {
   const upload = await findOpenUpload(engine, context, ref, uploadId);
-  const done = await decide(engine.cluster, upload.key, (current, ballot) => {
+  const done = await decide(engine.cluster, upload.key, (current, ballot, _granted, own) => {
     const open = current && !isTombstone(current.head) && !decodeMeta<UploadRecord>(current.head).done;
-    if (!open) return { keep: true, refuse: new Fault(storeFaults.noSuchUpload, { uploadId }) };
+    if (!open && !own) return { keep: true, refuse: new Fault(storeFaults.noSuchUpload, { uploadId }) };
     const { account, container, name } = upload.record;
     const head = encodeHead({
       key: upload.key,

@@ -4,7 +4,7 @@
  * container on a majority, so that no row gets in between the look and the deed.
  */
 import { type AccountRow, type ContainerRecord, decodeRecord, encodeRecord } from '../../account-container/contract.ts';
-import { Fault } from '../../fabric/errors.ts';
+import { Fault, isFault } from '../../fabric/errors.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
 import {
   accountRowRest,
@@ -16,11 +16,12 @@ import {
   type Key,
   KIND,
   makeKey,
+  withBallot,
 } from '../../object-server/contract.ts';
 import type { ReadRegister, Replica } from '../cluster.ts';
 import { pause } from '../pause.ts';
-import { type Decision, decide } from '../quorum-decide.ts';
-import type { QuorumWrite } from '../quorum-write.ts';
+import { type Decision, decide, type OwnRounds } from '../quorum-decide.ts';
+import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
 import { type AccountState, ensureAccount } from './accounts.ts';
 import { authorise, authoriseAccount } from './authorise.ts';
 import { claimBucket, isBucketName, releaseBucket } from './buckets.ts';
@@ -55,18 +56,19 @@ export async function createContainer(
   const account = await ensureAccount(engine, ref.account);
   const key = containerKey(engine.cluster, ref);
   let created = false;
-  await decided(engine, ref, () =>
+  await decided(engine, ref, (own) =>
     decide(
       engine.cluster,
       key,
-      (current, ballot) => {
-        created = false;
+      (current, ballot, _granted, mine) => {
+        created = mine;
         const record = liveRecord(current);
+        if (record && current && mine) return { write: madeBefore({ account, bucket, record }, current, ballot) };
         if (record && current) return changeExisting(record, { key, current, ballot }, options);
         created = true;
         return { write: newContainer(engine, { ref, account, options, bucket, ballot }) };
       },
-      { unseal: true },
+      { unseal: true, own },
     ),
   );
   // A release of the name by an earlier deletion may have come between the claim and the creation.
@@ -100,6 +102,21 @@ function newContainer(
   return [
     { head: encodeHead({ key, ballot, stamp: ballot, meta: encodeRecord(record) }) },
     accountRowWrite(account, ref.container, { stamp: ballot, row }),
+  ];
+}
+
+/** What an earlier round of the same creation wrote, perhaps without its row in the account, written again. */
+function madeBefore(
+  { account, bucket, record }: { account: AccountState; bucket: boolean; record: ContainerRecord },
+  current: ReadRegister,
+  ballot: Stamp,
+): readonly QuorumWrite[] {
+  const incarnation = headStamp(current.head);
+  const nothing = { objectCount: 0, bytesUsed: 0 };
+  const row: AccountRow = { incarnation, policy: record.policy, ...nothing, modifiedStamp: ballot, bucket };
+  return [
+    { head: withBallot(current.head, ballot) },
+    accountRowWrite(account, record.name, { stamp: ballot, row }),
   ];
 }
 
@@ -158,7 +175,7 @@ export async function updateContainer(
   const key = containerKey(engine.cluster, ref);
   const known = await engine.containers.findFresh(ref);
   authorise(context, 'manage', ref.account, known?.record);
-  await decided(engine, ref, () =>
+  await decided(engine, ref, (own) =>
     decide(
       engine.cluster,
       key,
@@ -167,7 +184,7 @@ export async function updateContainer(
         if (!record || !current) return { keep: true, refuse: noContainer() };
         return { write: [changedContainer(record, { key, current, ballot }, change)] };
       },
-      { unseal: true },
+      { unseal: true, own },
     ),
   );
 }
@@ -185,12 +202,12 @@ export async function deleteContainer(engine: Engine, context: Context, ref: Con
   authorise(context, 'manage', ref.account, known?.record);
   const account = await ensureAccount(engine, ref.account);
   const key = containerKey(engine.cluster, ref);
-  await decided(engine, ref, () =>
+  await decided(engine, ref, (own) =>
     decide(
       engine.cluster,
       key,
-      async (current, ballot, granted) => {
-        if (!current || isTombstone(current.head)) return { keep: true, refuse: noContainer() };
+      async (current, ballot, granted, mine) => {
+        if (!current || (isTombstone(current.head) && !mine)) return { keep: true, refuse: noContainer() };
         const state = containerState(key, current.head, 0);
         if (!(await isEmpty(engine, state.rowPrefix, granted))) {
           return { keep: true, refuse: new Fault(storeFaults.containerNotEmpty) };
@@ -199,7 +216,7 @@ export async function deleteContainer(engine: Engine, context: Context, ref: Con
         const head = encodeHead({ key, ballot, stamp: ballot, flags: FLAG_TOMBSTONE, meta });
         return { write: [{ head }, accountRowWrite(account, ref.container, { stamp: ballot, row: undefined })] };
       },
-      { unseal: true },
+      { unseal: true, own },
     ),
   );
   if (isBucketName(ref.container)) await releaseBucket(engine, ref);
@@ -215,17 +232,22 @@ async function isEmpty(engine: Engine, prefix: Key, granted: readonly Replica[])
 async function decided(
   engine: Engine,
   ref: ContainerRef,
-  run: () => Promise<{ readonly result: string }>,
+  run: (own: OwnRounds) => Promise<WriteResult>,
 ): Promise<void> {
+  const own: OwnRounds = new Set();
   try {
     for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
-      const { result } = await run();
+      const { result } = await run(own);
       if (result === 'ok') return;
       if (result === 'full') throw new Fault(storeFaults.insufficientStorage);
       if (result !== 'sealed' && result !== 'newer') throw new Fault(storeFaults.quorumUnavailable, { reason: result });
       await pause(engine.cluster, attempt);
     }
     throw new Fault(storeFaults.quorumUnavailable, { reason: 'contended' });
+  } catch (error) {
+    // No client set a condition here: to it this is no more than an unknown outcome.
+    if (!isFault(error, storeFaults.conditionalConflict)) throw error;
+    throw new Fault(storeFaults.quorumUnavailable, { reason: 'overtaken' });
   } finally {
     engine.containers.forget(ref);
   }

@@ -17,8 +17,8 @@ import {
   REST_AT,
 } from '../../object-server/contract.ts';
 import type { Replica } from '../cluster.ts';
-import { writeUnder } from '../quorum-decide.ts';
-import { readOrder } from '../quorum-read.ts';
+import { decide, KEEP, writeUnder } from '../quorum-decide.ts';
+import { readOrder, readQuorum } from '../quorum-read.ts';
 import {
   type Context,
   type CopyOptions,
@@ -116,10 +116,20 @@ async function storePart(
       dropPins(engine, done.replaced, record.pins);
       return { partNumber, sizeBytes: record.size, etag: record.etag, stamp, checksums: record.sums ?? {} };
     }
-    if (done.result === 'guard') throw new Fault(storeFaults.noSuchUpload, { uploadId: upload.uploadId });
+    if (done.result === 'guard' && !(await stillOpen(engine, upload))) {
+      throw new Fault(storeFaults.noSuchUpload, { uploadId: upload.uploadId });
+    }
     await again(engine, done, attempt);
   }
   throw new Fault(storeFaults.quorumUnavailable);
+}
+
+/** Whether a guard's refusal was wrong: a replica may have missed the upload's beginning. It is told. */
+async function stillOpen({ cluster }: Engine, { key, stamp }: OpenUpload): Promise<boolean> {
+  const register = await readQuorum(cluster, key, false);
+  if (!register || isTombstone(register.head) || headStamp(register.head) !== stamp) return false;
+  await decide(cluster, key, () => KEEP, { unseal: true });
+  return true;
 }
 
 /** A live part as a majority has it. */

@@ -24,6 +24,8 @@ const LIST_DEADLINE_MS = 15_000;
 /** Pages a replica may cut short before a listing answers with what it has. */
 const CONTINUED_MAX = 1_000;
 const REPAIR_BATCH = 100;
+/** How often a merge is begun anew because a replica went away. */
+const MERGE_ATTEMPTS_MAX = 3;
 
 export type RowQuery = Omit<ListArgs, 'device' | 'rowPrefix'>;
 
@@ -66,8 +68,23 @@ async function listOnce(cluster: Cluster, { rowPrefix, order }: Rows, query: Row
   return mergedPage(cluster, { order, rowPrefix }, query);
 }
 
-/** Both replicas' rows, merged; what one of them lacks is stored there before anybody sees it. */
-async function mergedPage(cluster: Cluster, { order, rowPrefix }: Rows, query: RowQuery): Promise<ListPage> {
+/**
+ * Both replicas' rows, merged; what one of them lacks is stored there before anybody sees it. A replica that goes away in
+ * the middle is replaced, from the beginning.
+ */
+async function mergedPage(cluster: Cluster, rows: Rows, query: RowQuery): Promise<ListPage> {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      return await mergeOnce(cluster, rows, query);
+    } catch (error) {
+      if (!isFault(error) || error.code === storeFaults.quorumUnavailable) throw error;
+      if (attempts < MERGE_ATTEMPTS_MAX) continue;
+      throw new Fault(storeFaults.quorumUnavailable, { phase: 'list', reason: error.code });
+    }
+  }
+}
+
+async function mergeOnce(cluster: Cluster, { order, rowPrefix }: Rows, query: RowQuery): Promise<ListPage> {
   const answering = await reachable(cluster, order, rowPrefix);
   const first = answering[0] as Replica;
   const merge = new ListMerge({ ...query, device: first.device, rowPrefix }, answering.length);

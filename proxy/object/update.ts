@@ -6,9 +6,8 @@ import { Fault } from '../../fabric/errors.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
 import { isTombstone } from '../../object-server/contract.ts';
 import { pause } from '../pause.ts';
-import { decide } from '../quorum-decide.ts';
-import { objectKey, rowOf, rowWrite } from './commit.ts';
-import { noContainer } from './containers.ts';
+import { decide, type Judge, type OwnRounds } from '../quorum-decide.ts';
+import { goneOrNew, objectKey, rowOf, rowWrite, stillThere } from './commit.ts';
 import { type Context, type ObjectAttributes, type ObjectInfo, type ObjectRef, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { checkAttributes } from './limits.ts';
@@ -24,11 +23,12 @@ export async function updateObject(
   attributes: ObjectAttributes,
 ): Promise<ObjectInfo> {
   checkAttributes(attributes);
+  const own: OwnRounds = new Set();
   for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
     const container = await writable(engine, context, ref);
     const key = objectKey(engine, container, ref.object);
     let info: ObjectInfo | undefined;
-    const done = await decide(engine.cluster, key, (current, ballot) => {
+    const judge: Judge = (current, ballot) => {
       const record = current && !isTombstone(current.head) ? decodeMeta<ObjectRecord>(current.head) : undefined;
       if (!record || !current || engine.expired(record))
         return { keep: true, refuse: new Fault(storeFaults.noSuchObject) };
@@ -36,12 +36,13 @@ export async function updateObject(
       const head = recordHead(next, { key, stamp: ballot as Stamp, body: current.body });
       info = toInfo(next, head);
       return { write: [{ head, body: current.body }, rowWrite(container, ref.object, rowOf(next), ballot)] };
-    });
+    };
+    const done = await decide(engine.cluster, key, judge, { own });
     if (done.result === 'ok') return info as ObjectInfo;
     engine.containers.forget(ref);
     if (done.result === 'full') throw new Fault(storeFaults.insufficientStorage);
-    if (done.result === 'guard') throw noContainer();
-    if (done.result !== 'sealed' && done.result !== 'newer') break;
+    if (done.result === 'guard' && !(await stillThere(engine, container))) throw await goneOrNew(engine, container);
+    if (done.result !== 'guard' && done.result !== 'sealed' && done.result !== 'newer') break;
     await pause(engine.cluster, attempt);
   }
   throw new Fault(storeFaults.quorumUnavailable);

@@ -26,6 +26,7 @@ import { pause } from '../pause.ts';
 import { writeUnder } from '../quorum-decide.ts';
 import { readQuorum } from '../quorum-read.ts';
 import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
+import { goneOrNew, stillThere } from './commit.ts';
 import type { ContainerState } from './containers.ts';
 import { type Context, type ObjectAttributes, type ObjectRef, storeFaults, type UploadInfo } from './contract.ts';
 import type { Engine } from './engine.ts';
@@ -72,6 +73,7 @@ export async function createUpload(
       uploadRow(container, ref.object, { uploadId, stamp, row }),
     ]);
     if (done.result === 'ok') return toUploadInfo(uploadId, stamp, record);
+    if (done.result === 'guard' && !(await stillThere(engine, container))) throw await goneOrNew(engine, container);
     await again(engine, done, attempt);
   }
   throw new Fault(storeFaults.quorumUnavailable);
@@ -132,11 +134,10 @@ export async function findOpenUpload(
   return upload;
 }
 
-/** Returns when another try makes sense. */
+/** Returns when another try makes sense; who meets a guard has made sure that it was wrong. */
 export async function again(engine: Engine, done: WriteResult, attempt: number): Promise<void> {
   if (done.result === 'full') throw new Fault(storeFaults.insufficientStorage);
-  if (done.result === 'guard') throw new Fault(storeFaults.noSuchContainer);
-  if (done.result !== 'newer' && done.result !== 'sealed')
+  if (done.result !== 'newer' && done.result !== 'sealed' && done.result !== 'guard')
     throw new Fault(storeFaults.quorumUnavailable, { reason: done.result });
   if (done.result === 'newer') engine.cluster.stamps.observe(done.ballot);
   await pause(engine.cluster, attempt);
