@@ -13,6 +13,8 @@ import {
   noContainer,
   note,
   noteContainer,
+  noteRefusedWrite,
+  noteVanishing,
   noteWrite,
   objectRegister,
   operationOf,
@@ -41,7 +43,7 @@ function put(attempt: Attempt, precondition: Precondition): Action {
   const wanted = precondition === 'etag' ? (known.filter((one) => one !== etag).at(-1 - chance.below(6)) ?? 'none') : '';
   const conditions = { none: undefined, absent: { ifNoneMatch: '*' as const }, etag: { ifMatch: [wanted] } }[precondition];
   const holds = (state: string): boolean =>
-    precondition === 'none' || (precondition === 'absent' ? isAbsent(state) : isPresent(state) && etagOf(state) === wanted);
+    precondition === 'none' || (precondition === 'absent' ? isAbsent(state) : isPresent(state) && ['?', wanted].includes(etagOf(state)));
   const text = { none: 'put', absent: 'put if absent', etag: `put if ${wanted.slice(0, 6)}` }[precondition];
   return {
     text: `${text} ${shown(ref)} ${body.length} bytes ${etag.slice(0, 6)}`,
@@ -51,7 +53,7 @@ function put(attempt: Attempt, precondition: Precondition): Action {
       const apply: Apply = (state) => (holds(state) ? stateOf(id, etag) : undefined);
       if (isUnknown(outcome)) noteWrite(attempt, ref, { text, end: Number.POSITIVE_INFINITY, apply });
       else if (outcome.fault === undefined) noteWrite(attempt, ref, { text, end, apply });
-      else if (noContainer(outcome)) note(attempt, objectRegister(ref), { text: 'put met nothing', end, pure: true, apply: expect(isAbsent) });
+      else if (noContainer(outcome)) noteRefusedWrite(attempt, ref, { text, apply });
       else noteRefused(attempt, ref, { code: outcome.fault.code, end, wanted });
     },
   };
@@ -129,9 +131,12 @@ function post(attempt: Attempt): Action {
       if (info) learnEtag(history, id, info.etag);
       const apply: Apply = (state) => {
         const etag = history.etags.get(id);
-        return isPresent(state) && (etag === undefined || etag === etagOf(state)) ? stateOf(id, etagOf(state)) : undefined;
+        if (!isPresent(state)) return undefined;
+        const held = etagOf(state);
+        return etag === undefined || held === '?' || held === etag ? stateOf(id, etag ?? held) : undefined;
       };
       if (isUnknown(outcome)) noteWrite(attempt, ref, { text: 'post', end: Number.POSITIVE_INFINITY, apply });
+      else if (noContainer(outcome)) noteRefusedWrite(attempt, ref, { text: 'post', apply });
       else if (outcome.fault) note(attempt, objectRegister(ref), { text: 'post: nothing', end, pure: true, apply: expect(isAbsent) });
       else noteWrite(attempt, ref, { text: 'post', end, apply });
     },
@@ -151,7 +156,7 @@ function copy(attempt: Attempt): Action {
       if (outcome.fault?.code === storeFaults.noSuchObject) {
         return note(attempt, objectRegister(source), { text: 'copy of nothing', end, pure: true, apply: expect(isAbsent) });
       }
-      if (outcome.fault) return;
+      if (outcome.fault) return noteRefusedWrite(attempt, target, { text: 'copy', apply });
       const { info, source: from } = outcome.value as { info: ObjectInfo; source: ObjectInfo };
       learnEtag(history, id, info.etag);
       const state = stateOf(operationOf(from.contentType), from.etag);
@@ -190,6 +195,9 @@ function deleteContainer(attempt: Attempt): Action {
     text: `delete container ${container}`,
     run: () => proxy.store.deleteContainer(CONTEXT, { account: ACCOUNT, container }),
     settle(outcome, end) {
+      if (isUnknown(outcome) || !outcome.fault) {
+        for (const object of mix.objects) noteVanishing(attempt, { account: ACCOUNT, container, object });
+      }
       if (isUnknown(outcome)) note(attempt, register, { text: 'delete', end: Number.POSITIVE_INFINITY, apply });
       else if (outcome.fault) noteContainer(attempt, container, outcome, end);
       else note(attempt, register, { text: 'delete', end, apply });

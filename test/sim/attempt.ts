@@ -2,7 +2,7 @@
 import type { Fault } from '../../fabric/errors.ts';
 import { type Context, type ObjectRef, storeFaults } from '../../proxy/object/contract.ts';
 import type { Chance } from './chance.ts';
-import { ABSENT, type Apply, expect, type History, isAbsent, isPresent, stateOf, write } from './history.ts';
+import { ABSENT, type Apply, expect, type History, isAbsent, isPresent, operationIn, stateOf, write } from './history.ts';
 import type { SimProxy } from './sim-proxy.ts';
 
 export const ACCOUNT = 'AUTH_sim';
@@ -70,9 +70,12 @@ export const isUnknown = ({ fault, gone }: Settle): boolean => gone !== undefine
 
 export const noContainer = ({ fault }: Settle): boolean => fault?.code === storeFaults.noSuchContainer;
 
-/** What every answer says of the container. */
+/**
+ * What an answer says of the container. That there is no such object may be said from a remembered container: it is true
+ * without one, too.
+ */
 export function noteContainer(attempt: Attempt, container: string, outcome: Settle, end: number): void {
-  if (isUnknown(outcome)) return;
+  if (isUnknown(outcome) || outcome.fault?.code === storeFaults.noSuchObject) return;
   const gone = noContainer(outcome);
   const text = gone ? 'met no container' : 'met a container';
   note(attempt, containerRegister(container), { text, end, pure: true, apply: expect(gone ? isAbsent : isPresent) });
@@ -82,8 +85,24 @@ export function noteContainer(attempt: Attempt, container: string, outcome: Sett
 export function noteWrite(attempt: Attempt, ref: ObjectRef, how: { text: string; end: number; apply: Apply }): void {
   note(attempt, objectRegister(ref), how);
   const { id, history } = attempt;
+  if (Number.isFinite(how.end)) history.acknowledged.add(id);
   const row: Apply = how.text === 'delete' ? write(ABSENT) : () => stateOf(id, history.etags.get(id) ?? '?');
   note(attempt, rowRegister(ref), { text: how.text, end: how.end, apply: row });
+}
+
+/**
+ * A write refused because its container is gone may be seen for a moment, by who still remembers the container; it shows
+ * in no listing. Writes that nobody acknowledged go with their container.
+ */
+export function noteRefusedWrite(attempt: Attempt, ref: ObjectRef, how: { text: string; apply: Apply }): void {
+  note(attempt, objectRegister(ref), { text: how.text, end: Number.POSITIVE_INFINITY, apply: how.apply });
+  noteVanishing(attempt, ref);
+}
+
+export function noteVanishing(attempt: Attempt, ref: ObjectRef): void {
+  const { history } = attempt;
+  const apply: Apply = (state) => (isPresent(state) && !history.acknowledged.has(operationIn(state)) ? ABSENT : undefined);
+  note(attempt, objectRegister(ref), { text: 'gone with its container', end: Number.POSITIVE_INFINITY, apply });
 }
 
 export function chooseObject({ chance, mix }: Attempt): ObjectRef {

@@ -10,6 +10,8 @@ export class History {
   readonly registers = new Map<string, Operation[]>();
   /** ETag by operation number, where it is known. */
   readonly etags = new Map<number, string>();
+  /** Writes that were answered with success. */
+  readonly acknowledged = new Set<number>();
   #now = 0;
   operations = 0;
 
@@ -58,6 +60,8 @@ const line = ({ start, end, optional, label }: Operation): string =>
 
 export const ABSENT: State = '';
 export const stateOf = (operation: number, etag: string): State => `${operation} ${etag}`;
+export const operationIn = (state: State): number => Number(state.slice(0, state.indexOf(' ')));
+/** '?' while nobody has seen it. */
 export const etagOf = (state: State): string => state.slice(state.indexOf(' ') + 1);
 
 export type Apply = (state: State) => State | undefined;

@@ -9,13 +9,12 @@ import {
   contentTypeOf,
   isUnknown,
   noContainer,
-  note,
   noteContainer,
+  noteRefusedWrite,
   noteWrite,
-  objectRegister,
 } from './attempt.ts';
 import { etagOfBody, makeBody, sourceOf } from './body.ts';
-import { expect, isAbsent, stateOf } from './history.ts';
+import { stateOf } from './history.ts';
 
 export function multipartAction(attempt: Attempt): Action {
   const { id, chance, history, proxy } = attempt;
@@ -55,7 +54,7 @@ export function multipartAction(attempt: Attempt): Action {
       const certain = outcome.value !== undefined;
       if (certain) return noteWrite(attempt, ref, { text: 'complete', end, apply });
       if (isUnknown(outcome) || repeats) return noteWrite(attempt, ref, { text: 'complete', end: Number.POSITIVE_INFINITY, apply });
-      if (noContainer(outcome)) return note(attempt, objectRegister(ref), { text: 'complete met nothing', end, pure: true, apply: expect(isAbsent) });
+      if (noContainer(outcome)) return noteRefusedWrite(attempt, ref, { text: 'complete', apply });
       if (outcome.fault?.code !== storeFaults.noSuchUpload) throw new Error(`complete: unexpected ${outcome.fault?.code}`);
     },
   };

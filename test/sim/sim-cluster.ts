@@ -52,7 +52,7 @@ export class SimCluster {
 
   keyName(key: Key): string {
     const kind = Object.entries(KIND).find(([, value]) => value === keyKind(key))?.[0] ?? '?';
-    const rest = kind === 'row' ? `:${key.slice(29)}` : '';
+    const rest = kind === 'row' ? `:${key.slice(29).replace('\0', '!')}` : '';
     return `${kind}(${this.names.get(key.slice(1, 17)) ?? Buffer.from(key.slice(1, 5), 'latin1').toString('hex')}${rest})`;
   }
 
