@@ -73,6 +73,9 @@ export type Outcome =
   | { readonly result: 'newer' | 'sealed'; readonly ballot: Stamp }
   | { readonly result: 'guard' | 'missing-blob' | 'full' | 'out' };
 
+/** Writer id of copies between devices: the operation is complete, or known where it is not; nobody has to finish it here. */
+export const DAEMON_WRITER = 0;
+
 export const OUTCOME_OK: Outcome = { result: 'ok' };
 
 /** Every call names the device. Methods of a zone's object service, with argument and reply value types. */

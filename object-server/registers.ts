@@ -55,7 +55,8 @@ export class Registers {
   readonly #limits: DeviceLimits;
   readonly #projections = new Map<string, Projection[]>();
   #log: Log | undefined;
-  #nowMs = 0;
+  /** Arrival of what is being applied; undefined: nobody has to finish it. */
+  #nowMs: number | undefined = 0;
 
   constructor({ index, usage, clock, limits, projections }: RegistersOptions) {
     this.index = index;
@@ -92,7 +93,7 @@ export class Registers {
   }
 
   /** Decides over one mutation and, if it is accepted, applies and queues it. */
-  accept(mutation: Mutation, handoffFor: number | undefined, nowMs: number): Outcome {
+  accept(mutation: Mutation, handoffFor: number | undefined, nowMs: number | undefined): Outcome {
     const { head, body } = mutation;
     checkHead(head);
     const key = handoffFor === undefined ? headKey(head) : handoffKey(handoffFor, headKey(head));
@@ -167,7 +168,7 @@ export class Registers {
       return;
     }
     if (moved) return;
-    this.unsettled.add(ballot, key, entry.lsn, this.#nowMs);
+    if (this.#nowMs !== undefined) this.unsettled.add(ballot, key, entry.lsn, this.#nowMs);
     const projections = this.#projections.get(keyKind(key));
     if (projections) for (const projection of projections) projection.applied(key, held, entry);
   }

@@ -61,7 +61,7 @@ export async function openZone(options: ZoneOptions): Promise<Zone> {
         totals.lost(key);
         daemons?.corrupt(id, key);
       },
-      mayReclaim: async (key, ballot) => daemons !== undefined && daemons.mayReclaim(id, key, ballot),
+      mayReclaim: async (key, ballot) => (await daemons?.mayReclaim(id, key, ballot)) ?? false,
       progress: (doneBytes, totalBytes) => options.progress?.(name, doneBytes, totalBytes),
     });
     devices.set(id, device);

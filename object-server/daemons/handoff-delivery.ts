@@ -6,7 +6,7 @@
 import { isFault } from '../../fabric/errors.ts';
 import type { ByteStream, Peer } from '../../fabric/rpc/contract.ts';
 import { NO_STAMP } from '../../fabric/stamp.ts';
-import { handoffKey, headBodyLength, type Key, type Mutation, type Outcome } from '../contract.ts';
+import { DAEMON_WRITER, handoffKey, headBodyLength, type Key, type Mutation, type Outcome } from '../contract.ts';
 import { type BlobSource, blobKeysOf, copyBlob, localSource, peerSource } from './copy-blob.ts';
 import { type HandoffCopy, handoffPage, handoffTargets } from './handoff-copies.ts';
 import { Loop } from './loop.ts';
@@ -173,7 +173,7 @@ export class HandoffDelivery implements Daemon {
 
   /** All under their own keys, without guards: they were judged when the write was answered. */
   async #apply(receiver: number, mutations: readonly Mutation[]): Promise<readonly Outcome[]> {
-    const context = { mutations, writer: 0, settled: NO_STAMP };
+    const context = { mutations, writer: DAEMON_WRITER, settled: NO_STAMP };
     const { device } = this.#world;
     try {
       if (receiver === device.deviceId) return await device.apply(mutations, context);

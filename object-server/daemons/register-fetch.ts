@@ -5,7 +5,7 @@
 import { Fault, isFault } from '../../fabric/errors.ts';
 import type { ByteStream, Peer } from '../../fabric/rpc/contract.ts';
 import { NO_STAMP, type Stamp } from '../../fabric/stamp.ts';
-import { headBallot, isTombstone, type Key, type Mutation, type Outcome } from '../contract.ts';
+import { DAEMON_WRITER, headBallot, isTombstone, type Key, type Mutation, type Outcome } from '../contract.ts';
 import { blobKeysOf, copyBlob, peerSource } from './copy-blob.ts';
 import { ask, type DaemonWorld, primariesOf } from './world.ts';
 
@@ -62,7 +62,7 @@ async function fetchSome(
     else failed.push(each);
   }
   const all = sent.map(({ mutation }) => mutation);
-  const outcomes = await world.device.apply(all, { writer: 0, settled: NO_STAMP });
+  const outcomes = await world.device.apply(all, { writer: DAEMON_WRITER, settled: NO_STAMP });
   for (const [i, outcome] of outcomes.entries()) {
     const { wanted: each, mutation } = sent[i] as (typeof sent)[number];
     if (!stored(world, each, mutation, outcome)) failed.push(each);
