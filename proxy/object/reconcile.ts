@@ -6,9 +6,20 @@
  */
 import { isFault } from '../../fabric/errors.ts';
 import { makeStamp, type Stamp, stampTicks } from '../../fabric/stamp.ts';
-import type { Key, ObjectServiceCalls } from '../../object-server/contract.ts';
+import {
+  headBallot,
+  headKey,
+  isTombstone,
+  type Key,
+  KIND,
+  KIND_AT,
+  keyKind,
+  type ObjectServiceCalls,
+} from '../../object-server/contract.ts';
 import type { Replica } from '../cluster.ts';
+import { rowWrite } from './commit.ts';
 import type { Engine } from './engine.ts';
+import { decodeMeta, type Gravestone } from './object-format.ts';
 import { reconcileKey } from './reconcile-key.ts';
 
 /** An operation older than this is nobody's any more: calls have shorter deadlines. */
@@ -61,7 +72,7 @@ async function finishAbandoned(engine: Engine): Promise<number> {
   const operations = settled.takeAbandoned();
   for (const { stamp, keys } of operations) {
     let complete = true;
-    for (const key of keys) complete = (await attempt(engine, key, undefined)) && complete;
+    for (const key of keys) complete = (await attempt(engine, { key, stamp })) && complete;
     if (complete) settled.close(stamp);
     else settled.abandonKeys(stamp, keys);
   }
@@ -81,7 +92,9 @@ async function reconcileDevice(engine: Engine, { replica, olderThanMs, done }: D
   const finished = new Map<number, Stamp>();
   for (let at = 0; at < operations.length; at += PARALLEL) {
     const group = operations.slice(at, at + PARALLEL);
-    const results = await Promise.all(group.map(({ keys }) => reconcileKeys(engine, { keys, replica, done })));
+    const results = await Promise.all(
+      group.map(({ stamp, keys }) => reconcileKeys(engine, { stamp, keys, replica, done })),
+    );
     group.forEach(({ stamp }, i) => {
       const writer = Number.parseInt(stamp.slice(13), 16);
       if (!results[i]) failed.add(writer);
@@ -106,35 +119,59 @@ async function oldOperations(replica: Replica, olderThanMs: number): Promise<Ope
 
 async function reconcileKeys(
   engine: Engine,
-  { keys, replica, done }: { keys: readonly Key[]; replica: Replica; done: Set<Key> },
+  { stamp, keys, replica, done }: { stamp: Stamp; keys: readonly Key[]; replica: Replica; done: Set<Key> },
 ): Promise<boolean> {
   for (const key of keys) {
     if (done.has(key)) continue;
-    if (!(await attempt(engine, key, replica))) return false;
+    if (!(await attempt(engine, { key, stamp, holder: replica }))) return false;
     done.add(key);
   }
   return true;
 }
 
+interface Unfinished {
+  readonly key: Key;
+  /** Of the operation: what the primaries hold must not be older. */
+  readonly stamp: Stamp;
+  readonly holder?: Replica;
+}
+
 /** False when replicas are missing: another pass will find it again. */
-async function attempt(engine: Engine, key: Key, holder: Replica | undefined): Promise<boolean> {
+async function attempt(engine: Engine, { key, stamp, holder }: Unfinished): Promise<boolean> {
   try {
-    return (await agreed(engine, key)) || (await reconcileKey(engine, key, holder));
+    if ((await agreed(engine, key, stamp)) && (!holder || (await rowAgrees(engine, key, holder)))) return true;
+    return await reconcileKey(engine, key, holder);
   } catch (error) {
     if (!isFault(error)) throw error;
     return false;
   }
 }
 
-/** All primaries hold the same ballot: nothing to do for this key. Its companions are keys of the operation themselves. */
-async function agreed({ cluster }: Engine, key: Key): Promise<boolean> {
+/**
+ * All primaries hold the same ballot, and not that of a time before the operation: nothing to do for this key. Its
+ * companions are keys of the operation themselves, where a device holds them.
+ */
+async function agreed({ cluster }: Engine, key: Key, stamp: Stamp): Promise<boolean> {
   const ballots = await Promise.all(
     cluster.primaries(key).map(async ({ device, peer }) => {
       const reply = await peer.call('check', { device, key });
       return (reply.value as ObjectServiceCalls['check']['reply']).ballot;
     }),
   );
-  return ballots[0] !== '' && ballots.every((ballot) => ballot === ballots[0]);
+  const [first] = ballots;
+  return first !== undefined && first !== '' && first >= stamp && ballots.every((ballot) => ballot === first);
+}
+
+/** An object may be everywhere and its row nowhere: then no device remembers the row's key, and this is who asks for it. */
+async function rowAgrees(engine: Engine, key: Key, { device, peer }: Replica): Promise<boolean> {
+  if (keyKind(key) !== KIND.object) return true;
+  const { head } = (await peer.call('read', { device, key, body: false })).value as ObjectServiceCalls['read']['reply'];
+  if (!head) return false;
+  const { account, container: containerName, name } = decodeMeta<Gravestone>(head);
+  const container = await engine.containers.findFresh({ account, container: containerName });
+  if (container?.rowPrefix.slice(17, KIND_AT) !== key.slice(17, KIND_AT)) return isTombstone(head);
+  const ballot = headBallot(head);
+  return agreed(engine, headKey(rowWrite(container, name, undefined, ballot).head), ballot);
 }
 
 async function settle({ device, peer }: Replica, writer: number, stamp: Stamp): Promise<void> {
