@@ -39,7 +39,7 @@ async function listContainers(call: SwiftCall): Promise<SwiftResponse> {
   const page = await call.world.store.listContainers(call, call.account ?? '', query);
   const headers = ['Content-Type', `${format}; charset=utf-8`];
   pushVary(headers, call);
-  pushAccount(headers, page.info);
+  pushAccount(headers, call, page.info);
   const body = renderContainers(format, call.account ?? '', page.entries);
   return body === '' ? { status: 204, headers } : { status: 200, headers, body };
 }
@@ -49,7 +49,7 @@ async function headAccount(call: SwiftCall): Promise<SwiftResponse> {
   const info = await call.world.store.headAccount(call, call.account ?? '');
   const headers = ['Content-Type', `${format}; charset=utf-8`];
   pushVary(headers, call);
-  pushAccount(headers, info);
+  pushAccount(headers, call, info);
   return { status: 204, headers };
 }
 
@@ -61,10 +61,10 @@ async function postAccount(call: SwiftCall): Promise<SwiftResponse> {
   return emptyResponse(204);
 }
 
-function pushAccount(headers: string[], info: AccountInfo): void {
+function pushAccount(headers: string[], call: SwiftCall, info: AccountInfo): void {
   headers.push('X-Account-Container-Count', String(info.containerCount));
   headers.push('X-Account-Object-Count', String(info.objectCount));
   headers.push('X-Account-Bytes-Used', String(info.bytesUsed));
   headers.push('X-Timestamp', stampToSwift(info.createdStamp), 'Accept-Ranges', 'bytes');
-  pushMetadata(headers, info.metadata);
+  pushMetadata(headers, call, info.metadata);
 }

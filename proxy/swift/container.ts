@@ -105,6 +105,6 @@ function describe(call: SwiftCall, info: ContainerInfo, format: string): string[
   headers.push('Accept-Ranges', 'bytes');
   const policy = call.world.policies[info.policy];
   if (policy) headers.push('X-Storage-Policy', policy.name);
-  pushMetadata(headers, info.metadata);
+  pushMetadata(headers, call, info.metadata);
   return headers;
 }

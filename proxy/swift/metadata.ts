@@ -95,11 +95,26 @@ export function isText(value: string): boolean {
   return /^[\x00-\x7f]*$/.test(value) || isUtf8(Buffer.from(value, 'latin1'));
 }
 
+/** Keys that sign for the owner, and who may do what: not for those who may merely read. */
+const OWNER_ONLY = new Set([
+  'x-container-read',
+  'x-container-write',
+  'x-container-sync-key',
+  'x-container-sync-to',
+  'x-container-meta-temp-url-key',
+  'x-container-meta-temp-url-key-2',
+  'x-account-meta-temp-url-key',
+  'x-account-meta-temp-url-key-2',
+  'x-account-access-control',
+]);
+
 /** Adds stored account or container metadata (full lower-case names) to an answer. */
-export function pushMetadata(headers: string[], metadata: MetadataChange): void {
+export function pushMetadata(headers: string[], call: SwiftCall, metadata: MetadataChange): void {
+  const { caller } = call;
+  const isOwner = caller.admin && caller.account === call.account;
   for (const name in metadata) {
     const value = metadata[name];
-    if (typeof value === 'string') headers.push(titleCase(name), value);
+    if (typeof value === 'string' && (isOwner || !OWNER_ONLY.has(name))) headers.push(titleCase(name), value);
   }
 }
 

@@ -178,7 +178,13 @@ export const containers: SwiftSuite = {
     t.equal((await anonymous.raw('GET', `${client.base}${c}`)).status, 401, 'but not list');
     t.equal((await anonymous.raw('PUT', `${client.base}${c}/o`, { body: '' })).status, 401);
     await client.ask('POST', c, { headers: { 'X-Container-Read': '.r:*,.rlistings' } });
-    t.equal((await anonymous.raw('GET', `${client.base}${c}`)).text, 'o\n');
+    await client.ask('POST', c, { headers: { 'X-Container-Meta-Temp-Url-Key': 'secret', 'X-Container-Meta-A': 'b' } });
+    const listed = await anonymous.raw('GET', `${client.base}${c}`);
+    t.equal(listed.text, 'o\n');
+    t.equal(listed.headers['x-container-meta-a'], 'b');
+    t.equal(listed.headers['x-container-read'], undefined, 'ACLs are the owner’s');
+    t.equal(listed.headers['x-container-meta-temp-url-key'], undefined, 'and so are keys');
+    t.equal((await client.ask('HEAD', c)).headers['x-container-meta-temp-url-key'], 'secret');
   },
 
   'pages that need no token, and paths that are none': async ({ t, client, c }) => {

@@ -22,6 +22,8 @@ export interface SwiftServer {
   readonly owner: SwiftUser;
   /** Admin of another account. */
   readonly stranger: SwiftUser;
+  /** Plain user of the owner's account, where the store knows such. */
+  readonly member?: SwiftUser;
   readonly close: () => Promise<void>;
 }
 
@@ -142,6 +144,7 @@ export interface Rig {
   readonly client: SwiftClient;
   readonly stranger: SwiftClient;
   readonly anonymous: SwiftClient;
+  readonly member: SwiftClient | undefined;
   /** A container of its own for this test, made; `/name` as in a path. */
   readonly c: string;
 }
@@ -167,13 +170,15 @@ export async function runSuites(
   await stranger.login(server.stranger);
   const anonymous = new SwiftClient(server, agent);
   anonymous.base = client.base;
+  const member = server.member && new SwiftClient(server, agent);
+  if (member && server.member) await member.login(server.member);
   let count = 0;
   for (const [area, suite] of Object.entries(suites)) {
     for (const [name, test] of Object.entries(suite)) {
       const c = `/c${++count}`;
       await t.test(`${area}: ${name}`, async (t) => {
         t.equal((await client.ask('PUT', c)).status, 201);
-        await test({ t, server, client, stranger, anonymous, c });
+        await test({ t, server, client, stranger, anonymous, member, c });
       });
     }
   }

@@ -8,10 +8,11 @@ import { containers } from './swift-containers.ts';
 import { objects } from './swift-objects.ts';
 import { runRclone } from './swift-rclone.ts';
 import { runSuites, type StartSwift } from './swift-rig.ts';
+import { rights } from './swift-rights.ts';
 import { slo } from './swift-slo.ts';
 
-export function swiftConformance(t: Test, start: StartSwift, { realClients = true } = {}): void {
-  t.test('over HTTP', (t) => runSuites(t, start, { containers, objects, slo }));
+export function swiftConformance(t: Test, start: StartSwift, { realClients = true, members = false } = {}): void {
+  t.test('over HTTP', (t) => runSuites(t, start, { containers, objects, slo, ...(members && { rights }) }));
   if (!realClients) return;
   runSwiftCli(t, start);
   runRclone(t, start);
