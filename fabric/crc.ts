@@ -73,6 +73,12 @@ function buildTables(): void {
   tableLow = low;
 }
 
+/** The aligned whole words inside; every platform of Node is little-endian. */
+function wordsOf(bytes: Uint8Array): Int32Array {
+  const lead = Math.min(bytes.length, -bytes.byteOffset & 3);
+  return new Int32Array(bytes.buffer, (bytes.byteOffset + lead) & ~3, (bytes.length - lead) >>> 2);
+}
+
 class Crc64Nvme implements RunningCrc {
   #high = -1;
   #low = -1;
@@ -81,13 +87,15 @@ class Crc64Nvme implements RunningCrc {
     if (tableHigh === undefined) buildTables();
     const th = tableHigh!;
     const tl = tableLow!;
+    const words = wordsOf(bytes);
+    const lead = Math.min(bytes.length, -bytes.byteOffset & 3);
+    this.#bytes(bytes, 0, lead);
     let high = this.#high;
     let low = this.#low;
-    const end = bytes.length;
-    let at = 0;
-    for (const last = end - 8; at <= last; at += 8) {
-      const a = low ^ (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24));
-      const b = high ^ (bytes[at + 4]! | (bytes[at + 5]! << 8) | (bytes[at + 6]! << 16) | (bytes[at + 7]! << 24));
+    const count = words.length & ~1;
+    for (let at = 0; at < count; at += 2) {
+      const a = low ^ words[at]!;
+      const b = high ^ words[at + 1]!;
       const i0 = 1792 | (a & 0xff);
       const i1 = 1536 | ((a >>> 8) & 0xff);
       const i2 = 1280 | ((a >>> 16) & 0xff);
@@ -99,7 +107,18 @@ class Crc64Nvme implements RunningCrc {
       high = th[i0]! ^ th[i1]! ^ th[i2]! ^ th[i3]! ^ th[i4]! ^ th[i5]! ^ th[i6]! ^ th[i7]!;
       low = tl[i0]! ^ tl[i1]! ^ tl[i2]! ^ tl[i3]! ^ tl[i4]! ^ tl[i5]! ^ tl[i6]! ^ tl[i7]!;
     }
-    for (; at < end; at++) {
+    this.#high = high;
+    this.#low = low;
+    this.#bytes(bytes, lead + count * 4, bytes.length);
+  }
+
+  /** One byte at a time: what comes before and after whole, aligned steps. */
+  #bytes(bytes: Uint8Array, from: number, to: number): void {
+    const th = tableHigh!;
+    const tl = tableLow!;
+    let high = this.#high;
+    let low = this.#low;
+    for (let at = from; at < to; at++) {
       const index = (low ^ bytes[at]!) & 0xff;
       low = ((low >>> 8) | (high << 24)) ^ tl[index]!;
       high = (high >>> 8) ^ th[index]!;

@@ -12,7 +12,6 @@ export const ALGORITHM = 'AWS4-HMAC-SHA256';
 export const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
 const SIGNED_HEADERS_MAX = 200;
 const EXPIRES_SECONDS_MAX = 7 * 24 * 3600;
-const SIGNATURE_LENGTH = 64;
 
 export interface Claim {
   readonly presigned: boolean;
@@ -53,18 +52,29 @@ export function readClaim(request: HttpRequest): Claim | undefined {
 
 function readHeader(request: HttpRequest, header: string): Claim {
   const fields = splitAuthorization(header);
-  const credential = readCredential(fields.credential, malformedHeader);
+  const { accessKeyId, day, region, scope } = readCredential(fields.credential, malformedHeader);
   const signedHeaders = readSignedHeaders(fields.signedHeaders, malformedHeader);
-  if (!isSignature(fields.signature)) throw malformedHeader('the Signature is not 64 hexadecimal digits.');
-  const time = readTime(request);
-  if (time.timestamp.slice(0, 8) !== credential.day) throw malformedHeader(wrongDay(credential.day, time.timestamp));
+  if (!isLowerHex64(fields.signature)) throw malformedHeader('the Signature is not 64 hexadecimal digits.');
+  const { timestamp, timestampMs } = readTime(request);
+  if (!timestamp.startsWith(day)) throw malformedHeader(wrongDay(day, timestamp));
   const payload = request.headers.get('x-amz-content-sha256');
   if (payload === undefined) {
     throw refusal(sigv4Faults.invalidRequest, 'Missing required header for this request: x-amz-content-sha256');
   }
-  const { signature, signedHeaders: signedHeaderList } = fields;
-  const base = { presigned: false, expiresSeconds: 0, signedHeaderList, signedHeaders, signature, payload };
-  return { ...base, ...credential, ...time };
+  return {
+    presigned: false,
+    accessKeyId,
+    day,
+    region,
+    scope,
+    signedHeaderList: fields.signedHeaders,
+    signedHeaders,
+    signature: fields.signature,
+    timestamp,
+    timestampMs,
+    expiresSeconds: 0,
+    payload,
+  };
 }
 
 interface AuthorizationFields {
@@ -81,26 +91,27 @@ function splitAuthorization(header: string): AuthorizationFields {
   let credential: string | undefined;
   let signedHeaders: string | undefined;
   let signature: string | undefined;
-  for (const piece of header.slice(blank + 1).split(',')) {
-    const field = piece.trim();
-    const equals = field.indexOf('=');
-    const value = field.slice(equals + 1);
-    const name = field.slice(0, equals);
-    if (name === 'Credential' && credential === undefined) credential = value;
-    else if (name === 'SignedHeaders' && signedHeaders === undefined) signedHeaders = value;
-    else if (name === 'Signature' && signature === undefined) signature = value;
-    else
-      throw malformedHeader(
-        'the authorization header requires three components: Credential, SignedHeaders, and Signature.',
-      );
+  // Without a blank there are no fields at all.
+  let at = blank < 0 ? header.length : blank + 1;
+  while (at < header.length) {
+    while (header.charCodeAt(at) === 0x20) at++;
+    let end = header.indexOf(',', at);
+    if (end < 0) end = header.length;
+    if (credential === undefined && header.startsWith('Credential=', at)) credential = header.slice(at + 11, end);
+    else if (signedHeaders === undefined && header.startsWith('SignedHeaders=', at))
+      signedHeaders = header.slice(at + 14, end);
+    else if (signature === undefined && header.startsWith('Signature=', at)) signature = header.slice(at + 10, end);
+    else throw malformedHeader(FIELDS_EXPECTED);
+    at = end + 1;
+    if (at === header.length) throw malformedHeader(FIELDS_EXPECTED);
   }
-  if (credential === undefined || signedHeaders === undefined || signature === undefined || blank < 0) {
-    throw malformedHeader(
-      'the authorization header requires three components: Credential, SignedHeaders, and Signature.',
-    );
+  if (credential === undefined || signedHeaders === undefined || signature === undefined) {
+    throw malformedHeader(FIELDS_EXPECTED);
   }
   return { credential, signedHeaders, signature };
 }
+
+const FIELDS_EXPECTED = 'the authorization header requires three components: Credential, SignedHeaders, and Signature.';
 
 function wrongMechanism(algorithm: string, header: string): Error {
   if (algorithm === 'AWS' || algorithm.startsWith('AWS4-')) {
@@ -173,8 +184,24 @@ function readExpires(text: string): number {
 
 type Malformed = (message: string) => Error;
 
+/** Of a client nearly always the same day after day: parsed once. Emptied when full, so that nobody can make it grow. */
+const PARSED_MAX = 512;
+const PARSED_LENGTH_MAX = 512;
+const credentials = new Map<string, Credential>();
+const headerLists = new Map<string, readonly string[]>();
+
+function remember<T>(cache: Map<string, T>, text: string, value: T): void {
+  if (text.length > PARSED_LENGTH_MAX) return;
+  if (cache.size >= PARSED_MAX) cache.clear();
+  cache.set(text, value);
+}
+
+type Credential = Pick<Claim, 'accessKeyId' | 'day' | 'region' | 'scope'>;
+
 /** `AKID/20130524/us-east-1/s3/aws4_request`; the key id itself may hold slashes. */
-function readCredential(text: string, malformed: Malformed): Pick<Claim, 'accessKeyId' | 'day' | 'region' | 'scope'> {
+function readCredential(text: string, malformed: Malformed): Credential {
+  const known = credentials.get(text);
+  if (known !== undefined) return known;
   const parts = text.split('/');
   if (parts.length < 5) {
     throw malformed('the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".');
@@ -183,12 +210,17 @@ function readCredential(text: string, malformed: Malformed): Pick<Claim, 'access
   const accessKeyId = parts.slice(0, -4).join('/');
   if (terminator !== 'aws4_request') throw malformed('the Credential must end in "aws4_request".');
   if (service !== 's3') throw malformed(`incorrect service "${service}". This endpoint belongs to "s3".`);
-  if (!/^\d{8}$/.test(day))
+  if (!/^\d{8}$/.test(day)) {
     throw malformed(`incorrect date format "${day}". This date in the credential must be in the format "yyyyMMdd".`);
-  return { accessKeyId, day, region, scope: `${day}/${region}/s3/aws4_request` };
+  }
+  const credential = { accessKeyId, day, region, scope: `${day}/${region}/s3/aws4_request` };
+  remember(credentials, text, credential);
+  return credential;
 }
 
 function readSignedHeaders(list: string, malformed: Malformed): readonly string[] {
+  const known = headerLists.get(list);
+  if (known !== undefined) return known;
   const names = list.split(';');
   if (list === '' || names.length > SIGNED_HEADERS_MAX) throw malformed('SignedHeaders is missing or too long.');
   let previous = '';
@@ -198,6 +230,7 @@ function readSignedHeaders(list: string, malformed: Malformed): readonly string[
       throw malformed('SignedHeaders must be lower-case, sorted names.');
     previous = name;
   }
+  remember(headerLists, list, names);
   return names;
 }
 
@@ -211,11 +244,11 @@ function readTime(request: HttpRequest): Pick<Claim, 'timestamp' | 'timestampMs'
   return { timestamp: text.length === 16 ? text : formatAmzDate(timestampMs), timestampMs };
 }
 
-function isSignature(text: string): boolean {
-  if (text.length !== SIGNATURE_LENGTH) return false;
-  for (let i = 0; i < text.length; i++) {
+export function isLowerHex64(text: string): boolean {
+  if (text.length !== 64) return false;
+  for (let i = 0; i < 64; i++) {
     const code = text.charCodeAt(i);
-    if (!((code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66))) return false;
+    if (code > 0x66 || code < 0x30 || (code > 0x39 && code < 0x61)) return false;
   }
   return true;
 }

@@ -369,8 +369,9 @@ t.test('no Authorization header or presigned query breaks the parser', async (t)
     } catch (error) {
       code = (error as { code?: string }).code ?? `${error}`;
     }
-    // Only a mangling that changed nothing may pass.
-    const harmless = made.headers === headers && mangled === base['authorization'] && headers.authorization === mangled;
+    // Only a mangling that changed nothing but blanks after a comma may pass.
+    const plain = (value: string): string => value.replace(/([ ,]) +/g, '$1');
+    const harmless = made.headers === headers && plain(headers.authorization) === plain(base['authorization']!);
     if (code === 'accepted' && !harmless) t.fail(`round ${round} was accepted: ${JSON.stringify(made)}`);
     if (!/^[A-Za-z]+$/.test(code)) t.fail(`round ${round}: ${code}`);
   }

@@ -9,7 +9,7 @@ import type { HttpRequest } from '../../fabric/http/contract.ts';
 import type { User, Users } from '../contract.ts';
 import { ANONYMOUS, type Caller } from '../object/contract.ts';
 import { canonicalRequest } from './sigv4-canonical.ts';
-import { ALGORITHM, type Claim, readClaim, UNSIGNED_PAYLOAD } from './sigv4-claim.ts';
+import { ALGORITHM, type Claim, isLowerHex64, readClaim, UNSIGNED_PAYLOAD } from './sigv4-claim.ts';
 import { type ErrorFields, refusal, sigv4Faults } from './sigv4-faults.ts';
 import { type SigningKey, SigningKeys, sameSignature } from './sigv4-keys.ts';
 import { formatIsoSecond } from './sigv4-time.ts';
@@ -124,7 +124,7 @@ function anonymous(request: HttpRequest): Authentication {
   const payload = request.headers.get('x-amz-content-sha256');
   if (payload === undefined || payload === UNSIGNED_PAYLOAD) return NOBODY;
   if (payload === 'STREAMING-UNSIGNED-PAYLOAD-TRAILER') return { ...NOBODY, payload: UNSIGNED_TRAILER };
-  if (isSha256(payload)) return { ...NOBODY, payload: { kind: 'sha256', hex: payload } };
+  if (isLowerHex64(payload)) return { ...NOBODY, payload: { kind: 'sha256', hex: payload } };
   throw badPayload(payload);
 }
 
@@ -191,7 +191,7 @@ function firstLine(lines: readonly string[], name: string): number {
 function payloadMode(claim: Claim, key: SigningKey): PayloadMode {
   const payload = claim.payload;
   if (payload === UNSIGNED_PAYLOAD) return UNSIGNED;
-  if (isSha256(payload)) return { kind: 'sha256', hex: payload };
+  if (isLowerHex64(payload)) return { kind: 'sha256', hex: payload };
   if (payload === 'STREAMING-UNSIGNED-PAYLOAD-TRAILER') return UNSIGNED_TRAILER;
   const signing = { key, timestamp: claim.timestamp, scope: claim.scope, seedSignature: claim.signature };
   if (payload === 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD') return { kind: 'chunked', signing, trailer: false };
@@ -206,13 +206,4 @@ function badPayload(payload: string): Error {
     'x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.',
     { ArgumentName: 'x-amz-content-sha256', ArgumentValue: payload },
   );
-}
-
-function isSha256(text: string): boolean {
-  if (text.length !== 64) return false;
-  for (let i = 0; i < 64; i++) {
-    const code = text.charCodeAt(i);
-    if (!((code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66))) return false;
-  }
-  return true;
 }
