@@ -47,6 +47,7 @@ function put(attempt: Attempt, precondition: Precondition): Action {
   const text = { none: 'put', absent: 'put if absent', etag: `put if ${wanted.slice(0, 6)}` }[precondition];
   return {
     text: `${text} ${shown(ref)} ${body.length} bytes ${etag.slice(0, 6)}`,
+    writes: ref,
     run: () => proxy.store.putObject(CONTEXT, ref, { body: sourceOf(body), contentType: contentTypeOf(id), conditions }),
     settle(outcome, end) {
       noteContainer(attempt, ref.container, outcome, end);
@@ -81,6 +82,7 @@ function remove(attempt: Attempt): Action {
       if (existed || outcome.fault) noteContainer(attempt, ref.container, outcome, end);
       if (isUnknown(outcome)) noteWrite(attempt, ref, { text: 'delete', end: Number.POSITIVE_INFINITY, apply: write(ABSENT) });
       else if (existed) noteWrite(attempt, ref, { text: 'delete', end, apply: write(ABSENT) });
+      else if (noContainer(outcome)) noteRefusedWrite(attempt, ref, { text: 'delete', apply: write(ABSENT) });
       else note(attempt, objectRegister(ref), { text: 'delete of nothing', end, pure: true, apply: expect(isAbsent) });
     },
   };
@@ -124,6 +126,7 @@ function post(attempt: Attempt): Action {
   const ref = chooseObject(attempt);
   return {
     text: `post ${shown(ref)}`,
+    writes: ref,
     run: () => proxy.store.updateObject(CONTEXT, ref, { contentType: contentTypeOf(id), user: { post: String(id) } }),
     settle(outcome, end) {
       noteContainer(attempt, ref.container, outcome, end);

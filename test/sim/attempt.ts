@@ -38,6 +38,8 @@ export interface Settle {
 
 export interface Action {
   readonly text: string;
+  /** The object whose new state an answer describes. */
+  readonly writes?: ObjectRef;
   run(): Promise<unknown>;
   settle(outcome: Settle, end: number): void;
 }
@@ -91,18 +93,20 @@ export function noteWrite(attempt: Attempt, ref: ObjectRef, how: { text: string;
 }
 
 /**
- * A write refused because its container is gone may be seen for a moment, by who still remembers the container; it shows
- * in no listing. Writes that nobody acknowledged go with their container.
+ * A write refused because its container is gone may have been accepted while it was there, and be seen for a moment by
+ * who still remembers it. Writes that nobody acknowledged go with their container.
  */
 export function noteRefusedWrite(attempt: Attempt, ref: ObjectRef, how: { text: string; apply: Apply }): void {
-  note(attempt, objectRegister(ref), { text: how.text, end: Number.POSITIVE_INFINITY, apply: how.apply });
+  noteWrite(attempt, ref, { ...how, end: Number.POSITIVE_INFINITY });
   noteVanishing(attempt, ref);
 }
 
 export function noteVanishing(attempt: Attempt, ref: ObjectRef): void {
   const { history } = attempt;
   const apply: Apply = (state) => (isPresent(state) && !history.acknowledged.has(operationIn(state)) ? ABSENT : undefined);
-  note(attempt, objectRegister(ref), { text: 'gone with its container', end: Number.POSITIVE_INFINITY, apply });
+  const how = { text: 'gone with its container', end: Number.POSITIVE_INFINITY, apply };
+  note(attempt, objectRegister(ref), how);
+  note(attempt, rowRegister(ref), how);
 }
 
 export function chooseObject({ chance, mix }: Attempt): ObjectRef {

@@ -45,6 +45,7 @@ export function multipartAction(attempt: Attempt): Action {
   };
   return {
     text: `multipart ${ref.container}/${ref.object} ${body.length} bytes ${etag.slice(0, 6)}${aborts ? ', aborted' : ''}`,
+    writes: ref,
     run: upload,
     settle(outcome, end) {
       // Where it met no container is not known: maybe only at the second Complete.

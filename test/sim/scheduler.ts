@@ -22,6 +22,7 @@ const before = (a: Event, b: Event): boolean =>
 export class Scheduler {
   readonly #heap: Event[] = [];
   readonly #random: Random;
+  readonly #asides: Promise<unknown>[] = [];
   #nowMs = 0;
   #sequence = 0;
   #failure: { readonly error: unknown } | undefined;
@@ -52,6 +53,11 @@ export class Scheduler {
     return new Promise((resolve) => void this.after(delayMs, resolve));
   }
 
+  /** Lets `look` finish, in real turns, before the next event: for looking at a moment without changing it. */
+  aside(look: Promise<unknown>): void {
+    this.#asides.push(look.catch((error: unknown) => this.fail(error)));
+  }
+
   /** Ends the run: `run` throws this after the current event. The first call counts. */
   fail(error: unknown): void {
     this.#failure ??= { error };
@@ -74,6 +80,7 @@ export class Scheduler {
       if (this.steps > limit) throw new Error(`no end within ${stepsMax} events`);
       event.run?.();
       await turn();
+      while (this.#asides.length > 0) await this.#asides.pop();
       if (this.#failure) throw this.#failure.error;
     }
     return work;

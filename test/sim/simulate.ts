@@ -1,12 +1,16 @@
 /** One seed from beginning to end: a cluster is made, worked and hurt, healed, and what it told its clients is judged. */
-import type { Attempt, Mix } from './attempt.ts';
+import type { Action, Attempt, Mix } from './attempt.ts';
+import type { ObjectInfo } from '../../proxy/object/contract.ts';
 import { History } from './history.ts';
 import { Nemesis } from './nemesis.ts';
 import type { Plant } from './plants.ts';
+import { survives } from './rules.ts';
 import { SimCluster } from './sim-cluster.ts';
 import { type Weights, Workload } from './workload.ts';
 
 const STEPS_MAX = 2_000_000;
+/** Share of acknowledged writes after which it is looked what a power failure would leave. */
+const PROBE_SHARE = 0.1;
 const CONTAINERS = ['one', 'two'];
 const OBJECTS = ['a/1', 'a/2', 'b', 'c/d/1'];
 
@@ -92,6 +96,10 @@ function makeWorkload(cluster: SimCluster, history: History, operations: number)
     createExclusively: few(1),
     deleteContainer: few(3),
   };
-  const answered = async (_attempt: Attempt, _value: unknown): Promise<void> => {};
+  const probe = cluster.chance.fork('probe');
+  const answered = (attempt: Attempt, { writes }: Action, value: unknown): Promise<void> | undefined => {
+    if (!writes || value === undefined || !probe.often(PROBE_SHARE)) return undefined;
+    return survives(cluster, attempt, writes, (value as ObjectInfo).stamp);
+  };
   return new Workload({ cluster, history, mix, weights, clients: 2 + chance.below(4), operations, answered });
 }

@@ -6,7 +6,7 @@ import { isFault } from '../../fabric/errors.ts';
 import type { Chance } from './chance.ts';
 import type { History } from './history.ts';
 import { actions } from './actions.ts';
-import type { Attempt, Mix, Settle } from './attempt.ts';
+import type { Action, Attempt, Mix, Settle } from './attempt.ts';
 import type { SimCluster } from './sim-cluster.ts';
 import type { SimProxy } from './sim-proxy.ts';
 
@@ -22,8 +22,8 @@ export interface WorkloadOptions {
   readonly weights: Weights;
   readonly clients: number;
   readonly operations: number;
-  /** Called when an operation was answered, before anything else happens. */
-  readonly answered: (attempt: Attempt, value: unknown) => Promise<void>;
+  /** Called when an operation succeeded; what it returns ends before anything else happens. */
+  readonly answered: (attempt: Attempt, action: Action, value: unknown) => Promise<void> | undefined;
 }
 
 interface Who {
@@ -95,12 +95,13 @@ export class Workload {
     const { scheduler, trace } = cluster;
     const id = ++this.#next;
     const attempt: Attempt = { mix, ...who, id, history, start: history.tick() };
-    const { text, run, settle } = actions[kind](attempt);
-    trace.add('ask', `${who.client} ${who.proxy.name} #${id} ${text}`);
+    const action: Action = actions[kind](attempt);
+    trace.add('ask', `${who.client} ${who.proxy.name} #${id} ${action.text}`);
     const life = who.proxy.life;
-    const work = run().then(
-      async (value): Promise<Settle> => {
-        await answered(attempt, value);
+    const work = action.run().then(
+      (value): Settle => {
+        const look = answered(attempt, action, value);
+        if (look) scheduler.aside(look);
         return { value };
       },
       (fault: unknown): Settle => {
@@ -114,7 +115,7 @@ export class Workload {
     const told = outcome.gone ?? outcome.fault?.code ?? 'ok';
     this.counts.set(`${kind} ${told}`, (this.counts.get(`${kind} ${told}`) ?? 0) + 1);
     trace.add('told', `${who.client} #${id} ${told}`);
-    settle(outcome, history.tick());
+    action.settle(outcome, history.tick());
   }
 }
 
