@@ -39,6 +39,10 @@ export function createMemoryWorld(errors: object[] = []): ProxyWorld {
     region: 'us-east-1',
     s3Domains: ['s3.localhost', 'localhost'],
     tokenSecret: Buffer.alloc(32, 7),
-    info: { swift: { version: 'test', policies: [{ name: 'Policy-0', default: true }] } },
+    info: {
+      swift: { version: 'test', policies: [{ name: 'Policy-0', default: true }] },
+      slo: { max_manifest_segments: 1000 },
+      bulk_delete: { max_deletes_per_request: 10_000, max_failed_deletes: 1000 },
+    },
   };
 }
