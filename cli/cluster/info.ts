@@ -22,6 +22,7 @@ export function clusterInfo(version: string, region: string): Readonly<Record<st
       strict_cors_mode: true,
     },
     slo: { max_manifest_segments: 1000, max_manifest_size: 8388608, min_segment_size: 1, yield_frequency: 10 },
+    bulk_delete: { max_deletes_per_request: 10000, max_failed_deletes: 1000 },
     dlo: { max_segments: 100000 },
     tempauth: { account_acls: false },
     s3: { region, signatures: ['v4'] },
