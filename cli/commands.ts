@@ -2,6 +2,7 @@
 // To add one: write cli/NAME.ts that exports `register(program)`, and list it here. register only declares the
 // command and its options; import what is heavy inside the action, so that --help stays quick.
 import type { Command } from 'commander';
+import * as fsck from './fsck.ts';
 import * as ring from './ring.ts';
 import * as start from './start.ts';
 
@@ -9,4 +10,4 @@ export interface CommandModule {
   register(program: Command): void;
 }
 
-export const COMMANDS: readonly CommandModule[] = [start, ring];
+export const COMMANDS: readonly CommandModule[] = [start, fsck, ring];

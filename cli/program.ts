@@ -8,6 +8,16 @@ import { COMMANDS, type CommandModule } from './commands.ts';
 
 export const EXIT = { done: 0, failed: 1, misused: 2 } as const;
 
+/** Thrown by a command whose exit code says more than done or failed; it has printed what there is to say. */
+export class CommandExit extends Error {
+  readonly exitCode: number;
+
+  constructor(exitCode: number) {
+    super(`exit ${exitCode}`);
+    this.exitCode = exitCode;
+  }
+}
+
 /** Runs the command line (without node and the script); resolves to the exit code. */
 export async function runProgram(args: readonly string[], commands: readonly CommandModule[] = COMMANDS) {
   const program = makeProgram(commands);
@@ -16,6 +26,7 @@ export async function runProgram(args: readonly string[], commands: readonly Com
     await program.parseAsync([...args], { from: 'user' });
     return EXIT.done;
   } catch (error) {
+    if (error instanceof CommandExit) return error.exitCode;
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.misused;
     process.stderr.write(`${describeError(error)}\n`);
     return EXIT.failed;

@@ -62,7 +62,7 @@ function makeIdentity(random: Random): ClusterIdentity {
   };
 }
 
-function parseIdentity(text: string, file: string): ClusterIdentity {
+export function parseIdentity(text: string, file: string): ClusterIdentity {
   let identity: Partial<ClusterIdentity>;
   try {
     identity = JSON.parse(text) as Partial<ClusterIdentity>;

@@ -1,8 +1,9 @@
 /** One process at a time owns a data directory: DIR/lock holds its pid. A lock whose process is gone is taken over. */
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { Fault } from '../../fabric/errors.ts';
+import { readIfThere } from './identity.ts';
 
 export function lockDirectory(directory: string): () => void {
   const file = path.join(directory, 'lock');
@@ -14,14 +15,20 @@ export function lockDirectory(directory: string): () => void {
       return () => rmSync(file, { force: true });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      const pid = Number(readFileSync(file, 'utf8'));
-      if (pid > 0 && pid !== process.pid && isAlive(pid)) {
+      const pid = lockHolder(directory);
+      if (pid !== undefined && pid !== process.pid) {
         throw new Fault('DirectoryInUse', { directory, pid }, `${directory} is in use by process ${pid}`);
       }
       rmSync(file, { force: true });
     }
   }
   throw new Fault('DirectoryInUse', { directory }, `${directory} is in use`);
+}
+
+/** The live process that owns the directory, if any. */
+export function lockHolder(directory: string): number | undefined {
+  const pid = Number(readIfThere(path.join(directory, 'lock')));
+  return pid > 0 && isAlive(pid) ? pid : undefined;
 }
 
 function isAlive(pid: number): boolean {

@@ -37,7 +37,7 @@ export function readPids(runDirectory: string): Pids | undefined {
 
 /** An empty run directory, with nobody of an earlier life left. Fault DirectoryInUse when one does not end. */
 export async function claimRunDirectory(runDirectory: string): Promise<void> {
-  const left = Object.values(readPids(runDirectory)?.zones ?? {}).filter((pid) => isZoneOf(pid, runDirectory));
+  const left = livingZones(runDirectory);
   for (const pid of left) end(pid);
   const limitMs = systemClock.monotonicMs() + END_LIMIT_MS;
   for (const pid of left) {
@@ -50,6 +50,11 @@ export async function claimRunDirectory(runDirectory: string): Promise<void> {
   }
   rmSync(runDirectory, { recursive: true, force: true });
   mkdirSync(runDirectory, { recursive: true, mode: 0o700 });
+}
+
+/** Processes that still have the directory's disks open. */
+export function livingZones(runDirectory: string): number[] {
+  return Object.values(readPids(runDirectory)?.zones ?? {}).filter((pid) => isZoneOf(pid, runDirectory));
 }
 
 /** Zones name the run directory on their command line: a number that was given to somebody else since is left alone. */
