@@ -371,6 +371,11 @@ export class Device implements DeviceStore {
     this.#parts.checkpointer.wrote();
   }
 
+  /** Registers and blobs set aside because their bytes do not check, by key on this device. */
+  quarantined(): ReadonlySet<Key> {
+    return this.#registers.quarantined;
+  }
+
   checkpoint(): Promise<void> {
     return this.#parts.checkpointer.run();
   }
