@@ -10,8 +10,11 @@ import type { DeviceStatus, Key, ObjectServiceCalls } from '../contract.ts';
 import type { Device } from '../device.ts';
 import type { DeviceLogger } from '../open-device.ts';
 import { CatchUp, type CatchUpOptions } from './catch-up.ts';
+import { Confirm } from './confirm.ts';
 import { countHandoffs } from './handoff-copies.ts';
 import { HandoffDelivery, type HandoffDeliveryOptions } from './handoff-delivery.ts';
+import { Repair } from './repair.ts';
+import { Scrub, type ScrubOptions } from './scrub.ts';
 import type { Daemon, DaemonWorld } from './world.ts';
 
 /** Copies counted per target when several are waited for. */
@@ -21,6 +24,7 @@ export interface DaemonOptions {
   /** false: not at all. */
   readonly handoffs?: HandoffDeliveryOptions | false;
   readonly catchUp?: CatchUpOptions | false;
+  readonly scrub?: ScrubOptions | false;
 }
 
 export interface DaemonsOptions {
@@ -48,13 +52,18 @@ export function createDaemons(given: DaemonsOptions): Daemons {
   const { devices, peers, ring, clock, log, options = {} } = given;
   const daemons: Daemon[] = [];
   const catchUps = new Map<number, CatchUp>();
+  const repairs = new Map<number, Repair>();
+  const confirms = new Map<number, Confirm>();
   for (const device of devices.values()) {
     const others = new Map([...peers].filter(([id]) => id !== device.deviceId));
     const world: DaemonWorld = { device, clock, ring, peers: others, log };
     if (options.handoffs !== false) daemons.push(new HandoffDelivery(world, options.handoffs));
+    repairs.set(device.deviceId, new Repair(world));
+    confirms.set(device.deviceId, new Confirm(world));
+    if (options.scrub !== false) daemons.push(new Scrub(world, options.scrub));
     if (options.catchUp !== false) catchUps.set(device.deviceId, new CatchUp(world, options.catchUp));
   }
-  daemons.push(...catchUps.values());
+  daemons.push(...catchUps.values(), ...repairs.values());
   return {
     describe: (device) => ({
       ...device.status(),
@@ -65,8 +74,8 @@ export function createDaemons(given: DaemonsOptions): Daemons {
     async stop() {
       await Promise.all(daemons.map((daemon) => daemon.stop()));
     },
-    corrupt() {},
-    mayReclaim: async () => false,
+    corrupt: (device, key) => repairs.get(device)?.note(key),
+    mayReclaim: async (device, key, ballot) => (await confirms.get(device)?.mayReclaim(key, ballot)) ?? false,
   };
 }
 

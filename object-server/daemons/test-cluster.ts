@@ -45,6 +45,8 @@ export class TestCluster {
   readonly #peers = new Map<number, Peer>();
   readonly #limits: Partial<DeviceLimits>;
   readonly #daemons: DaemonOptions | undefined;
+  /** Keys that a device has set aside, in order. */
+  readonly damaged: Key[] = [];
   #ticks = 1_000_000;
 
   constructor(daemons?: DaemonOptions, limits: Partial<DeviceLimits> = {}) {
@@ -99,7 +101,10 @@ export class TestCluster {
       clock: systemClock,
       random: createSeededRandom(id + 1),
       limits: { reserveBytes: 0, reserveBytesMin: 0, checkpointIdleMs: 50, ...this.#limits },
-      onCorrupt: (key) => started?.corrupt(id, key),
+      onCorrupt: (key) => {
+        this.damaged.push(key);
+        started?.corrupt(id, key);
+      },
       mayReclaim: async (key, ballot) => (await started?.mayReclaim(id, key, ballot)) ?? false,
     });
     started = createDaemons({
@@ -108,7 +113,7 @@ export class TestCluster {
       ring: this.ring,
       clock: systemClock,
       log: quiet,
-      options: daemons ?? {},
+      options: { scrub: false, ...daemons },
     });
     zone.daemons = started;
     zone.device = device;
