@@ -40,6 +40,11 @@ export interface Reply {
 export interface Peer {
   readonly name: string;
   call(method: string, args: unknown, options?: CallOptions): Promise<Reply>;
+  /**
+   * As `call`, but a peer in this process gives an answer it has at once as it is: on the path of every read the promises
+   * would cost more than the answer. Peers elsewhere do not have it. Never throws: what fails is a rejected promise.
+   */
+  callNow?(method: string, args: unknown, options?: CallOptions): Promise<Reply> | Reply;
   /** False while the circuit is open or the connection is down: callers place elsewhere instead of waiting. */
   readonly up: boolean;
   /** Calls and bytes queued now: for metrics and for choosing among replicas. */

@@ -120,6 +120,11 @@ class LocalPeer implements Peer {
   }
 
   call(method: string, args: unknown, options?: CallOptions): Promise<Reply> {
+    const answer = this.callNow(method, args, options);
+    return answer instanceof Promise ? answer : Promise.resolve(answer);
+  }
+
+  callNow(method: string, args: unknown, options?: CallOptions): Promise<Reply> | Reply {
     const handler = this.#handlers.get(method);
     const refusal = this.#refusal(method, handler);
     if (handler === undefined || refusal !== undefined) {
@@ -140,7 +145,7 @@ class LocalPeer implements Peer {
     }
     if (!(answer instanceof Promise)) {
       upload?.cancel();
-      return Promise.resolve(answer);
+      return answer;
     }
     const pending = answer;
     return new Promise((resolve, reject) => {
