@@ -1,0 +1,4 @@
+export const PEERS_HELP = '';
+export async function peers(_args: readonly string[]): Promise<boolean> {
+  return true;
+}

@@ -1,0 +1,43 @@
+/** Lines for people. */
+import { sizeText } from './options.ts';
+import type { Ceilings, Row } from './result-format.ts';
+
+const COLUMNS: readonly (readonly [title: string, width: number, value: (row: Row) => string])[] = [
+  ['ops/s', 9, (row) => number(row.opsPerSecond)],
+  ['MB/s', 8, (row) => number(row.megabytesPerSecond)],
+  ['p50 ms', 8, (row) => number(row.p50Ms)],
+  ['p99 ms', 8, (row) => number(row.p99Ms)],
+  ['p99.9', 8, (row) => number(row.p999Ms)],
+  ['CPU µs/op', 10, (row) => number(row.cpuUsPerOp)],
+  ['disk B/B', 9, (row) => number(row.diskBytesPerByte)],
+  ['PSS MiB', 8, (row) => number(row.pssMiB)],
+  ['client µs', 10, (row) => number(row.clientCpuUsPerOp)],
+  ['other %', 8, (row) => number(row.otherCpuShare * 100)],
+];
+const TITLE_WIDTH = 40;
+
+export function rowTitle({ name, sizeBytes, connections }: Row): string {
+  return `${name}${sizeBytes > 0 ? ` ${sizeText(sizeBytes)}` : ''} × ${connections}`;
+}
+
+export function printHeading(machine: string, { appendsPerSecond, md5MegabytesPerSecond }: Ceilings): void {
+  console.log(machine);
+  console.log(
+    `ceilings: ${number(appendsPerSecond)} appends of 4 KiB a second (fdatasync every 64), MD5 ${number(md5MegabytesPerSecond)} MB/s on one core`,
+  );
+  console.log(' '.repeat(TITLE_WIDTH) + COLUMNS.map(([title, width]) => title.padStart(width)).join(''));
+}
+
+export function printRow(row: Row): void {
+  console.log(
+    rowTitle(row).padEnd(TITLE_WIDTH) + COLUMNS.map(([, width, value]) => value(row).padStart(width)).join(''),
+  );
+  if (row.errors > 0) console.log(`  INVALID, ${row.errors} errors: ${row.errorSamples.join('; ')}`);
+}
+
+/** Three digits that matter. */
+export function number(value: number | undefined): string {
+  if (value === undefined) return '-';
+  if (value === 0) return '0';
+  return value >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+}
