@@ -5,9 +5,10 @@ import type { Command } from 'commander';
 import * as fsck from './fsck.ts';
 import * as ring from './ring.ts';
 import * as start from './start.ts';
+import * as status from './status.ts';
 
 export interface CommandModule {
   register(program: Command): void;
 }
 
-export const COMMANDS: readonly CommandModule[] = [start, fsck, ring];
+export const COMMANDS: readonly CommandModule[] = [start, status, fsck, ring];

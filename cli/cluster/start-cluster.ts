@@ -20,6 +20,7 @@ import { createHandlers, type Handlers } from '../../proxy/server.ts';
 import { createSettledMarks } from '../../proxy/settled.ts';
 import { createPathHasher } from '../../ring/path-hash.ts';
 import { createRing } from '../../ring/ring.ts';
+import { listenAdmin } from './admin.ts';
 import { type BootedZones, bootZones } from './boot.ts';
 import type { ClusterOptions } from './config.ts';
 import { type CredentialsFile, openCredentials } from './credentials.ts';
@@ -141,6 +142,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
   const scheme = options.tlsCert ? 'https' : 'http';
   const urlOf = (listener: HttpListener): string => `${scheme}://${options.host}:${listener.port}`;
   const urls = { everything: urlOf(listeners.everything), s3: urlOf(listeners.s3) };
+  const admin = await listenAdmin({ directory, identity: files.identity, log }, files.ring, zones.peers);
   const credentials = await opened.publish({ s3: urls.everything, swiftAuth: `${urls.everything}/auth/v1.0`, region });
   return {
     directory,
@@ -151,6 +153,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
       proxy.reconciler.stop();
       proxy.running.stop();
       await proxy.digests.close();
+      await admin.close();
       await zones.stop();
       unlock();
     },

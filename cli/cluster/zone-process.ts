@@ -11,8 +11,8 @@ import { connectPeer } from '../../fabric/rpc/client.ts';
 import type { Peer, RpcLog } from '../../fabric/rpc/contract.ts';
 import { listenRpc } from '../../fabric/rpc/server.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
-import { decodeRing } from '../../ring/ring-file-format.ts';
 import { createRing } from '../../ring/ring.ts';
+import { decodeRing } from '../../ring/ring-file-format.ts';
 import { openZone } from './zone.ts';
 
 export interface ZoneSibling {
