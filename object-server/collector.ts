@@ -45,8 +45,15 @@ export function isReferenced(registers: Registers, blobKey: Key): boolean {
   const start = namePrefix(blobKey);
   let found = false;
   registers.forEach({ start, end: afterPrefix(start) }, (key, entry) => {
-    if (isBlobKey(key) || entry.tombstone) return true;
-    const refs = headRefs(entry.head);
+    if (isBlobKey(key) || entry.tombstone || !entry.hasRefs) return true;
+    let refs: Buffer;
+    try {
+      refs = headRefs(entry.head);
+    } catch {
+      // Unreadable: it may refer to the blob.
+      found = true;
+      return false;
+    }
     for (let at = 0; at < refs.length && !found; at += id.length) {
       found = refs.toString('latin1', at, at + id.length) === id;
     }

@@ -5,8 +5,7 @@
  */
 import type { Clock } from '../fabric/clock.ts';
 import type { Disk } from '../fabric/disk.ts';
-import { diskFaults } from '../fabric/disk.ts';
-import { Fault, isFault } from '../fabric/errors.ts';
+import { Fault } from '../fabric/errors.ts';
 import type { Kv } from '../fabric/kv.ts';
 import type { ByteStream } from '../fabric/rpc/contract.ts';
 import type { Stamp } from '../fabric/stamp.ts';
@@ -26,17 +25,12 @@ import type { Key } from './key-format.ts';
 import type { DeviceLimits } from './limits.ts';
 import type { Log } from './log.ts';
 import type { Entry } from './memtable.ts';
-import { checkBody, headBodyLength } from './register-format.ts';
+import { type ReadResult, RecordReader } from './record-reader.ts';
 import type { Registers } from './registers.ts';
 import type { Segments } from './segments.ts';
 import type { SpaceWatch } from './space-watch.ts';
 import type { UnsettledOperation } from './unsettled.ts';
 
-/** Reads on this thread are worth it only while the page cache answers; after a slow one, this many go to the pool. */
-const ASYNC_READS_AFTER_SLOW = 64;
-const SLOW_READ_MS = 2;
-const READ_SLAB_BYTES = 128 * 1024;
-const SLAB_BODY_BYTES_MAX = 16 * 1024;
 const OUTCOME_OUT: Outcome = { result: 'out' };
 
 export interface ApplyContext {
@@ -44,11 +38,6 @@ export interface ApplyContext {
   /** See ObjectServiceCalls.apply. */
   readonly settled: Stamp;
   readonly handoffFor?: number | undefined;
-}
-
-export interface ReadResult {
-  readonly head: Buffer | null;
-  readonly body?: Buffer;
 }
 
 export type PrepareResult =
@@ -91,9 +80,7 @@ export class Device implements DeviceStore {
   readonly #log: Log;
   readonly #blobs: BlobStore;
   readonly #compactor: Compactor;
-  #asyncReads = 0;
-  #slab = Buffer.alloc(0);
-  #slabAt = 0;
+  readonly #reader: RecordReader;
 
   constructor(parts: DeviceParts) {
     this.#parts = parts;
@@ -101,6 +88,12 @@ export class Device implements DeviceStore {
     this.deviceId = parts.identity.deviceId;
     this.#registers = parts.registers;
     this.#log = parts.log;
+    this.#reader = new RecordReader({
+      segments: parts.segments,
+      clock: parts.clock,
+      current: (key) => this.#registers.get(key),
+      corrupt: (key, entry, reason) => this.#corrupt(key, entry, reason),
+    });
     this.#compactor = new Compactor(parts);
     this.#blobs = new BlobStore({
       registers: parts.registers,
@@ -186,7 +179,7 @@ export class Device implements DeviceStore {
     const entry = this.#registers.get(key);
     if (!entry) return this.#absent(key);
     if (entry.lsn >= this.#log.synced) return this.#readLater(key, entry, wantBody);
-    return this.#readEntry(key, entry, wantBody);
+    return this.#reader.read(key, entry, wantBody);
   }
 
   /** Nothing is here; unless something is, but cannot be read. */
@@ -197,60 +190,7 @@ export class Device implements DeviceStore {
 
   async #readLater(key: Key, entry: Entry, wantBody: boolean): Promise<ReadResult> {
     await this.#log.whenSynced(undefined);
-    return this.#readEntry(key, entry, wantBody);
-  }
-
-  #readEntry(key: Key, entry: Entry, wantBody: boolean): ReadResult | Promise<ReadResult> {
-    const { head } = entry;
-    const length = wantBody ? headBodyLength(head) : 0;
-    if (length === 0) return { head };
-    const segment = this.#parts.segments.get(entry.segment);
-    const moved = segment ? undefined : this.#registers.get(key);
-    if (moved?.ballot === entry.ballot && moved.lsn !== entry.lsn) return this.#readEntry(key, moved, wantBody);
-    if (!segment?.readable || !segment.file) throw this.#corrupt(key, entry, 'segment is missing');
-    const body = this.#room(length);
-    if (this.#asyncReads > 0) {
-      this.#asyncReads--;
-      const file = segment.acquire();
-      return file
-        .read(body, entry.bodyAt)
-        .catch((error: Error) => this.#readFailed(key, entry, error))
-        .then((got) => this.#verified(key, entry, body.subarray(0, got)))
-        .finally(() => segment.release());
-    }
-    const startMs = this.#parts.clock.monotonicMs();
-    let got = 0;
-    try {
-      got = segment.file.readSync(body, entry.bodyAt);
-    } catch (error) {
-      got = this.#readFailed(key, entry, error as Error);
-    }
-    if (this.#parts.clock.monotonicMs() - startMs > SLOW_READ_MS) this.#asyncReads = ASYNC_READS_AFTER_SLOW;
-    return this.#verified(key, entry, got === length ? body : body.subarray(0, got));
-  }
-
-  /** Small bodies share a slab: an allocation each would cost more than the read. */
-  #room(length: number): Buffer {
-    if (length > SLAB_BODY_BYTES_MAX) return Buffer.allocUnsafeSlow(length);
-    if (this.#slabAt + length > this.#slab.length) {
-      this.#slab = Buffer.allocUnsafeSlow(READ_SLAB_BYTES);
-      this.#slabAt = 0;
-    }
-    this.#slabAt += length;
-    return this.#slab.subarray(this.#slabAt - length, this.#slabAt);
-  }
-
-  #verified(key: Key, entry: Entry, body: Buffer): ReadResult {
-    try {
-      checkBody(entry.head, body);
-    } catch {
-      throw this.#corrupt(key, entry, 'body');
-    }
-    return { head: entry.head, body };
-  }
-
-  #readFailed(key: Key, entry: Entry, error: Error): never {
-    throw isFault(error, diskFaults.io) ? this.#corrupt(key, entry, error.message) : error;
+    return this.#reader.read(key, entry, wantBody);
   }
 
   /** Sets the record aside, tells whoever repairs, and makes the Fault to throw. */
@@ -277,20 +217,21 @@ export class Device implements DeviceStore {
     checkpointer.wrote();
     await this.#log.whenSynced(undefined);
     if (against !== undefined) return { ok: false, ballot: against };
-    return { ok: true, ...(entry ? await this.#readEntry(key, entry, true) : ABSENT) };
+    return { ok: true, ...(entry ? await this.#reader.read(key, entry, true) : ABSENT) };
   }
 
-  /** Heads in [start, end) in order, blobs left out (their registers are about this device's own layout). */
+  /** Heads in [start, end) in order, without those that cannot be read, and without blobs (their registers are about this device's own layout). */
   async scan(start: Key, end: Key, limit: number): Promise<{ heads: Buffer[]; more: boolean }> {
     const heads: Buffer[] = [];
     let more = false;
     let highest: Lsn = 0;
-    this.forEach({ start, end }, (key, { head, lsn }) => {
+    this.#registers.forEach({ start, end }, (key, entry) => {
       if (isBlobKey(key)) return true;
       more = heads.length >= limit;
       if (more) return false;
-      heads.push(head);
-      highest = Math.max(highest, lsn);
+      const head = this.#reader.headOf(key, entry);
+      if (head) heads.push(head);
+      highest = Math.max(highest, entry.lsn);
       return true;
     });
     if (highest >= this.#log.synced) await this.#log.whenSynced(undefined);

@@ -7,7 +7,7 @@ import { assert } from '../fabric/assert.ts';
 import type { Kv, KvPut } from '../fabric/kv.ts';
 import { decodeIndexValue, encodeIndexValue, indexValueBytes } from './index-format.ts';
 import type { Key } from './key-format.ts';
-import { type Entry, Memtable, type MemtableCursor } from './memtable.ts';
+import { type Entry, type HeadLoader, Memtable, type MemtableCursor } from './memtable.ts';
 
 const VALUE_ARENA_BYTES = 1024 * 1024;
 
@@ -20,6 +20,8 @@ export interface IndexRange {
 export interface IndexOptions {
   readonly kv: Kv;
   readonly viewCacheEntries: number;
+  /** Reads a head that the index leaves in the log. */
+  readonly loadHead: HeadLoader;
   /** An index entry that does not check. */
   readonly onCorrupt: (key: Key) => void;
 }
@@ -80,7 +82,7 @@ export class Index {
 
   #decode(key: Key, value: Buffer): Entry | undefined {
     try {
-      return decodeIndexValue(key, value);
+      return decodeIndexValue(key, value, this.#options.loadHead);
     } catch {
       if (!this.#corrupt.has(key)) this.#options.onCorrupt(key);
       this.#corrupt.add(key);
@@ -160,19 +162,19 @@ export class FrozenTable {
     for (; this.#next < end; this.#next++) {
       const key = this.#keys[this.#next] as Key;
       const entry = this.#table.get(key);
-      this.puts.push([key, entry ? this.#value(entry) : null]);
+      this.puts.push([key, entry ? this.#value(key, entry) : null]);
     }
     return end < this.#keys.length;
   }
 
-  #value(entry: Entry): Buffer {
-    const bytes = indexValueBytes(entry);
+  #value(key: Key, entry: Entry): Buffer {
+    const bytes = indexValueBytes(key, entry);
     if (this.#at + bytes > this.#arena.length) {
       this.#arena = Buffer.allocUnsafeSlow(Math.max(VALUE_ARENA_BYTES, bytes));
       this.#at = 0;
     }
     const from = this.#at;
-    this.#at = encodeIndexValue(entry, this.#arena, from);
+    this.#at = encodeIndexValue(key, entry, this.#arena, from);
     return this.#arena.subarray(from, this.#at);
   }
 }

@@ -8,9 +8,10 @@ import { headBallot, headKey } from './register-format.ts';
 import { FRAME, FRAME_HANDOFF, makeLsn, SEGMENT_HEADER_BYTES } from './segment-format.ts';
 import type { Segment } from './segments.ts';
 
-interface Tombstone {
+interface Live {
   readonly key: Key;
   readonly entry: Entry;
+  readonly head: Buffer;
 }
 
 export class LogCompaction implements Compaction {
@@ -18,7 +19,7 @@ export class LogCompaction implements Compaction {
   readonly #parts: DeviceParts;
   readonly #isOld: (key: Key, entry: Entry) => boolean;
   #at = SEGMENT_HEADER_BYTES;
-  #tombstones: Tombstone[] = [];
+  #tombstones: Live[] = [];
   movedBytes = 0;
   damaged = false;
 
@@ -59,14 +60,14 @@ export class LogCompaction implements Compaction {
     const key = frame.flags & FRAME_HANDOFF ? handoffKey(frame.target, original) : original;
     const entry = registers.get(key);
     if (entry?.lsn !== lsn) return;
-    if (this.#isOld(key, entry)) this.#tombstones.push({ key, entry });
-    else this.#move(key, entry, body && body.length > 0 ? Buffer.from(body) : undefined);
+    if (this.#isOld(key, entry)) this.#tombstones.push({ key, entry, head: Buffer.from(head) });
+    else this.#move({ key, entry, head: Buffer.from(head) }, body && body.length > 0 ? Buffer.from(body) : undefined);
   }
 
-  #move(key: Key, entry: Entry, body: Buffer | undefined): void {
+  #move({ key, entry, head }: Live, body: Buffer | undefined): void {
     const { registers } = this.#parts;
-    const handoffFor = key === headKey(entry.head) ? undefined : (key.charCodeAt(1) << 8) | key.charCodeAt(2);
-    registers.write(key, entry.head, { body, handoffFor, moved: true, origin: entry.origin }, entry);
+    const handoffFor = key === headKey(head) ? undefined : (key.charCodeAt(1) << 8) | key.charCodeAt(2);
+    registers.write(key, head, { body, handoffFor, moved: true, origin: entry.origin }, entry);
     this.movedBytes += entry.recordBytes;
   }
 
@@ -86,11 +87,12 @@ export class LogCompaction implements Compaction {
     const { registers, mayReclaim } = this.#parts;
     const tombstones = this.#tombstones;
     this.#tombstones = [];
-    for (const { key, entry } of tombstones) {
+    for (const tombstone of tombstones) {
+      const { key, entry } = tombstone;
       const confirmed = await mayReclaim(key, entry.ballot).catch(() => false);
       if (registers.get(key) !== entry && registers.get(key)?.lsn !== entry.lsn) continue;
       if (confirmed) registers.forget(key, entry);
-      else this.#move(key, entry, undefined);
+      else this.#move(tombstone, undefined);
     }
   }
 }

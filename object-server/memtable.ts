@@ -6,44 +6,97 @@ import { lowerBound } from '../fabric/search.ts';
 import type { Stamp } from '../fabric/stamp.ts';
 import type { Lsn, RegisterView } from './contract.ts';
 import type { Key } from './key-format.ts';
-import { headBallot, headBodyLength, headStamp, isTombstone } from './register-format.ts';
+import { headBallot, headBodyLength, headRefsLength, headStamp, isTombstone } from './register-format.ts';
 import { FRAME_HEADER_BYTES, frameBytes, lsnOffset, lsnSegment } from './segment-format.ts';
 
-/** A register and where its record lies. */
-export class Entry implements RegisterView {
-  readonly head: Buffer;
+/** Reads the head of an entry that came from the index without it. Fault CorruptRegister. */
+export type HeadLoader = (key: Key, entry: Entry) => Buffer;
+
+export interface EntryFields {
   readonly lsn: Lsn;
   /** Segment in which this version was first written on this device. */
   readonly origin: number;
   readonly ballot: Stamp;
-  #stamp: Stamp | undefined;
+  readonly stamp: Stamp;
+  readonly tombstone: boolean;
+  readonly hasRefs: boolean;
+  readonly headBytes: number;
+  readonly bodyBytes: number;
+}
 
-  constructor(head: Buffer, lsn: Lsn, origin: number, ballot: Stamp = headBallot(head)) {
-    this.head = head;
-    this.lsn = lsn;
-    this.origin = origin;
-    this.ballot = ballot;
+/** A register and where its record lies. Most of what is asked of it is known without the head. */
+export class Entry implements RegisterView, EntryFields {
+  readonly lsn: Lsn;
+  readonly origin: number;
+  readonly ballot: Stamp;
+  readonly stamp: Stamp;
+  readonly tombstone: boolean;
+  readonly hasRefs: boolean;
+  readonly headBytes: number;
+  readonly bodyBytes: number;
+  #head: Buffer | undefined;
+  readonly #key: Key;
+  readonly #load: HeadLoader | undefined;
+
+  private constructor(fields: EntryFields, head: Buffer | undefined, key: Key, load: HeadLoader | undefined) {
+    this.lsn = fields.lsn;
+    this.origin = fields.origin;
+    this.ballot = fields.ballot;
+    this.stamp = fields.stamp;
+    this.tombstone = fields.tombstone;
+    this.hasRefs = fields.hasRefs;
+    this.headBytes = fields.headBytes;
+    this.bodyBytes = fields.bodyBytes;
+    this.#head = head;
+    this.#key = key;
+    this.#load = load;
   }
 
-  get stamp(): Stamp {
-    this.#stamp ??= headStamp(this.head);
-    return this.#stamp;
+  /** `head` is kept. */
+  static of(head: Buffer, lsn: Lsn, origin: number): Entry {
+    const fields = {
+      lsn,
+      origin,
+      ballot: headBallot(head),
+      stamp: headStamp(head),
+      tombstone: isTombstone(head),
+      hasRefs: headRefsLength(head) > 0,
+      headBytes: head.length,
+      bodyBytes: headBodyLength(head),
+    };
+    return new Entry(fields, head, '', undefined);
   }
 
-  get tombstone(): boolean {
-    return isTombstone(this.head);
+  /** Without its head, which `load` reads from the log when it is asked for. `key` is the index key. */
+  static thin(fields: EntryFields, key: Key, load: HeadLoader): Entry {
+    return new Entry(fields, undefined, key, load);
+  }
+
+  /** From the log if need be, on this thread; kept. Fault CorruptRegister. */
+  get head(): Buffer {
+    this.#head ??= (this.#load as HeadLoader)(this.#key, this);
+    return this.#head;
+  }
+
+  /** The head, unless it would have to be read. */
+  get loadedHead(): Buffer | undefined {
+    return this.#head;
   }
 
   get segment(): number {
     return lsnSegment(this.lsn);
   }
 
+  get headAt(): number {
+    return lsnOffset(this.lsn) + FRAME_HEADER_BYTES;
+  }
+
   get bodyAt(): number {
-    return lsnOffset(this.lsn) + FRAME_HEADER_BYTES + this.head.length;
+    return this.headAt + this.headBytes;
   }
 
   get recordBytes(): number {
-    return frameBytes(this.head.length, headBodyLength(this.head));
+    return frameBytes(this.headBytes, this.bodyBytes);
   }
 }
 

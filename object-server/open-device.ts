@@ -31,6 +31,7 @@ import {
 } from './local-format.ts';
 import { Log } from './log.ts';
 import { probeEpoch } from './log-reader.ts';
+import { createHeadLoader } from './record-reader.ts';
 import { Registers } from './registers.ts';
 import { ReplayLog, replay } from './replay.ts';
 import { LANE, type Lane, lsnSegment } from './segment-format.ts';
@@ -110,7 +111,8 @@ type Recovered = Pick<DeviceParts, 'registers' | 'log' | 'checkpointer' | 'bulk'
 async function recover(options: OpenDeviceOptions, base: Base, checkpoint: CheckpointRecord): Promise<Recovered> {
   const { kv, clock, limits, segments, bulkSegments, health, onCorrupt } = base;
   const { deviceId: device, log: logger = silent, projections = [], progress = (): void => {} } = options;
-  const index = new Index({ kv, viewCacheEntries: limits.viewCacheEntries, onCorrupt });
+  const loadHead = createHeadLoader(segments, (key) => index.get(key));
+  const index: Index = new Index({ kv, viewCacheEntries: limits.viewCacheEntries, loadHead, onCorrupt });
   const registers = new Registers({ index, usage: new Usage(), clock, limits, projections });
   const unsettledValues = restore(registers, kv, checkpoint);
   for (const projection of projections) projection.open((key) => kv.get(key));

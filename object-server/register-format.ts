@@ -102,6 +102,7 @@ export function headLength(head: Buffer, at = 0): number {
 export const headKey = (head: Buffer): Key =>
   head.toString('latin1', HEAD_FIXED_BYTES, HEAD_FIXED_BYTES + head.readUInt16LE(2));
 export const headKeyLength = (head: Buffer): number => head.readUInt16LE(2);
+export const headRefsLength = (head: Buffer): number => head.readUInt32LE(8);
 export const headBallot = (head: Buffer): Stamp => head.toString('hex', 16, 24) as Stamp;
 export const headStamp = (head: Buffer): Stamp => head.toString('hex', 24, 32) as Stamp;
 export const headBodyLength = (head: Buffer): number => head.readUInt32LE(12);

@@ -146,7 +146,7 @@ export class Registers {
     const target = how.handoffFor ?? 0;
     const origin = how.origin ?? 0;
     const lsn = this.log.append({ type: FRAME.register, flags, target, origin, head, body: how.body });
-    this.#install(key, new Entry(this.index.copyHead(head), lsn, origin || lsnSegment(lsn)), held, how.moved ?? false);
+    this.#install(key, Entry.of(this.index.copyHead(head), lsn, origin || lsnSegment(lsn)), held, how.moved ?? false);
     return lsn;
   }
 
@@ -193,8 +193,14 @@ export class Registers {
 
   /** Blobs that the old version referred to and the new one does not may be garbage now. */
   #releaseBlobs(key: Key, held: Entry, next: Entry): void {
-    const before = headRefs(held.head);
-    if (before.length === 0) return;
+    if (!held.hasRefs) return;
+    let before: Buffer;
+    try {
+      before = headRefs(held.head);
+    } catch {
+      // Its head has rotted: what it referred to is not known. That space is lost, nothing else.
+      return;
+    }
     const after = headRefs(next.head).toString('latin1');
     for (let at = 0; at < before.length; at += REF_BYTES) {
       const id = before.toString('latin1', at, at + REF_BYTES);
@@ -253,7 +259,7 @@ export class Registers {
     if (isBlobKey(key)) this.#countChunks(key, held, false);
     else if (key.startsWith(SPACE_HANDOFF)) {
       this.handoffCopies--;
-      this.#releaseBlobs(key, held, new Entry(encodeHead({ key: '', ballot: NO_STAMP, stamp: NO_STAMP }), 0, 0));
+      this.#releaseBlobs(key, held, Entry.of(encodeHead({ key: '', ballot: NO_STAMP, stamp: NO_STAMP }), 0, 0));
     }
     if (this.quarantined.delete(key)) this.#note(LOCAL.quarantine + key, null);
     this.index.drop(key);
@@ -329,7 +335,7 @@ export class Registers {
     this.#nowMs = nowMs;
     const stale = held && !isBlobKey(key) && (held.ballot > ballot || (held.ballot === ballot && !moved));
     if (!stale)
-      this.#install(key, new Entry(this.index.copyHead(head), lsn, frame.origin), held, moved && held !== undefined);
+      this.#install(key, Entry.of(this.index.copyHead(head), lsn, frame.origin), held, moved && held !== undefined);
     return key;
   }
 

@@ -4,6 +4,7 @@
  * on what it yields.
  */
 import type { Disk } from '../fabric/disk.ts';
+import { Fault } from '../fabric/errors.ts';
 import type { Kv } from '../fabric/kv.ts';
 import { createSeededRandom } from '../fabric/random.ts';
 import { blobIdOf, decodeBlob, isBlobKey } from './blob-format.ts';
@@ -64,6 +65,11 @@ export async function scanDevice(options: ScanOptions): Promise<ScanTotals> {
   const scan = new Scan(options, identity);
   return scan.run();
 }
+
+/** The scan compares heads where they lie: in the log. */
+const noHead = (): never => {
+  throw new Fault('CorruptRegister');
+};
 
 class Scan {
   readonly #options: ScanOptions;
@@ -148,7 +154,7 @@ class Scan {
       this.#problem({ path: this.#log.path(lsnSegment(lsn)), problem: `head does not check at ${lsn}`, key });
       return;
     }
-    this.#newest.set(key, new Entry(Buffer.from(head), lsn, frame.origin));
+    this.#newest.set(key, Entry.of(Buffer.from(head), lsn, frame.origin));
   }
 
   #drop(head: Buffer): void {
@@ -182,7 +188,7 @@ class Scan {
 
   #checkEntry(path: string, key: Key, value: Buffer, covered: Lsn): void {
     try {
-      const entry = decodeIndexValue(key, value);
+      const entry = decodeIndexValue(key, value, noHead);
       const logged = this.#newest.get(key);
       if (!logged) this.#problem({ path, problem: `points at ${entry.lsn}, where the log has nothing`, key });
       else if (logged.lsn !== entry.lsn && logged.lsn < covered) {
