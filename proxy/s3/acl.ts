@@ -3,7 +3,7 @@
  * Objects have no ACLs of their own: what would give rights to one object is refused.
  */
 import type { HttpResponse } from '../../fabric/http/contract.ts';
-import { xmlElement } from '../../fabric/xml.ts';
+import { childText, type XmlElement, xmlElement } from '../../fabric/xml.ts';
 import { emptyAnswer, ownerXml, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
 import { readOptionalXml } from './xml-body.ts';
@@ -12,6 +12,7 @@ const READ_ACL = 'x-container-read';
 const PUBLIC_READ = '.r:*,.rlistings';
 const ALL_USERS = 'http://acs.amazonaws.com/groups/global/AllUsers';
 const POLICY_BYTES_MAX = 64 * 1024;
+const ONLY_CANNED = 'Only the ACLs private and, for buckets, public-read are supported';
 
 /** Value of x-container-read for a canned ACL: '' for private; undefined when none is given. */
 export function cannedAcl(name: string | undefined): string | undefined {
@@ -41,8 +42,8 @@ export async function getObjectAcl(call: S3Call): Promise<HttpResponse> {
 }
 
 export async function putBucketAcl(call: S3Call): Promise<HttpResponse> {
-  const acl = await readAclRequest(call);
   const ref = await resolve(call);
+  const acl = await readAclRequest(call, ref.account);
   const value = acl === '' ? null : acl;
   await call.world.store.updateContainer(call.context, ref, { metadata: { [READ_ACL]: value } });
   return emptyAnswer(call, 200);
@@ -50,23 +51,43 @@ export async function putBucketAcl(call: S3Call): Promise<HttpResponse> {
 
 /** Only what is true anyway: private. */
 export async function putObjectAcl(call: S3Call): Promise<HttpResponse> {
-  if ((await readAclRequest(call)) !== '') throw s3Fault('AccessControlListNotSupported');
   const ref = await resolveObject(call);
+  if ((await readAclRequest(call, ref.account)) !== '') throw s3Fault('AccessControlListNotSupported');
   await call.world.store.headObject(call.context, ref);
   checkOwnAccount(call, ref.account);
   return emptyAnswer(call, 200);
 }
 
-async function readAclRequest(call: S3Call): Promise<string> {
+/** A canned ACL in x-amz-acl, or a policy document that says what a canned one would. */
+async function readAclRequest(call: S3Call, account: string): Promise<string> {
   const lines = call.request.headerLines();
   for (let i = 0; i < lines.length; i += 2) {
     if (lines[i]!.startsWith('x-amz-grant-')) throw s3Fault('AccessControlListNotSupported');
   }
   const acl = cannedAcl(call.request.headers.get('x-amz-acl'));
   const body = await readOptionalXml(call, { bytesMax: POLICY_BYTES_MAX });
-  if (acl === undefined || body !== undefined) {
-    throw s3Fault('AccessControlListNotSupported', 'Only canned ACLs in x-amz-acl are supported');
+  if (acl !== undefined && body !== undefined)
+    throw s3Fault('InvalidRequest', 'Both a canned ACL and a policy are given');
+  if (body !== undefined) return readPolicy(body, account);
+  if (acl === undefined)
+    throw s3Fault('MissingSecurityHeader', 'Your request was missing a required header: x-amz-acl');
+  return acl;
+}
+
+function readPolicy(root: XmlElement, account: string): string {
+  const list = root.children.find((child) => child.name === 'AccessControlList');
+  if (root.name !== 'AccessControlPolicy' || list === undefined) throw s3Fault('MalformedXML');
+  let acl = '';
+  let ownerIn = false;
+  for (const grant of list.children) {
+    const grantee = grant.children.find((child) => child.name === 'Grantee');
+    if (grantee === undefined) throw s3Fault('MalformedXML');
+    const permission = childText(grant, 'Permission');
+    if (childText(grantee, 'ID') === account && permission === 'FULL_CONTROL') ownerIn = true;
+    else if (childText(grantee, 'URI') === ALL_USERS && permission === 'READ') acl = PUBLIC_READ;
+    else throw s3Fault('AccessControlListNotSupported', ONLY_CANNED);
   }
+  if (!ownerIn) throw s3Fault('AccessControlListNotSupported', ONLY_CANNED);
   return acl;
 }
 

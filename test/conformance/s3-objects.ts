@@ -359,6 +359,16 @@ export const objects: S3Suite = {
     t.equal((await client.ask('PUT', `/${bucket}`, { query: 'acl', headers: { 'x-amz-acl': 'private' } })).status, 200);
     t.equal((await client.ask('GET', `/${bucket}/o`, { user: null })).code, 'AccessDenied');
     t.equal((await client.ask('GET', '/', { user: null })).code, 'AccessDenied');
+    const policy = (await client.ask('GET', `/${bucket}/o`, { query: 'acl' })).text;
+    for (const path of [`/${bucket}/o`, `/${bucket}`]) {
+      t.equal(
+        (await client.ask('PUT', path, { query: 'acl', body: policy })).status,
+        200,
+        'an ACL read can be written back',
+      );
+      const other = policy.replaceAll('FULL_CONTROL', 'WRITE');
+      t.equal((await client.ask('PUT', path, { query: 'acl', body: other })).code, 'AccessControlListNotSupported');
+    }
     t.match((await client.ask('GET', `/${bucket}/o`, { query: 'acl' })).text, 'FULL_CONTROL');
   },
 };
