@@ -79,7 +79,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     return report;
   } finally {
     campaign.close();
-    await server.end();
+    await server.killAll();
     if (clean && !options.keep) bench.remove();
     else options.report(`kept: ${bench.root}`);
   }

@@ -23,8 +23,9 @@ export interface LoadCounts {
   readonly failures: Map<string, number>;
   /** Wrong answers, in words. */
   readonly wrong: string[];
-  /** Shortest time of an acknowledged write. */
+  /** Shortest time of an acknowledged write, and of a read that found something. */
   quickestWriteMs: number;
+  quickestReadMs: number;
 }
 
 export const newCounts = (): LoadCounts => ({
@@ -33,6 +34,7 @@ export const newCounts = (): LoadCounts => ({
   failures: new Map(),
   wrong: [],
   quickestWriteMs: Number.POSITIVE_INFINITY,
+  quickestReadMs: Number.POSITIVE_INFINITY,
 });
 
 export interface LoadOptions {
@@ -101,6 +103,7 @@ export class Load {
     const answer = await this.#ask('GET', name);
     if (answer?.status !== 200 && answer?.status !== 404) return;
     const state = answer.status === 200 ? stateOf(answer.body) : undefined;
+    if (state !== undefined) counts.quickestReadMs = Math.min(counts.quickestReadMs, answer.ms);
     if (!ledger.allows(name, state)) {
       counts.wrong.push(`GET ${name}: ${state ?? 'absent'}, expected ${ledger.expected(name)}`);
     }

@@ -44,7 +44,4 @@ async function main(): Promise<boolean> {
   return cleanExit && rounds.every(isClean) && fsck.exitCode < 2;
 }
 
-// The cluster is in a process group of its own: a signal does not reach it, but this process' exit ends it.
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => process.exit(130));
-
 process.exitCode = (await main()) ? 0 : 1;

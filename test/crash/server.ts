@@ -1,9 +1,10 @@
 /**
  * A real cluster to be killed: the program as it is shipped, in a process group of its own, so that one signal ends all of
- * it without warning. Nothing it starts may outlive `end()`.
+ * it without warning. Nothing it starts may outlive `killAll()`.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import path from 'node:path';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,11 +28,11 @@ export interface ServerOptions {
 export class CrashServer {
   readonly #options: ServerOptions;
   #child: ChildProcess | undefined;
+  #guardian: ChildProcess | undefined;
   #url = '';
 
   constructor(options: ServerOptions) {
     this.#options = options;
-    process.on('exit', this.#killAtExit);
   }
 
   /** `http://127.0.0.1:PORT`; changes with every start. */
@@ -56,8 +57,24 @@ export class CrashServer {
     const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', log] });
     closeSync(log);
     this.#child = child;
+    this.#guard(child.pid ?? 0);
     this.#url = await this.#ready(child);
     return (performance.now() - startedMs) / 1000;
+  }
+
+  /** However this process ends, its end closes a pipe, and that ends the cluster. */
+  #guard(group: number): void {
+    const script = `read _; kill -9 -- -${group}`;
+    this.#guardian = spawn('sh', ['-c', script], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+    this.#guardian.unref();
+    (this.#guardian.stdin as Socket | null)?.unref();
+  }
+
+  /** The process group is gone; its number may soon be somebody else's. */
+  #forget(): void {
+    this.#guardian?.kill('SIGKILL');
+    this.#guardian = undefined;
+    this.#child = undefined;
   }
 
   #ready(child: ChildProcess): Promise<string> {
@@ -85,7 +102,7 @@ export class CrashServer {
     if (group === undefined) return;
     signal(-group, 'SIGKILL');
     await gone(() => membersOf(group).length === 0, 'the process group');
-    this.#child = undefined;
+    this.#forget();
   }
 
   /** kill -9 of the main process alone: its zones notice by themselves. */
@@ -113,19 +130,9 @@ export class CrashServer {
     const status = await Promise.race([code, sleep(END_LIMIT_MS, 'late' as const, { ref: false })]);
     if (status === 'late') throw new Error('the cluster does not stop');
     await gone(() => membersOf(group).length === 0, 'the process group');
-    this.#child = undefined;
+    this.#forget();
     return status;
   }
-
-  /** Whatever happened: nothing is left behind. */
-  async end(): Promise<void> {
-    await this.killAll();
-    process.off('exit', this.#killAtExit);
-  }
-
-  readonly #killAtExit = (): void => {
-    if (this.#child?.pid) signal(-this.#child.pid, 'SIGKILL');
-  };
 }
 
 export function signal(pid: number, name: NodeJS.Signals): void {

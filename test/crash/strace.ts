@@ -65,7 +65,7 @@ async function withRig<T>(
     return await run({ server: cluster, client, ledger, counts, load });
   } finally {
     client.close();
-    await cluster.end();
+    await cluster.killAll();
     bench.remove();
   }
 }
@@ -83,6 +83,7 @@ export function runDelayed(options: StraceOptions): Promise<StraceReport & { qui
     const passed = acked > 0 && quickestWriteMs >= DELAY_MS && isClean(findings, wrong);
     options.report(
       `fdatasync late by ${DELAY_MS} ms: ${acked} acked, ${failed} failed, quickest write ${quickestWriteMs.toFixed(1)} ms, ` +
+        `read ${counts.quickestReadMs.toFixed(1)} ms, ` +
         `lost ${findings.lost.length}, wrong rows ${findings.wrongRows.length}, wrong answers ${wrong.length}`,
     );
     return { ...findings, acked, failed, wrongAnswers: wrong, passed, quickestWriteMs };
