@@ -15,6 +15,7 @@ const position = (lsn: number): string => `${Math.floor(lsn / 2 ** 32)}:${lsn % 
 /** What keeps the cluster from being whole; empty when all devices are up and nothing is owed. */
 export function missing(devices: readonly DeviceReport[]): string[] {
   const found: string[] = [];
+  const silent = new Set(devices.filter(({ status }) => !status).map(({ device }) => String(device)));
   for (const { device, name, status, fault } of devices) {
     const who = `device ${device} (${name})`;
     if (!status) {
@@ -24,8 +25,9 @@ export function missing(devices: readonly DeviceReport[]): string[] {
     if (status.state !== 'up') found.push(`${who} is ${status.state}${status.reason ? `: ${status.reason}` : ''}`);
     if (status.handoffCopies > 0) found.push(`${who} holds ${status.handoffCopies} handoff copies`);
     if (status.quarantined > 0) found.push(`${who} has ${status.quarantined} damaged records`);
-    const behind = Object.keys(status.behind);
-    if (behind.length > 0) found.push(`${who} is behind ${behind.join(', ')}`);
+    // Nobody can catch up with a device that does not answer; that one is named already.
+    const behind = Object.keys(status.behind).filter((peer) => !silent.has(peer));
+    if (behind.length > 0) found.push(`${who} has yet to catch up with device ${behind.join(', ')}`);
   }
   return found;
 }
