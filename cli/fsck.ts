@@ -3,7 +3,7 @@
 // It asks nothing of the server; what it looks for is in fsck/.
 import process from 'node:process';
 import type { Command, CommanderError } from 'commander';
-import { CommandExit } from './program.ts';
+import { CommandExit } from './command-exit.ts';
 
 const EXIT_MISUSED = 3;
 

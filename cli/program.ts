@@ -4,19 +4,10 @@
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
+import { CommandExit } from './command-exit.ts';
 import { COMMANDS, type CommandModule } from './commands.ts';
 
 export const EXIT = { done: 0, failed: 1, misused: 2 } as const;
-
-/** Thrown by a command whose exit code says more than done or failed; it has printed what there is to say. */
-export class CommandExit extends Error {
-  readonly exitCode: number;
-
-  constructor(exitCode: number) {
-    super(`exit ${exitCode}`);
-    this.exitCode = exitCode;
-  }
-}
 
 /** Runs the command line (without node and the script); resolves to the exit code. */
 export async function runProgram(args: readonly string[], commands: readonly CommandModule[] = COMMANDS) {

@@ -6,7 +6,7 @@ import process from 'node:process';
 import type { Command } from 'commander';
 import type { SocketPeer } from '../fabric/rpc/client.ts';
 import type { AdminCalls, DeviceReport } from './cluster/admin.ts';
-import { CommandExit } from './program.ts';
+import { CommandExit } from './command-exit.ts';
 
 const EXIT_MISSING = 1;
 const EXIT_NO_ANSWER = 2;

@@ -94,3 +94,21 @@ t.test('a block that rots is never returned; storing the blob again heals it', a
   t.ok((await collect((await device.blobRead(key, 0, bytes.length)).stream)).equals(bytes));
   await device.close();
 });
+
+t.test('a bulk file without a readable header is still read', async (t) => {
+  const bed = createBed();
+  t.teardown(() => bed.remove());
+  let device = await bed.open();
+  const id = random.bytes(16);
+  const key = blobKey(1, id);
+  const bytes = random.bytes(MIB);
+  await device.blobWrite(key, blobStream(id, bytes));
+  await device.close();
+  const folder = join(bed.directory, 'bulk');
+  const fd = openSync(join(folder, readdirSync(folder)[0] as string), 'r+');
+  writeSync(fd, 'rotten', 8);
+  closeSync(fd);
+  device = await bed.open();
+  t.ok((await collect((await device.blobRead(key, 0, bytes.length)).stream)).equals(bytes));
+  await device.close();
+});

@@ -9,8 +9,8 @@ import {
   encodeBlobHead,
 } from './blob-format.ts';
 import { readRecord } from './blob-reader.ts';
-import type { Compaction } from './compactor.ts';
-import type { DeviceParts } from './device.ts';
+import type { Compaction } from './compaction.ts';
+import type { DeviceParts } from './device-parts.ts';
 import { handoffTarget, type Key, SPACE_HANDOFF } from './key-format.ts';
 import { LOCAL, localRange, localU32 } from './local-format.ts';
 import type { Entry } from './memtable.ts';

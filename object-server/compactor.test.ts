@@ -6,6 +6,7 @@ import { type CrashDisk, createCrashDisk } from '../test/crash-disk.ts';
 import { apply, blobStream, bodyOf, collect, createBed, objectKey, put, remove, stampAt } from '../test/engine-bed.ts';
 import { type Key, KIND } from './contract.ts';
 import type { Device } from './device.ts';
+import { Housekeeping } from './housekeeping.ts';
 
 const limits = {
   logSegmentBytes: 8 * 1024,
@@ -90,6 +91,22 @@ t.test('dead space is given back, live data stays, the feed says what is gone', 
   device = await bed.open({ limits, clock });
   await verify(t, device, blobs);
   t.equal((await device.feed(0, 1e6)).oldest, oldest);
+  await device.close();
+});
+
+t.test('housekeeping gives space back by itself, and stops', async (t) => {
+  const bed = createBed();
+  t.teardown(() => bed.remove());
+  const device = await bed.open({ limits, clock });
+  const blobs = await fill(device);
+  await device.checkpoint();
+  const before = device.status().logBytes;
+  const log = { info() {}, warn() {}, error: (_: object, message: string) => t.fail(message) };
+  const housekeeping = new Housekeeping({ device, clock, log, bytesPerSecond: 1e9, idleMs: 1 });
+  housekeeping.start();
+  while (device.status().logBytes > before / 2) await clock.sleep(1);
+  await housekeeping.stop();
+  await verify(t, device, blobs);
   await device.close();
 });
 

@@ -6,7 +6,8 @@
 import { stampMs } from '../fabric/stamp.ts';
 import { BulkCompaction } from './bulk-compaction.ts';
 import type { Checkpointer } from './checkpointer.ts';
-import type { DeviceParts } from './device.ts';
+import type { Compaction } from './compaction.ts';
+import type { DeviceParts } from './device-parts.ts';
 import type { Key } from './key-format.ts';
 import { LogCompaction } from './log-compaction.ts';
 import type { Entry } from './memtable.ts';
@@ -18,15 +19,6 @@ export interface CompactStep {
   readonly freedBytes: number;
   /** Whether another step would find something to do. */
   readonly more: boolean;
-}
-
-export interface Compaction {
-  readonly segment: Segment;
-  /** Copies up to `bytesMax`; true when nothing live is left to copy. */
-  step(bytesMax: number): Promise<boolean>;
-  readonly movedBytes: number;
-  /** Something in it could not be read: the file must stay until repair has replaced that. */
-  readonly damaged: boolean;
 }
 
 const NOTHING: CompactStep = { movedBytes: 0, freedBytes: 0, more: false };

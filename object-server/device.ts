@@ -3,32 +3,24 @@
  * things; the rules are in registers.ts, the log in log.ts, the checkpoint in checkpointer.ts. Nothing is answered before it
  * is durable, and a failed write or sync is never tried again: the device is out.
  */
-import type { Clock } from '../fabric/clock.ts';
-import type { Disk } from '../fabric/disk.ts';
 import { Fault } from '../fabric/errors.ts';
-import type { Kv } from '../fabric/kv.ts';
 import type { ByteStream } from '../fabric/rpc/contract.ts';
 import type { Stamp } from '../fabric/stamp.ts';
 import { isBlobKey } from './blob-format.ts';
 import { BlobStore } from './blob-store.ts';
-import type { BulkLane } from './bulk-lane.ts';
-import type { Checkpointer } from './checkpointer.ts';
 import { collectGarbage } from './collector.ts';
 import { Compactor, type CompactStep } from './compactor.ts';
 import type { DeviceStatus, DeviceStore, Lsn, Mutation, Outcome, RegisterView } from './contract.ts';
 import { DAEMON_WRITER } from './contract.ts';
+import type { DeviceParts } from './device-parts.ts';
 import { type FeedReply, readFeed, restBytes } from './feed.ts';
-import type { Health } from './health.ts';
 import type { DeviceIdentity } from './identity.ts';
 import type { IndexRange } from './index.ts';
 import type { Key } from './key-format.ts';
-import type { DeviceLimits } from './limits.ts';
 import type { Log } from './log.ts';
 import type { Entry } from './memtable.ts';
 import { type ReadResult, RecordReader } from './record-reader.ts';
 import type { Registers } from './registers.ts';
-import type { Segments } from './segments.ts';
-import type { SpaceWatch } from './space-watch.ts';
 import type { UnsettledOperation } from './unsettled.ts';
 
 const OUTCOME_OUT: Outcome = { result: 'out' };
@@ -43,25 +35,6 @@ export interface ApplyContext {
 export type PrepareResult =
   | { readonly ok: true; readonly head: Buffer | null; readonly body?: Buffer }
   | { readonly ok: false; readonly ballot: Stamp };
-
-export interface DeviceParts {
-  readonly identity: DeviceIdentity;
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly limits: DeviceLimits;
-  readonly kv: Kv;
-  readonly segments: Segments;
-  readonly bulkSegments: Segments;
-  readonly bulk: BulkLane;
-  readonly registers: Registers;
-  readonly log: Log;
-  readonly checkpointer: Checkpointer;
-  readonly space: SpaceWatch;
-  readonly health: Health;
-  readonly onCorrupt: (key: Key) => void;
-  /** Whether all primaries of the key know of the tombstone: see open-device.ts. */
-  readonly mayReclaim: (key: Key, ballot: Stamp) => Promise<boolean>;
-}
 
 export interface DeviceMetrics {
   /** Appended, not yet durable. */

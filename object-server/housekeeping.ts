@@ -1,26 +1,47 @@
-/** Runs a device's compaction in the background at a bounded rate, until stopped. One a device. */
+/** Runs a device's compaction in the background at a bounded rate. One a device; nothing is left of it after `stop`. */
 import type { Clock, Timer } from '../fabric/clock.ts';
 import type { Device } from './device.ts';
 import type { DeviceLogger } from './open-device.ts';
 
-export interface Housekeeping {
-  /** No further step begins; resolves when the one under way is over. */
-  stop(): Promise<void>;
-}
-
 export interface HousekeepingOptions {
   readonly device: Device;
   readonly clock: Clock;
-  readonly bytesPerSecond: number;
-  readonly idleMs: number;
   readonly log: DeviceLogger;
+  /** Copies at most this much. */
+  readonly bytesPerSecond: number;
+  /** Pause when there is nothing to do. */
+  readonly idleMs: number;
 }
 
-export function startHousekeeping({ device, clock, bytesPerSecond, idleMs, log }: HousekeepingOptions): Housekeeping {
-  let timer: Timer | undefined;
-  let stopped = false;
-  let running: Promise<void> = Promise.resolve();
-  const step = async (): Promise<void> => {
+export class Housekeeping {
+  readonly #options: HousekeepingOptions;
+  #timer: Timer | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(options: HousekeepingOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#schedule(this.#options.idleMs);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await this.#running;
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#stopped) return;
+    this.#timer = this.#options.clock.after(delayMs, () => {
+      this.#running = this.#step();
+    });
+  }
+
+  async #step(): Promise<void> {
+    const { device, log, bytesPerSecond, idleMs } = this.#options;
     let pauseMs = idleMs;
     try {
       const { movedBytes, more } = await device.compact();
@@ -28,20 +49,6 @@ export function startHousekeeping({ device, clock, bytesPerSecond, idleMs, log }
     } catch (error) {
       log.error({ device: device.deviceId, error: String(error) }, 'housekeeping step failed');
     }
-    schedule(pauseMs);
-  };
-  const schedule = (delayMs: number): void => {
-    if (stopped) return;
-    timer = clock.after(delayMs, () => {
-      running = step();
-    });
-  };
-  schedule(idleMs);
-  return {
-    async stop() {
-      stopped = true;
-      timer?.cancel();
-      await running;
-    },
-  };
+    this.#schedule(pauseMs);
+  }
 }

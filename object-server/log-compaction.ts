@@ -1,6 +1,6 @@
 /** Moves the live records out of one log segment: see compactor.ts. */
-import type { Compaction } from './compactor.ts';
-import type { DeviceParts } from './device.ts';
+import type { Compaction } from './compaction.ts';
+import type { DeviceParts } from './device-parts.ts';
 import { handoffKey, type Key } from './key-format.ts';
 import { type Damage, type FoundFrame, walkSegment } from './log-reader.ts';
 import type { Entry } from './memtable.ts';

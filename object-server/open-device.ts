@@ -11,7 +11,8 @@ import { NO_STAMP, type Stamp } from '../fabric/stamp.ts';
 import { BulkLane } from './bulk-lane.ts';
 import { Checkpointer, type CheckpointLog } from './checkpointer.ts';
 import type { Lsn, Projection } from './contract.ts';
-import { Device, type DeviceParts } from './device.ts';
+import { Device } from './device.ts';
+import type { DeviceParts } from './device-parts.ts';
 import { Health } from './health.ts';
 import { claimDirectory, type DeviceIdentity } from './identity.ts';
 import { Index } from './index.ts';
@@ -83,9 +84,11 @@ export async function openDevice(options: OpenDeviceOptions): Promise<Device> {
   try {
     const checkpoint = readCheckpoint(kv);
     const problems = await segments.open();
-    for (const { path, reason } of [...problems, ...(await bulkSegments.open())]) {
-      logger.error({ device, path, reason }, 'segment cannot be read; its records are set aside');
+    const bulkProblems = await bulkSegments.open();
+    for (const { path, reason } of [...problems, ...bulkProblems]) {
+      logger.error({ device, path, reason }, 'segment header cannot be read');
     }
+    await adoptAll(bulkSegments, bulkProblems);
     const lost = await rescue(options, segments, problems, checkpoint.covered);
     if (lost) health.worsen('read-only', `unreadable log segment ${lost.path}`);
     const onCorrupt = options.onCorrupt ?? ((): void => {});
@@ -186,7 +189,7 @@ async function rescue(
 ): Promise<SegmentProblem | undefined> {
   let lost: SegmentProblem | undefined;
   for (const problem of problems) {
-    const number = Number.parseInt(problem.path.slice(-12), 10);
+    const number = numberOf(problem.path);
     const file = await disk.open(problem.path, 'read');
     const found = await probeEpoch(file).finally(() => file.close());
     const newest = number === lane.lastNumber && number > lsnSegment(covered);
@@ -196,6 +199,17 @@ async function rescue(
   }
   return lost;
 }
+
+/** Chunks are found by position and verified by themselves: a bulk file needs no header to be read, or given back. */
+async function adoptAll(lane: Segments, problems: readonly SegmentProblem[]): Promise<void> {
+  for (const { path } of problems) {
+    await lane.adopt(numberOf(path), 0).catch(() => {
+      // Not even to be opened: its chunks are repaired one by one as they are asked for.
+    });
+  }
+}
+
+const numberOf = (path: string): number => Number.parseInt(path.slice(-12), 10);
 
 /** Returns how many values the unsettled operations took. */
 function restore(registers: Registers, kv: Kv, checkpoint: CheckpointRecord): number {

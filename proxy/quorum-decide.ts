@@ -81,7 +81,10 @@ interface RoundArgs {
   readonly own: OwnRounds;
 }
 
-async function runRound(cluster: Cluster, { key, judge, ballot, unseal, own }: RoundArgs): Promise<WriteResult | 'again'> {
+async function runRound(
+  cluster: Cluster,
+  { key, judge, ballot, unseal, own }: RoundArgs,
+): Promise<WriteResult | 'again'> {
   const prepared = await prepareQuorum(cluster, key, ballot);
   if (!prepared.ok) {
     cluster.stamps.observe(prepared.ballot as Stamp);
@@ -106,7 +109,8 @@ function isOwn(current: ReadRegister | undefined, own: OwnRounds): boolean {
   if (!current || own.size === 0) return false;
   const held = headBallot(current.head);
   if (own.has(held) || own.has(headStamp(current.head))) return true;
-  for (const ballot of own) if (held > ballot) throw new Fault(storeFaults.conditionalConflict, { reason: 'overtaken' });
+  for (const ballot of own)
+    if (held > ballot) throw new Fault(storeFaults.conditionalConflict, { reason: 'overtaken' });
   return false;
 }
 

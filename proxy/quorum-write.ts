@@ -22,7 +22,11 @@ const HANDOFF_TRIES_MAX = 2;
 export type WriteResult =
   | { readonly result: 'ok'; readonly replaced: readonly Buffer[] }
   | { readonly result: 'newer' | 'sealed'; readonly ballot: Stamp; readonly key: Key; readonly harmless: boolean }
-  | { readonly result: 'guard' | 'full' | 'missing-blob' | 'unavailable'; readonly key: Key; readonly harmless: boolean };
+  | {
+      readonly result: 'guard' | 'full' | 'missing-blob' | 'unavailable';
+      readonly key: Key;
+      readonly harmless: boolean;
+    };
 
 type ApplyReply = ObjectServiceCalls['apply']['reply'];
 
@@ -85,7 +89,16 @@ class Round {
     this.#onSettled = onSettled;
     this.#tallies = writes.map((write) => {
       const key = headKey(write.head);
-      return { write, key, primaries: cluster.primaries(key), oks: 0, failures: 0, outdated: 0, worst: undefined, ballot: '' };
+      return {
+        write,
+        key,
+        primaries: cluster.primaries(key),
+        oks: 0,
+        failures: 0,
+        outdated: 0,
+        worst: undefined,
+        ballot: '',
+      };
     });
   }
 

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { createSeededRandom } from '../../fabric/random.ts';
+import { TestCluster, until } from '../../test/daemon-bed.ts';
 import { blobStream, collect, objectKey, put, remove } from '../../test/engine-bed.ts';
 import { type DeviceStatus, type Key, KIND } from '../contract.ts';
-import { TestCluster, until } from './test-cluster.ts';
 
 const random = createSeededRandom(6);
 const key = (number: number): Key => objectKey(Math.imul(number, 0x9e3779b1));

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import { createSeededRandom } from '../../fabric/random.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
+import { TestCluster, until } from '../../test/daemon-bed.ts';
 import { blobStream, collect, objectKey, put, remove } from '../../test/engine-bed.ts';
 import { type Key, KIND } from '../contract.ts';
-import { TestCluster, until } from './test-cluster.ts';
 
 const random = createSeededRandom(7);
 const key = (number: number): Key => objectKey(Math.imul(number, 0x9e3779b1));

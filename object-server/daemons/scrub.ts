@@ -133,5 +133,5 @@ function keyOf(position: number): Key {
   const bytes = Buffer.alloc(MARK_BYTES);
   bytes.writeUIntBE(position, 0, MARK_BYTES);
   const key = bytes.toString('latin1');
-  return key < SPACE_REPLICATED ? SPACE_REPLICATED : key;
+  return key.startsWith('\0') ? SPACE_REPLICATED : key;
 }

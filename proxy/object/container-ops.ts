@@ -114,10 +114,7 @@ function madeBefore(
   const incarnation = headStamp(current.head);
   const nothing = { objectCount: 0, bytesUsed: 0 };
   const row: AccountRow = { incarnation, policy: record.policy, ...nothing, modifiedStamp: ballot, bucket };
-  return [
-    { head: withBallot(current.head, ballot) },
-    accountRowWrite(account, record.name, { stamp: ballot, row }),
-  ];
+  return [{ head: withBallot(current.head, ballot) }, accountRowWrite(account, record.name, { stamp: ballot, row })];
 }
 
 /** A container's row in its account's listing; `row` undefined removes it. */

@@ -48,10 +48,22 @@ export function readAttributes(request: HttpRequest): RequestAttributes {
   for (const [name] of CONTENT_HEADERS) {
     const value = request.headers.get(name);
     if (value === undefined) continue;
+    checkText(name, value);
     const kept = name === 'content-encoding' ? withoutAwsChunked(value) : value;
     if (kept !== '') headers[name] = kept;
   }
-  return { contentType: request.headers.get('content-type') || DEFAULT_CONTENT_TYPE, user, headers };
+  const contentType = request.headers.get('content-type') || DEFAULT_CONTENT_TYPE;
+  checkText('content-type', contentType);
+  return { contentType, user, headers };
+}
+
+/** What no answer could carry is not stored. */
+export function checkText(name: string, value: string): void {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    if ((code >= 0x20 && code !== 0x7f) || code === 0x09) continue;
+    throw s3Fault('InvalidArgument', 'Header value cannot be represented', { ArgumentName: name });
+  }
 }
 
 /** Returns what it adds to the 2 KiB. */
@@ -59,6 +71,7 @@ function addMeta(user: Record<string, string>, name: string, value: string): num
   if (name === '' || name === '__proto__') {
     throw s3Fault('InvalidArgument', 'A metadata header has no valid name', { ArgumentName: META + name });
   }
+  checkText(META + name, value);
   const decoded = decodeWords(value);
   const before = user[name];
   user[name] = before === undefined ? decoded : `${before},${decoded}`;

@@ -4,7 +4,7 @@ import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { formatHttpDate } from '../http-date.ts';
 import { contentRange, parseRange } from '../http-range.ts';
 import { type ObjectInfo, type OpenObject, storeFaults } from '../object/contract.ts';
-import { checkHeaders, pushAttributes } from './attributes.ts';
+import { checkHeaders, checkText, pushAttributes } from './attributes.ts';
 import { checkVersionId, lastModifiedMs, resolveObject, type S3Call } from './call.ts';
 import { pushChecksums } from './checksums.ts';
 import { readConditions } from './conditions.ts';
@@ -118,9 +118,7 @@ function readOverrides(call: S3Call): ReadonlyMap<string, string> | undefined {
     if (call.auth.user === undefined) {
       throw s3Fault('InvalidRequest', 'Request specific response headers cannot be used for anonymous GET requests.');
     }
-    if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) {
-      throw s3Fault('InvalidArgument', 'Header value cannot be represented', { ArgumentName: `response-${name}` });
-    }
+    checkText(`response-${name}`, value);
     overrides ??= new Map();
     overrides.set(name, Buffer.from(value, 'utf8').toString('latin1'));
   }

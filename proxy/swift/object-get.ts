@@ -14,6 +14,7 @@ import { refuse, swiftFaults } from './faults.ts';
 import { manifestOf, objectHeaders } from './object-headers.ts';
 import { primedBody } from './primed-body.ts';
 import type { SwiftResponse } from './response.ts';
+import { isShownAsLarge } from './shown.ts';
 import { manifestResponse } from './slo-get.ts';
 
 const BOUNDARY_BYTES = 16;
@@ -21,7 +22,7 @@ const BOUNDARY_BYTES = 16;
 export async function getObject(call: SwiftCall): Promise<SwiftResponse> {
   const object = await call.world.store.getObject(call, call.objectRef, optionsOf(readConditions(call)));
   const { info } = object;
-  if (info.slo && wantsManifest(call)) return manifestResponse(call, info);
+  if (wantsManifest(call) && isShownAsLarge(info)) return manifestResponse(call, info);
   if (isDynamic(call, info)) return respond(call, await openDynamic(call, call.account ?? '', info));
   return respond(call, object);
 }
@@ -29,7 +30,7 @@ export async function getObject(call: SwiftCall): Promise<SwiftResponse> {
 export async function headObject(call: SwiftCall): Promise<SwiftResponse> {
   const { store } = call.world;
   let info = await store.headObject(call, call.objectRef, optionsOf(readConditions(call)));
-  if (info.slo && wantsManifest(call)) return manifestResponse(call, info);
+  if (wantsManifest(call) && isShownAsLarge(info)) return manifestResponse(call, info);
   if (isDynamic(call, info)) info = (await openDynamic(call, call.account ?? '', info)).info;
   return { status: 200, headers: objectHeaders(info), lengthBytes: info.sizeBytes };
 }

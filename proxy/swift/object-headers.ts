@@ -9,7 +9,7 @@ import { guessContentType } from './content-type.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { HEADER_BYTES_MAX, isText, readMetadata, titleCase } from './metadata.ts';
 import { decodeName } from './names.ts';
-import { lastModified, shownEtag } from './shown.ts';
+import { isShownAsLarge, lastModified, shownEtag } from './shown.ts';
 import { refuseUnsupported } from './unsupported.ts';
 
 /** Stored as sent and shown again. */
@@ -104,7 +104,7 @@ export function objectHeaders(info: ObjectInfo): string[] {
     if (!name.startsWith('x-amz-')) headers.push(titleCase(name), info.headers[name] as string);
   }
   if (info.deleteAt !== undefined) headers.push('X-Delete-At', String(info.deleteAt));
-  if (info.slo) headers.push('X-Static-Large-Object', 'True');
+  if (isShownAsLarge(info)) headers.push('X-Static-Large-Object', 'True');
   return headers;
 }
 

@@ -8,7 +8,17 @@ export function lastModified(stamp: Stamp): string {
   return formatHttpDate(Math.ceil(stampMs(stamp) / 1000) * 1000);
 }
 
+const MD5_HEX_CHARS = 32;
+
+/**
+ * Whether clients must not expect the MD5 of the content as ETag: a static large object, or an object that S3 uploaded in
+ * parts, which Swift too shows as one. The latter has no segments with names: its manifest is an empty list.
+ */
+export function isShownAsLarge(info: Pick<ObjectInfo, 'slo' | 'etag'>): boolean {
+  return info.slo !== undefined || info.etag.length !== MD5_HEX_CHARS;
+}
+
 /** ETag as Swift shows it: bare for plain objects, quoted for large ones. */
 export function shownEtag(info: ObjectInfo): string {
-  return info.slo ? `"${info.etag}"` : info.etag;
+  return isShownAsLarge(info) ? `"${info.etag}"` : info.etag;
 }

@@ -9,6 +9,7 @@ import type { SwiftCall } from './call.ts';
 import { deleteEach, newTally, noteFailure, pathOf, type Tally, tallyResponse } from './delete-many.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import type { SwiftResponse } from './response.ts';
+import { isShownAsLarge } from './shown.ts';
 import { MANIFEST_SEGMENTS_MAX } from './slo-manifest.ts';
 
 const OBJECTS_MAX = MANIFEST_SEGMENTS_MAX * 10;
@@ -62,8 +63,8 @@ async function gather(call: SwiftCall, tally: Tally): Promise<Doomed | undefined
 
 async function readManifest(call: SwiftCall, ref: ObjectRef, tally: Tally) {
   try {
-    const { slo } = await call.world.store.headObject(call, ref);
-    if (slo) return slo;
+    const info = await call.world.store.headObject(call, ref);
+    if (isShownAsLarge(info)) return info.slo ?? [];
     tally.errors.push([pathOf(ref), '400 Bad Request: not an SLO manifest']);
   } catch (error) {
     noteFailure(call, { ref, error }, tally);

@@ -4,8 +4,8 @@ import {
   ACCOUNT,
   type Action,
   type Attempt,
-  chooseObject,
   CONTEXT,
+  chooseObject,
   containerRegister,
   contentTypeOf,
   isUnknown,
@@ -40,15 +40,20 @@ function put(attempt: Attempt, precondition: Precondition): Action {
   const etag = etagOfBody(body);
   history.etags.set(id, etag);
   const known = [...history.etags.values()].slice(-12);
-  const wanted = precondition === 'etag' ? (known.filter((one) => one !== etag).at(-1 - chance.below(6)) ?? 'none') : '';
-  const conditions = { none: undefined, absent: { ifNoneMatch: '*' as const }, etag: { ifMatch: [wanted] } }[precondition];
+  const wanted =
+    precondition === 'etag' ? (known.filter((one) => one !== etag).at(-1 - chance.below(6)) ?? 'none') : '';
+  const conditions = { none: undefined, absent: { ifNoneMatch: '*' as const }, etag: { ifMatch: [wanted] } }[
+    precondition
+  ];
   const holds = (state: string): boolean =>
-    precondition === 'none' || (precondition === 'absent' ? isAbsent(state) : isPresent(state) && ['?', wanted].includes(etagOf(state)));
+    precondition === 'none' ||
+    (precondition === 'absent' ? isAbsent(state) : isPresent(state) && ['?', wanted].includes(etagOf(state)));
   const text = { none: 'put', absent: 'put if absent', etag: `put if ${wanted.slice(0, 6)}` }[precondition];
   return {
     text: `${text} ${shown(ref)} ${body.length} bytes ${etag.slice(0, 6)}`,
     writes: ref,
-    run: () => proxy.store.putObject(CONTEXT, ref, { body: sourceOf(body), contentType: contentTypeOf(id), conditions }),
+    run: () =>
+      proxy.store.putObject(CONTEXT, ref, { body: sourceOf(body), contentType: contentTypeOf(id), conditions }),
     settle(outcome, end) {
       noteContainer(attempt, ref.container, outcome, end);
       const apply: Apply = (state) => (holds(state) ? stateOf(id, etag) : undefined);
@@ -61,7 +66,11 @@ function put(attempt: Attempt, precondition: Precondition): Action {
 }
 
 /** 412 and 404 say something of the state, too. */
-function noteRefused(attempt: Attempt, ref: ObjectRef, { code, end, wanted }: { code: string; end: number; wanted: string }): void {
+function noteRefused(
+  attempt: Attempt,
+  ref: ObjectRef,
+  { code, end, wanted }: { code: string; end: number; wanted: string },
+): void {
   if (code === storeFaults.noSuchObject) {
     note(attempt, objectRegister(ref), { text: 'refused: absent', end, pure: true, apply: expect(isAbsent) });
   } else if (code === storeFaults.preconditionFailed) {
@@ -80,7 +89,8 @@ function remove(attempt: Attempt): Action {
       const existed = (outcome.value as { existed: boolean } | undefined)?.existed;
       // "There was nothing" is true without a container, too.
       if (existed || outcome.fault) noteContainer(attempt, ref.container, outcome, end);
-      if (isUnknown(outcome)) noteWrite(attempt, ref, { text: 'delete', end: Number.POSITIVE_INFINITY, apply: write(ABSENT) });
+      if (isUnknown(outcome))
+        noteWrite(attempt, ref, { text: 'delete', end: Number.POSITIVE_INFINITY, apply: write(ABSENT) });
       else if (existed) noteWrite(attempt, ref, { text: 'delete', end, apply: write(ABSENT) });
       else if (noContainer(outcome)) noteRefusedWrite(attempt, ref, { text: 'delete', apply: write(ABSENT) });
       else note(attempt, objectRegister(ref), { text: 'delete of nothing', end, pure: true, apply: expect(isAbsent) });
@@ -111,14 +121,21 @@ function read(attempt: Attempt, kind: 'get' | 'head'): Action {
       const id = operationOf(info.contentType);
       learnEtag(history, id, info.etag);
       const state = stateOf(id, info.etag);
-      note(attempt, objectRegister(ref), { text: `${kind}: ${state}`, end, pure: true, apply: expect((held) => held === state) });
+      note(attempt, objectRegister(ref), {
+        text: `${kind}: ${state}`,
+        end,
+        pure: true,
+        apply: expect((held) => held === state),
+      });
     },
   };
 }
 
 function checkBody(info: ObjectInfo, body: Buffer): void {
-  if (body.length !== info.sizeBytes) throw new Error(`${info.name}: ${body.length} bytes instead of ${info.sizeBytes}`);
-  if (!info.etag.includes('-') && etagOfBody(body) !== info.etag) throw new Error(`${info.name}: bytes do not match the ETag`);
+  if (body.length !== info.sizeBytes)
+    throw new Error(`${info.name}: ${body.length} bytes instead of ${info.sizeBytes}`);
+  if (!info.etag.includes('-') && etagOfBody(body) !== info.etag)
+    throw new Error(`${info.name}: bytes do not match the ETag`);
 }
 
 function post(attempt: Attempt): Action {
@@ -140,7 +157,8 @@ function post(attempt: Attempt): Action {
       };
       if (isUnknown(outcome)) noteWrite(attempt, ref, { text: 'post', end: Number.POSITIVE_INFINITY, apply });
       else if (noContainer(outcome)) noteRefusedWrite(attempt, ref, { text: 'post', apply });
-      else if (outcome.fault) note(attempt, objectRegister(ref), { text: 'post: nothing', end, pure: true, apply: expect(isAbsent) });
+      else if (outcome.fault)
+        note(attempt, objectRegister(ref), { text: 'post: nothing', end, pure: true, apply: expect(isAbsent) });
       else noteWrite(attempt, ref, { text: 'post', end, apply });
     },
   };
@@ -152,18 +170,33 @@ function copy(attempt: Attempt): Action {
   const target = chooseObject(attempt);
   return {
     text: `copy ${shown(source)} to ${shown(target)}`,
-    run: () => proxy.store.copyObject(CONTEXT, target, { source, directive: 'replace', attributes: { contentType: contentTypeOf(id) } }),
+    run: () =>
+      proxy.store.copyObject(CONTEXT, target, {
+        source,
+        directive: 'replace',
+        attributes: { contentType: contentTypeOf(id) },
+      }),
     settle(outcome, end) {
       const apply: Apply = () => stateOf(id, history.etags.get(id) ?? '?');
       if (isUnknown(outcome)) return noteWrite(attempt, target, { text: 'copy', end: Number.POSITIVE_INFINITY, apply });
       if (outcome.fault?.code === storeFaults.noSuchObject) {
-        return note(attempt, objectRegister(source), { text: 'copy of nothing', end, pure: true, apply: expect(isAbsent) });
+        return note(attempt, objectRegister(source), {
+          text: 'copy of nothing',
+          end,
+          pure: true,
+          apply: expect(isAbsent),
+        });
       }
       if (outcome.fault) return noteRefusedWrite(attempt, target, { text: 'copy', apply });
       const { info, source: from } = outcome.value as { info: ObjectInfo; source: ObjectInfo };
       learnEtag(history, id, info.etag);
       const state = stateOf(operationOf(from.contentType), from.etag);
-      note(attempt, objectRegister(source), { text: `copied: ${state}`, end, pure: true, apply: expect((held) => held === state) });
+      note(attempt, objectRegister(source), {
+        text: `copied: ${state}`,
+        end,
+        pure: true,
+        apply: expect((held) => held === state),
+      });
       noteWrite(attempt, target, { text: 'copy', end, apply });
     },
   };

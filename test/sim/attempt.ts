@@ -2,7 +2,17 @@
 import type { Fault } from '../../fabric/errors.ts';
 import { type Context, type ObjectRef, storeFaults } from '../../proxy/object/contract.ts';
 import type { Chance } from './chance.ts';
-import { ABSENT, type Apply, expect, type History, isAbsent, isPresent, operationIn, stateOf, write } from './history.ts';
+import {
+  ABSENT,
+  type Apply,
+  expect,
+  type History,
+  isAbsent,
+  isPresent,
+  operationIn,
+  stateOf,
+  write,
+} from './history.ts';
 import type { SimProxy } from './sim-proxy.ts';
 
 export const ACCOUNT = 'AUTH_sim';
@@ -52,7 +62,11 @@ export const contentTypeOf = (id: number): string => `sim/${id}`;
 export const operationOf = (contentType: string): number => Number(contentType.slice(4));
 
 /** Adds one operation to a register. `end` Infinity: it may still take effect, or never. */
-export function note(attempt: Attempt, register: string, how: { text: string; end: number; apply: Apply; pure?: boolean }): void {
+export function note(
+  attempt: Attempt,
+  register: string,
+  how: { text: string; end: number; apply: Apply; pure?: boolean },
+): void {
   const { id, history, start } = attempt;
   const { text, end, apply, pure = false } = how;
   const optional = !Number.isFinite(end);
@@ -68,7 +82,8 @@ const UNKNOWN: readonly string[] = [
   storeFaults.dataLost,
 ];
 
-export const isUnknown = ({ fault, gone }: Settle): boolean => gone !== undefined || (fault !== undefined && UNKNOWN.includes(fault.code));
+export const isUnknown = ({ fault, gone }: Settle): boolean =>
+  gone !== undefined || (fault !== undefined && UNKNOWN.includes(fault.code));
 
 export const noContainer = ({ fault }: Settle): boolean => fault?.code === storeFaults.noSuchContainer;
 
@@ -103,7 +118,8 @@ export function noteRefusedWrite(attempt: Attempt, ref: ObjectRef, how: { text: 
 
 export function noteVanishing(attempt: Attempt, ref: ObjectRef): void {
   const { history } = attempt;
-  const apply: Apply = (state) => (isPresent(state) && !history.acknowledged.has(operationIn(state)) ? ABSENT : undefined);
+  const apply: Apply = (state) =>
+    isPresent(state) && !history.acknowledged.has(operationIn(state)) ? ABSENT : undefined;
   const how = { text: 'gone with its container', end: Number.POSITIVE_INFINITY, apply };
   note(attempt, objectRegister(ref), how);
   note(attempt, rowRegister(ref), how);

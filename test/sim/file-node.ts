@@ -44,7 +44,9 @@ export class Image {
   }
 }
 
-type Pending = { readonly bytes: Buffer; readonly position: number; done: boolean } | { readonly length: number; done: boolean };
+type Pending =
+  | { readonly bytes: Buffer; readonly position: number; done: boolean }
+  | { readonly length: number; done: boolean };
 
 function applyTo(image: Image, pending: Pending): void {
   if ('length' in pending) image.truncate(pending.length);

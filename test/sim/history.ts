@@ -36,7 +36,10 @@ export class History {
       const about = Math.min(...stuck.map(({ start }) => start));
       const near = ({ start, end, optional }: Operation): boolean =>
         (end > about - SHOWN_BEFORE || optional) && start < about + SHOWN_AFTER;
-      const lines = operations.filter(near).sort((a, b) => a.start - b.start).map(line);
+      const lines = operations
+        .filter(near)
+        .sort((a, b) => a.start - b.start)
+        .map(line);
       return [
         `${name}: no order of these operations explains their answers`,
         ...lines,

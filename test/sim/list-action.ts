@@ -71,7 +71,8 @@ const entryName = (entry: ObjectEntry): string => ('prefix' in entry ? entry.pre
 function notePages(attempt: Attempt, listing: Listing, outcome: Settle): void {
   if (isUnknown(outcome)) return;
   if (outcome.fault) {
-    for (const name of attempt.mix.objects) noteRow(attempt, listing, { name, from: attempt.start, to: attempt.history.tick() });
+    for (const name of attempt.mix.objects)
+      noteRow(attempt, listing, { name, from: attempt.start, to: attempt.history.tick() });
     return;
   }
   for (const listed of outcome.value as readonly ListedPage[]) notePage(attempt, listing, listed);
@@ -83,7 +84,8 @@ function notePage(attempt: Attempt, listing: Listing, { start, end, marker, page
   const names = page.entries.map(entryName);
   const shown = new Map(page.entries.map((entry) => [entryName(entry), entry]));
   if (names.length > limit) throw new Error(`a page of ${names.length} entries, ${limit} were asked for`);
-  if (names.some((name, i) => i > 0 && name <= (names[i - 1] as string))) throw new Error(`out of order: ${names.join(' ')}`);
+  if (names.some((name, i) => i > 0 && name <= (names[i - 1] as string)))
+    throw new Error(`out of order: ${names.join(' ')}`);
   const last = names.at(-1) ?? '';
   for (const name of mix.objects) {
     if (!name.startsWith(prefix) || name <= marker || (page.truncated && name > last)) continue;
@@ -95,7 +97,8 @@ function notePage(attempt: Attempt, listing: Listing, { start, end, marker, page
     noteRow(attempt, listing, { name, from: start, to: end, entry });
   }
   for (const entry of page.entries) {
-    const known = 'prefix' in entry ? mix.objects.some((name) => name.startsWith(entry.prefix)) : mix.objects.includes(entry.name);
+    const known =
+      'prefix' in entry ? mix.objects.some((name) => name.startsWith(entry.prefix)) : mix.objects.includes(entry.name);
     if (!known) throw new Error(`a listing shows '${entryName(entry)}', which was never written`);
   }
 }

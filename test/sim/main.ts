@@ -23,7 +23,10 @@ const { values } = parseArgs({
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 const counted = (counts: ReadonlyMap<string, number>): string =>
-  [...counts].sort().map(([name, count]) => `${name} ${count}`).join(', ');
+  [...counts]
+    .sort()
+    .map(([name, count]) => `${name} ${count}`)
+    .join(', ');
 
 function summary(report: Report): string {
   const { seed, events, simulatedMs, counts, faults, traceHash, undecided } = report;
@@ -36,7 +39,8 @@ const only = values.seed ?? process.env['SEED'];
 const first = Number(only ?? values.start);
 const seeds = only === undefined ? Number(values.seeds) : 1;
 const plant = values.plant === undefined ? undefined : (plants as Record<string, Plant>)[values.plant];
-if (values.plant !== undefined && !plant) throw new Error(`no such plant; there are: ${Object.keys(plants).join(', ')}`);
+if (values.plant !== undefined && !plant)
+  throw new Error(`no such plant; there are: ${Object.keys(plants).join(', ')}`);
 const print = values.verbose ? say : undefined;
 const startedMs = performance.now();
 let failed = 0;

@@ -21,7 +21,12 @@ export interface Operation {
 
 export type Verdict =
   | { readonly result: 'ok' }
-  | { readonly result: 'violation'; readonly longest: readonly string[]; readonly state: State; readonly stuck: readonly string[] }
+  | {
+      readonly result: 'violation';
+      readonly longest: readonly string[];
+      readonly state: State;
+      readonly stuck: readonly string[];
+    }
   /** The search was given up: too much overlaps. */
   | { readonly result: 'unknown' };
 

@@ -4,8 +4,8 @@ import { type ObjectInfo, storeFaults } from '../../proxy/object/contract.ts';
 import {
   type Action,
   type Attempt,
-  chooseObject,
   CONTEXT,
+  chooseObject,
   contentTypeOf,
   isUnknown,
   noContainer,
@@ -39,7 +39,8 @@ export function multipartAction(attempt: Attempt): Action {
     const info = await store.completeUpload(CONTEXT, ref, uploadId, { parts });
     if (repeats) {
       const again = await store.completeUpload(CONTEXT, ref, uploadId, { parts });
-      if (again.etag !== info.etag || again.stamp !== info.stamp) throw new Error('a repeated Complete answers differently');
+      if (again.etag !== info.etag || again.stamp !== info.stamp)
+        throw new Error('a repeated Complete answers differently');
     }
     return info;
   };
@@ -54,9 +55,11 @@ export function multipartAction(attempt: Attempt): Action {
       if (!completing) return;
       const certain = outcome.value !== undefined;
       if (certain) return noteWrite(attempt, ref, { text: 'complete', end, apply });
-      if (isUnknown(outcome) || repeats) return noteWrite(attempt, ref, { text: 'complete', end: Number.POSITIVE_INFINITY, apply });
+      if (isUnknown(outcome) || repeats)
+        return noteWrite(attempt, ref, { text: 'complete', end: Number.POSITIVE_INFINITY, apply });
       if (noContainer(outcome)) return noteRefusedWrite(attempt, ref, { text: 'complete', apply });
-      if (outcome.fault?.code !== storeFaults.noSuchUpload) throw new Error(`complete: unexpected ${outcome.fault?.code}`);
+      if (outcome.fault?.code !== storeFaults.noSuchUpload)
+        throw new Error(`complete: unexpected ${outcome.fault?.code}`);
     },
   };
 }

@@ -111,7 +111,8 @@ export class Nemesis {
     }
     for (const proxy of proxies) if (!proxy.life.alive) proxy.start();
     for (let tries = 0; !zones.every((zone) => zone.up); tries++) {
-      if (tries > 100) throw new Error(`not up after healing: ${zones.filter((zone) => !zone.up).map(({ name }) => name)}`);
+      if (tries > 100)
+        throw new Error(`not up after healing: ${zones.filter((zone) => !zone.up).map(({ name }) => name)}`);
       await scheduler.sleep(100);
     }
   }

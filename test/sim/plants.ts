@@ -4,7 +4,15 @@
  */
 import type { Handlers, Reply } from '../../fabric/rpc/contract.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
-import { headBallot, headKey, isTombstone, KIND, type Key, keyKind, type Mutation } from '../../object-server/contract.ts';
+import {
+  headBallot,
+  headKey,
+  isTombstone,
+  type Key,
+  KIND,
+  keyKind,
+  type Mutation,
+} from '../../object-server/contract.ts';
 import type { Device } from '../../object-server/device.ts';
 import type { Cluster, Replica } from '../../proxy/cluster.ts';
 

@@ -1,8 +1,20 @@
 /** Rules that are checked on the cluster itself, not on what clients were told. Each throws what it found broken. */
-import { headBallot, headStamp, isTombstone, KIND, type Key, keyKind, makeKey, rowRest, TABLE } from '../../object-server/contract.ts';
+
+import { isFault } from '../../fabric/errors.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
-import type { ObjectRef } from '../../proxy/object/contract.ts';
-import type { Attempt } from './attempt.ts';
+import {
+  headBallot,
+  headStamp,
+  isTombstone,
+  type Key,
+  KIND,
+  keyKind,
+  makeKey,
+  rowRest,
+  TABLE,
+} from '../../object-server/contract.ts';
+import { type ObjectRef, storeFaults } from '../../proxy/object/contract.ts';
+import { ACCOUNT, type Attempt, CONTEXT, type Mix } from './attempt.ts';
 import type { SimCluster } from './sim-cluster.ts';
 import type { SimZone } from './sim-zone.ts';
 import { durableBallots } from './survivors.ts';
@@ -16,12 +28,16 @@ export async function survives(cluster: SimCluster, attempt: Attempt, ref: Objec
   const object = makeKey(view.hash(ref.account, ref.container, ref.object), container.incarnation, KIND.object);
   const row = makeKey(container.hash, container.incarnation, KIND.row, rowRest(TABLE.current, ref.object));
   const zones = [...new Set([...view.primaries(object), ...view.primaries(row)])].map(({ device }) => device);
-  const left = await Promise.all(zones.map((device) => durableBallots(cluster.zones[device] as SimZone, [object, row])));
+  const left = await Promise.all(
+    zones.map((device) => durableBallots(cluster.zones[device] as SimZone, [object, row])),
+  );
   for (const [which, key] of [object, row].entries()) {
     const held = view.primaries(key).map(({ device }) => left[zones.indexOf(device)]?.[which] ?? '');
     if (held.filter((ballot) => ballot >= stamp).length >= 2) continue;
     const rest = held.map((ballot) => ballot || 'nothing').join(', ');
-    throw new Error(`#${attempt.id} was answered with success at ${stamp}; a power failure would leave of ${cluster.keyName(key)}: ${rest}`);
+    throw new Error(
+      `#${attempt.id} was answered with success at ${stamp}; a power failure would leave of ${cluster.keyName(key)}: ${rest}`,
+    );
   }
 }
 
@@ -46,7 +62,49 @@ export function converged(cluster: SimCluster): string | undefined {
     const held = view.primaries(key).map(({ device }) => cluster.zones[device]?.device?.get(key));
     // A tombstone that a device may drop is as good as none.
     const live = held.map((register) => (register && !isTombstone(register.head) ? headBallot(register.head) : '-'));
-    if (new Set(live).size > 1) problems.push(`${cluster.keyName(key)}: ${live.join(' ')} (stamps ${held.map((one) => one && headStamp(one.head)).join(' ')})`);
+    if (new Set(live).size > 1)
+      problems.push(
+        `${cluster.keyName(key)}: ${live.join(' ')} (stamps ${held.map((one) => one && headStamp(one.head)).join(' ')})`,
+      );
   }
   return problems.length > 0 ? problems.join('\n') : undefined;
+}
+
+/** Listings, objects and totals say the same, through any proxy. Throws what disagrees. */
+export async function agrees(cluster: SimCluster, { containers, objects }: Mix): Promise<void> {
+  for (const { name: proxy, store } of cluster.proxies) {
+    for (const container of containers) {
+      const ref = { account: ACCOUNT, container };
+      const made = await ifThere(store.headContainer(CONTEXT, ref));
+      if (!made) continue;
+      const { entries, info } = await store.listObjects(CONTEXT, ref, { limit: 1_000 });
+      const listed = new Map(
+        entries.map((entry) => ('name' in entry ? [entry.name, `${entry.contentType} ${entry.etag}`] : ['', ''])),
+      );
+      for (const object of objects) {
+        const held = await ifThere(store.headObject(CONTEXT, { ...ref, object }));
+        const state = held && `${held.contentType} ${held.etag}`;
+        if (state !== listed.get(object)) {
+          throw new Error(`${proxy} lists ${container}/${object} as ${listed.get(object)}, but the object is ${state}`);
+        }
+      }
+      let bytes = 0;
+      for (const entry of entries) if ('name' in entry) bytes += entry.sizeBytes;
+      for (const totals of [info, made]) {
+        if (totals.objectCount === entries.length && totals.bytesUsed === bytes) continue;
+        throw new Error(
+          `${container} lists ${entries.length} objects, ${bytes} bytes; its totals say ${totals.objectCount}, ${totals.bytesUsed}`,
+        );
+      }
+    }
+  }
+}
+
+async function ifThere<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (isFault(error, storeFaults.noSuchContainer) || isFault(error, storeFaults.noSuchObject)) return undefined;
+    throw error;
+  }
 }

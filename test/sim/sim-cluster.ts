@@ -1,7 +1,15 @@
 /** Five zones and a few proxies in one process, on simulated clocks, disks and network. Nothing happens unless the scheduler runs. */
-import { headBallot, headKey, isTombstone, KIND, type Key, keyKind, type Mutation } from '../../object-server/contract.ts';
-import { fiveZoneRing } from '../../ring/five-zone-ring.ts';
+import {
+  headBallot,
+  headKey,
+  isTombstone,
+  type Key,
+  KIND,
+  keyKind,
+  type Mutation,
+} from '../../object-server/contract.ts';
 import type { Ring } from '../../ring/contract.ts';
+import { fiveZoneRing } from '../../ring/five-zone-ring.ts';
 import { Chance } from './chance.ts';
 import type { Plant } from './plants.ts';
 import { Scheduler } from './scheduler.ts';
@@ -39,9 +47,11 @@ export class SimCluster {
       describe: (method, args) => this.#describe(method, args),
     });
     sharedRing ??= fiveZoneRing({ partPower: PART_POWER });
-    const parts: SimParts = { scheduler: this.scheduler, chance: this.chance, trace: this.trace, net: this.net, plant };
+    const { chance, scheduler, trace, net } = this;
+    const parts: SimParts = { scheduler, chance, trace, net, plant, ring: sharedRing };
     this.zones = sharedRing.devices.map(({ id }) => new SimZone(parts, id));
-    const proxyParts = { ring: sharedRing, zones: this.zones, names: this.names };
+    for (const zone of this.zones) zone.siblings = this.zones.filter((other) => other !== zone);
+    const proxyParts = { zones: this.zones, names: this.names };
     const proxyCount = 2 + this.chance.below(2);
     this.proxies = Array.from({ length: proxyCount }, (_, i) => new SimProxy(parts, i + 1, proxyParts));
   }
@@ -64,7 +74,9 @@ export class SimCluster {
       handoffFor?: number;
     };
     if (method === 'apply') {
-      const what = (mutations ?? []).map(({ head }) => `${this.keyName(headKey(head))}@${headBallot(head)}${isTombstone(head) ? ' gone' : ''}`);
+      const what = (mutations ?? []).map(
+        ({ head }) => `${this.keyName(headKey(head))}@${headBallot(head)}${isTombstone(head) ? ' gone' : ''}`,
+      );
       return `${handoffFor === undefined ? '' : `for zone${handoffFor + 1} `}${what.join(' ')}`;
     }
     return `${key ? this.keyName(key) : ''}${ballot ? ` @${ballot}` : ''}`;

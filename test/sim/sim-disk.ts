@@ -168,7 +168,8 @@ export class SimDisk {
         if (growth > this.#freeBytes()) throw new DiskFault(diskFaults.full, path, `${path}: no space`);
         const written = node.write(bytes, position);
         await this.#later(life, [0.02, 1], () => {
-          if (!Buffer.concat(buffers).equals(bytes)) options.onBug?.(new Error(`${path}: buffer changed while written`));
+          if (!Buffer.concat(buffers).equals(bytes))
+            options.onBug?.(new Error(`${path}: buffer changed while written`));
           written();
         });
       },

@@ -5,9 +5,9 @@ import { createStampSource } from '../../fabric/stamp.ts';
 import { type Cluster, createCluster } from '../../proxy/cluster.ts';
 import type { Store } from '../../proxy/object/contract.ts';
 import { inlineDigests } from '../../proxy/object/digest.ts';
+import { createReconciler } from '../../proxy/object/reconcile.ts';
 import { createStore, type RunningStore } from '../../proxy/object/store.ts';
 import { createSettledMarks } from '../../proxy/settled.ts';
-import type { Ring } from '../../ring/contract.ts';
 import { createPathHasher } from '../../ring/path-hash.ts';
 import type { Chance } from './chance.ts';
 import { Life } from './life.ts';
@@ -24,7 +24,6 @@ export class SimProxy implements NetNode {
   readonly handlers = undefined;
   readonly #parts: SimParts;
   readonly #chance: Chance;
-  readonly #ring: Ring;
   readonly #zones: readonly SimZone[];
   /** Path hashes met, for readable traces. */
   readonly #names: Map<string, string>;
@@ -36,16 +35,18 @@ export class SimProxy implements NetNode {
   constructor(
     parts: SimParts,
     writerId: number,
-    { ring, zones, names }: { ring: Ring; zones: readonly SimZone[]; names: Map<string, string> },
+    { zones, names }: { zones: readonly SimZone[]; names: Map<string, string> },
   ) {
     this.name = `proxy${writerId}`;
     this.writerId = writerId;
     this.#parts = parts;
     this.#chance = parts.chance.fork(this.name);
-    this.#ring = ring;
     this.#zones = zones;
     this.#names = names;
-    this.wall = new WallClock(parts.scheduler, this.#chance.pick([0, 0, this.#chance.between(-3_000, 3_000), this.#chance.between(-60_000, 60_000)]));
+    this.wall = new WallClock(
+      parts.scheduler,
+      this.#chance.pick([0, 0, this.#chance.between(-3_000, 3_000), this.#chance.between(-60_000, 60_000)]),
+    );
     this.life = new Life(this.name);
     this.start();
   }
@@ -76,7 +77,7 @@ export class SimProxy implements NetNode {
       this.#names.set(hash.toString('latin1'), [account, container, object].filter(Boolean).join('/'));
       return hash;
     };
-    const real = createCluster({ clock, random, stamps, settled, ring: this.#ring, peers, hashPath: named });
+    const real = createCluster({ clock, random, stamps, settled, ring: this.#parts.ring, peers, hashPath: named });
     const cluster = plant.cluster?.(real) ?? real;
     settled.onQuiet((mark) => {
       for (const { device, peer } of cluster.devices) {
@@ -92,6 +93,7 @@ export class SimProxy implements NetNode {
     };
     this.cluster = cluster;
     this.running = createStore({ cluster, digests: inlineDigests, random, onError });
+    createReconciler(this.running.engine).start();
   }
 
   crash(): void {

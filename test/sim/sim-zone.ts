@@ -2,10 +2,12 @@
 import { createContainerService } from '../../account-container/service.ts';
 import { Totals } from '../../account-container/totals.ts';
 import { createMemoryKv, type MemoryKv } from '../../fabric/memory-kv.ts';
+import { createDaemons, type Daemons } from '../../object-server/daemons/daemons.ts';
 import type { Device } from '../../object-server/device.ts';
 import type { DeviceLimits } from '../../object-server/limits.ts';
-import { openDevice } from '../../object-server/open-device.ts';
+import { type DeviceLogger, openDevice } from '../../object-server/open-device.ts';
 import { createObjectService } from '../../object-server/service.ts';
+import type { Ring } from '../../ring/contract.ts';
 import type { Chance } from './chance.ts';
 import { Life } from './life.ts';
 import type { Plant } from './plants.ts';
@@ -37,6 +39,7 @@ export const SMALL_LIMITS: Partial<DeviceLimits> = {
   cursorLagSegments: 8,
   tombstoneAgeMs: 60_000,
   compactStepBytes: 4 * 1024,
+  compactIdleMs: 700,
 };
 
 export interface SimParts {
@@ -45,6 +48,7 @@ export interface SimParts {
   readonly trace: Trace;
   readonly net: SimNet;
   readonly plant: Plant;
+  readonly ring: Ring;
 }
 
 export class SimZone implements NetNode {
@@ -57,6 +61,8 @@ export class SimZone implements NetNode {
   life: Life;
   handlers: NetNode['handlers'];
   device: Device | undefined;
+  /** The other zones. */
+  siblings: readonly SimZone[] = [];
   #kv: MemoryKv | undefined;
   /** Let a transaction under way through, as if the crash had come a moment later. */
   #letCommit: (() => void) | undefined;
@@ -85,29 +91,30 @@ export class SimZone implements NetNode {
 
   /** Resolves when it answers, or when it died on the way there. */
   async start(): Promise<void> {
-    const { scheduler, trace, net, plant } = this.#parts;
+    const { scheduler, trace, net, plant, ring } = this.#parts;
     const life = new Life(this.name);
     this.life = life;
     trace.add('start', this.name);
     const totals = new Totals();
+    const clock = createSimClock(scheduler, this.wall, life);
+    let daemons: Daemons | undefined;
     const opening = openDevice({
       directory: '/device',
       deviceId: this.deviceId,
       clusterId: CLUSTER_ID,
       disk: this.disk.view(life),
       openKv: async () => this.#openKv(),
-      clock: createSimClock(scheduler, this.wall, life),
+      clock,
       random: this.#chance.random,
       limits: SMALL_LIMITS,
       projections: [totals],
-      log: {
-        info: () => {},
-        warn: (details, message) => trace.add('warn', `${this.name} ${message} ${JSON.stringify(details)}`),
-        error: (details, message) => trace.add('error', `${this.name} ${message} ${JSON.stringify(details)}`),
-      },
+      log: this.#log(),
       onCorrupt: (key) => {
-        if (life.alive) scheduler.fail(new Error(`${this.name}: a record does not check: ${Buffer.from(key, 'latin1').toString('hex')}`));
+        totals.lost(key);
+        daemons?.corrupt(this.deviceId, key);
+        if (life.alive) scheduler.fail(new Error(`${this.name}: a record does not check: ${inHex(key)}`));
       },
+      mayReclaim: async (key, ballot) => (await daemons?.mayReclaim(this.deviceId, key, ballot)) ?? false,
     });
     const device = await Promise.race([opening, life.died]);
     if (!device || !life.alive) return;
@@ -118,6 +125,23 @@ export class SimZone implements NetNode {
     this.handlers = plant.handlers?.(handlers, device) ?? handlers;
     trace.add('up', this.name);
     net.changed();
+    const peers = new Map(this.siblings.map((sibling) => [sibling.deviceId, net.connect(this, sibling)]));
+    daemons = createDaemons({
+      devices,
+      peers,
+      ring,
+      clock,
+      log: this.#log(),
+      options: { scrub: false, catchUp: { followEveryMs: 2_000 } },
+    });
+    daemons.start();
+  }
+
+  #log(): DeviceLogger {
+    const { trace } = this.#parts;
+    const add = (what: string) => (details: object, message: string) =>
+      trace.add(what, `${this.name} ${message} ${JSON.stringify(details)}`);
+    return { info: () => {}, warn: add('warn'), error: add('error') };
   }
 
   /** kill -9, or the power fails: the simulator makes no difference, the worse one always happens. */
@@ -157,3 +181,5 @@ export class SimZone implements NetNode {
     return this.#kv?.reopen();
   }
 }
+
+const inHex = (key: string): string => Buffer.from(key, 'latin1').toString('hex');

@@ -1,16 +1,19 @@
 /** One seed from beginning to end: a cluster is made, worked and hurt, healed, and what it told its clients is judged. */
-import type { Action, Attempt, Mix } from './attempt.ts';
+
 import type { ObjectInfo } from '../../proxy/object/contract.ts';
+import type { Action, Attempt, Mix } from './attempt.ts';
 import { History } from './history.ts';
 import { Nemesis } from './nemesis.ts';
 import type { Plant } from './plants.ts';
-import { survives } from './rules.ts';
+import { agrees, converged, survives } from './rules.ts';
 import { SimCluster } from './sim-cluster.ts';
 import { type Weights, Workload } from './workload.ts';
 
 const STEPS_MAX = 2_000_000;
 /** Share of acknowledged writes after which it is looked what a power failure would leave. */
 const PROBE_SHARE = 0.1;
+/** From the last fault until nothing is left to be done: unsettled operations wait 15 s for their writer alone. */
+const SETTLED_WITHIN_MS = 120_000;
 const CONTAINERS = ['one', 'two'];
 const OBJECTS = ['a/1', 'a/2', 'b', 'c/d/1'];
 
@@ -69,8 +72,21 @@ async function scenario(cluster: SimCluster, nemesis: Nemesis, workload: Workloa
   await workload.run();
   await nemesis.heal();
   await hurting;
-  await cluster.scheduler.sleep(20_000);
+  await settle(cluster);
   await workload.look();
+  await agrees(cluster, workload.mix);
+}
+
+/** Nothing new comes in: within a bound everything is delivered, finished and the same everywhere. */
+async function settle(cluster: SimCluster): Promise<void> {
+  const deadlineMs = cluster.scheduler.nowMs + SETTLED_WITHIN_MS;
+  let problem: string | undefined = 'not looked at yet';
+  while (problem !== undefined) {
+    if (cluster.scheduler.nowMs > deadlineMs)
+      throw new Error(`not settled ${SETTLED_WITHIN_MS / 1000} s after healing:\n${problem}`);
+    await cluster.scheduler.sleep(2_000);
+    problem = converged(cluster);
+  }
 }
 
 function makeWorkload(cluster: SimCluster, history: History, operations: number): Workload {

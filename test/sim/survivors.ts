@@ -8,7 +8,7 @@ import { headBallot, type Key } from '../../object-server/contract.ts';
 import { openDevice } from '../../object-server/open-device.ts';
 import { Chance } from './chance.ts';
 import { Life } from './life.ts';
-import { CLUSTER_ID, SMALL_LIMITS, type SimZone } from './sim-zone.ts';
+import { CLUSTER_ID, type SimZone, SMALL_LIMITS } from './sim-zone.ts';
 
 /** Nothing waits: timers never fire, turns come at once. */
 const stillClock: Clock = {

@@ -3,10 +3,10 @@
  * what it asked and what it was told. An error that is not an expected Fault ends the run.
  */
 import { isFault } from '../../fabric/errors.ts';
-import type { Chance } from './chance.ts';
-import type { History } from './history.ts';
 import { actions } from './actions.ts';
 import type { Action, Attempt, Mix, Settle } from './attempt.ts';
+import type { Chance } from './chance.ts';
+import type { History } from './history.ts';
 import type { SimCluster } from './sim-cluster.ts';
 import type { SimProxy } from './sim-proxy.ts';
 
@@ -44,6 +44,10 @@ export class Workload {
     this.#left = options.operations;
   }
 
+  get mix(): Mix {
+    return this.#options.mix;
+  }
+
   async run(): Promise<void> {
     const { clients, cluster } = this.#options;
     const chances = Array.from({ length: clients }, (_, i) => cluster.chance.fork(`client${i}`));
@@ -67,7 +71,12 @@ export class Workload {
     for (const proxy of cluster.proxies) {
       for (const container of mix.containers) {
         for (const object of mix.objects) {
-          await this.operate('get', { chance, client: 'look', proxy, mix: { ...mix, containers: [container], objects: [object] } });
+          await this.operate('get', {
+            chance,
+            client: 'look',
+            proxy,
+            mix: { ...mix, containers: [container], objects: [object] },
+          });
         }
         await this.operate('list', { chance, client: 'look', proxy, mix: { ...mix, containers: [container] } });
       }
@@ -121,7 +130,10 @@ export class Workload {
 
 function pickWeighted<T extends string>(chance: Chance, weights: Readonly<Partial<Record<T, number>>>): T {
   const entries = Object.entries(weights) as [T, number][];
-  let roll = chance.between(0, entries.reduce((sum, [, weight]) => sum + weight, 0));
+  let roll = chance.between(
+    0,
+    entries.reduce((sum, [, weight]) => sum + weight, 0),
+  );
   for (const [name, weight] of entries) {
     roll -= weight;
     if (roll < 0) return name;

@@ -78,6 +78,8 @@ export const ADAPTERS: readonly { readonly files: string; readonly may: readonly
   { files: 'fabric/clock.ts', may: ['time', 'timers'] },
   { files: 'fabric/disk*.ts', may: ['fs'] },
   { files: 'fabric/system-disk.ts', may: ['fs'] },
+  // An environment's folder is created and made durable by whoever opens it.
+  { files: 'fabric/lmdb.ts', may: ['fs'] },
   { files: 'fabric/random.ts', may: ['random'] },
   // The event loop's delay, which no clock can tell.
   { files: 'fabric/metrics.ts', may: ['time'] },

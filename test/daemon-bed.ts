@@ -5,22 +5,29 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '../../fabric/clock.ts';
-import { Fault, fabricFaults } from '../../fabric/errors.ts';
-import { openLmdb } from '../../fabric/lmdb.ts';
-import { createSeededRandom } from '../../fabric/random.ts';
-import type { Peer } from '../../fabric/rpc/contract.ts';
-import { createLocalPeer } from '../../fabric/rpc/local.ts';
-import { makeStamp, type Stamp } from '../../fabric/stamp.ts';
-import { systemDisk } from '../../fabric/system-disk.ts';
-import type { Partition, Ring } from '../../ring/contract.ts';
-import { fiveZoneRing } from '../../ring/five-zone-ring.ts';
-import { headKey, type Key, keyHashPrefix, type Mutation, SPACE_HANDOFF, SPACE_LOCAL } from '../contract.ts';
-import type { Device } from '../device.ts';
-import type { DeviceLimits } from '../limits.ts';
-import { openDevice } from '../open-device.ts';
-import { createObjectService } from '../service.ts';
-import { createDaemons, type DaemonOptions, type Daemons, statusHandler } from './daemons.ts';
+import { systemClock } from '../fabric/clock.ts';
+import { Fault, fabricFaults } from '../fabric/errors.ts';
+import { openLmdb } from '../fabric/lmdb.ts';
+import { createSeededRandom } from '../fabric/random.ts';
+import type { Peer } from '../fabric/rpc/contract.ts';
+import { createLocalPeer } from '../fabric/rpc/local.ts';
+import { makeStamp, type Stamp } from '../fabric/stamp.ts';
+import { systemDisk } from '../fabric/system-disk.ts';
+import {
+  headKey,
+  type Key,
+  keyHashPrefix,
+  type Mutation,
+  SPACE_HANDOFF,
+  SPACE_LOCAL,
+} from '../object-server/contract.ts';
+import { createDaemons, type DaemonOptions, type Daemons, statusHandler } from '../object-server/daemons/daemons.ts';
+import type { Device } from '../object-server/device.ts';
+import type { DeviceLimits } from '../object-server/limits.ts';
+import { openDevice } from '../object-server/open-device.ts';
+import { createObjectService } from '../object-server/service.ts';
+import type { Partition, Ring } from '../ring/contract.ts';
+import { fiveZoneRing } from '../ring/five-zone-ring.ts';
 
 const CLUSTER = 'c1'.repeat(16);
 const PART_POWER = 6;
