@@ -1,0 +1,100 @@
+"""Steps of boto3.ts: `boto3_steps.py NAME` runs one against S3_ENDPOINT, in the bucket BUCKET; a trace back means failure."""
+import io
+import os
+import random
+import ssl
+import sys
+import urllib.error
+import urllib.request
+
+import boto3
+import botocore.exceptions
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+
+ENDPOINT = os.environ['S3_ENDPOINT']
+BUCKET = os.environ['BUCKET']
+CONFIG = Config(s3={'addressing_style': 'path'}, retries={'total_max_attempts': 1}, signature_version='s3v4')
+S3 = boto3.client('s3', endpoint_url=ENDPOINT, config=CONFIG)
+PARTS = TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20)
+
+
+def fetch(url, data=None, method='GET'):
+    context = ssl.create_default_context(cafile=os.environ['AWS_CA_BUNDLE']) if url.startswith('https') else None
+    with urllib.request.urlopen(urllib.request.Request(url, data=data, method=method), context=context, timeout=20) as got:
+        return got.read()
+
+
+def transfers():
+    data = random.Random(1).randbytes((12 << 20) + 3)
+    S3.upload_fileobj(io.BytesIO(data), BUCKET, 'large', Config=PARTS, ExtraArgs={'Metadata': {'colour': 'blue'}})
+    head = S3.head_object(Bucket=BUCKET, Key='large')
+    assert head['ETag'].endswith('-3"') and head['Metadata'] == {'colour': 'blue'}, head
+    back = io.BytesIO()
+    S3.download_fileobj(BUCKET, 'large', back, Config=PARTS)
+    assert back.getvalue() == data
+
+
+def trailers():
+    """SDKs send checksums as trailers over TLS, and as headers without it."""
+    names = ['CRC32', 'SHA1', 'SHA256']
+    try:
+        import awscrt  # noqa: F401
+        names += ['CRC32C', 'CRC64NVME']
+    except ImportError:
+        pass
+    for name in names:
+        data = random.Random(2).randbytes(200_000)
+        S3.put_object(Bucket=BUCKET, Key=name, Body=io.BytesIO(data), ChecksumAlgorithm=name)
+        got = S3.get_object(Bucket=BUCKET, Key=name, ChecksumMode='ENABLED')
+        assert got[f'Checksum{name}'] and got['Body'].read() == data, name
+
+
+def pages():
+    for number in range(7):
+        S3.put_object(Bucket=BUCKET, Key=f'page/{number}', Body=b'')
+    for operation in ['list_objects', 'list_objects_v2']:
+        found = S3.get_paginator(operation).paginate(Bucket=BUCKET, Prefix='page/', PaginationConfig={'PageSize': 2})
+        found = list(found)
+        assert len(found) == 4 and sum(len(page['Contents']) for page in found) == 7, operation
+
+
+def presigned():
+    put = S3.generate_presigned_url('put_object', Params={'Bucket': BUCKET, 'Key': 'signed +&'}, ExpiresIn=60)
+    fetch(put, b'presigned', 'PUT')
+    get = S3.generate_presigned_url('get_object', Params={'Bucket': BUCKET, 'Key': 'signed +&'}, ExpiresIn=60)
+    assert fetch(get) == b'presigned'
+    try:
+        fetch(get.replace('signed', 'forged'))
+        raise AssertionError('a forged URL works')
+    except urllib.error.HTTPError as error:
+        assert error.code == 403, error
+
+
+def presigned_post():
+    """Not there yet: it must say so."""
+    post = S3.generate_presigned_post(BUCKET, 'posted')
+    try:
+        fetch(post['url'], b'', 'POST')
+        raise AssertionError('accepted')
+    except urllib.error.HTTPError as error:
+        assert error.code in (400, 403, 405, 411, 415, 501), error
+
+
+def resources():
+    bucket = boto3.resource('s3', endpoint_url=ENDPOINT, config=CONFIG).Bucket(BUCKET)
+    bucket.copy({'Bucket': BUCKET, 'Key': 'large'}, 'copied', Config=PARTS)
+    assert bucket.Object('copied').content_length == (12 << 20) + 3
+    bucket.objects.all().delete()
+    assert not list(bucket.objects.all())
+    bucket.delete()
+    try:
+        S3.head_bucket(Bucket=BUCKET)
+        raise AssertionError('the bucket is still there')
+    except botocore.exceptions.ClientError as error:
+        assert error.response['Error']['Code'] == '404', error
+
+
+if sys.argv[1] == 'transfers':
+    S3.create_bucket(Bucket=BUCKET)
+globals()[sys.argv[1]]()
