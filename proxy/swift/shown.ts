@@ -8,14 +8,12 @@ export function lastModified(stamp: Stamp): string {
   return formatHttpDate(Math.ceil(stampMs(stamp) / 1000) * 1000);
 }
 
-const MD5_HEX_CHARS = 32;
-
 /**
  * Whether clients must not expect the MD5 of the content as ETag: a static large object, or an object that S3 uploaded in
  * parts, which Swift too shows as one. The latter has no segments with names: its manifest is an empty list.
  */
 export function isShownAsLarge(info: Pick<ObjectInfo, 'slo' | 'etag'>): boolean {
-  return info.slo !== undefined || info.etag.length !== MD5_HEX_CHARS;
+  return info.slo !== undefined || info.etag.includes('-');
 }
 
 /** ETag as Swift shows it: bare for plain objects, quoted for large ones. */
