@@ -3,6 +3,7 @@
  * A line is written at once where the process might end right after it (`sync`).
  */
 import pino, { type Logger } from 'pino';
+import type { Trace } from './trace.ts';
 
 export type { Logger } from 'pino';
 
@@ -12,10 +13,19 @@ export interface LoggerOptions {
   readonly base?: Readonly<Record<string, unknown>>;
   /** Write before returning; slower, and nothing is lost when the process is killed. */
   readonly sync?: boolean;
+  /** Lines written during a transaction carry its id as `transId`. */
+  readonly trace?: Trace | undefined;
 }
 
 const STDERR = 2;
 
-export function createLogger({ level, base = {}, sync = false }: LoggerOptions): Logger {
-  return pino({ level, base, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: STDERR, sync }));
+export function createLogger({ level, base = {}, sync = false, trace }: LoggerOptions): Logger {
+  const options = { level, base, timestamp: pino.stdTimeFunctions.isoTime };
+  const destination = pino.destination({ dest: STDERR, sync });
+  return trace ? pino({ ...options, mixin: () => idOf(trace) }, destination) : pino(options, destination);
+}
+
+function idOf(trace: Trace): object {
+  const transId = trace.id();
+  return transId === undefined ? {} : { transId };
 }

@@ -2,6 +2,7 @@
 import type { Clock } from '../fabric/clock.ts';
 import type { HttpHandler } from '../fabric/http/contract.ts';
 import type { Random } from '../fabric/random.ts';
+import type { Trace } from '../fabric/trace.ts';
 import type { Store } from './object/contract.ts';
 
 /** One user of the store, from DIR/credentials.json (proxy/auth/users.ts reads and writes it). */
@@ -35,6 +36,8 @@ export interface ProxyWorld {
     warn(fields: object, message: string): void;
     error(fields: object, message: string): void;
   };
+  /** Told of each request's id as soon as it has one; there only when somebody follows requests through the logs. */
+  readonly trace?: Pick<Trace, 'run' | 'name' | 'follow'> | undefined;
   readonly region: string;
   /** Host suffixes under which `bucket.suffix` addresses a bucket (virtual-host style), e.g. ['s3.localhost', 'localhost']. */
   readonly s3Domains: readonly string[];

@@ -28,17 +28,21 @@ export class RequestMeter {
   readonly latencies = new LatencyGrid(ROWS);
   readonly #clock: Clock;
   readonly #debug: ProxyWorld['log']['debug'];
+  readonly #trace: ProxyWorld['trace'];
   inFlight = 0;
   bytesIn = 0;
   bytesOut = 0;
 
-  constructor({ clock, log }: Pick<ProxyWorld, 'clock' | 'log'>) {
+  constructor({ clock, log, trace }: Pick<ProxyWorld, 'clock' | 'log' | 'trace'>) {
     this.#clock = clock;
+    this.#trace = trace;
     this.#debug = log.debug?.bind(log);
   }
 
-  wrap(name: Api, handler: HttpHandler): HttpHandler {
+  wrap(name: Api, answer: HttpHandler): HttpHandler {
     const api = APIS.indexOf(name);
+    const trace = this.#trace;
+    const handler = trace ? followed(answer, trace) : answer;
     return async (request) => {
       const startMs = this.#clock.monotonicMs();
       this.inFlight++;
@@ -93,6 +97,17 @@ export class RequestMeter {
     this.bytesOut += typeof body === 'string' ? Buffer.byteLength(body) : (body as Uint8Array).length;
     return response;
   }
+}
+
+/** The request as a transaction of its own, body included; it says its name as soon as it has one. */
+function followed(answer: HttpHandler, trace: NonNullable<ProxyWorld['trace']>): HttpHandler {
+  return (request) =>
+    trace.run(undefined, async () => {
+      const response = await answer(request);
+      const { body } = response;
+      const isStream = typeof body === 'object' && 'next' in body;
+      return isStream ? { ...response, body: trace.follow(body) } : response;
+    });
 }
 
 function headerOf({ headers }: HttpResponse, names: readonly string[]): string | undefined {

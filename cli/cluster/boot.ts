@@ -7,16 +7,18 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../../fabric/clock.ts';
 import { Fault } from '../../fabric/errors.ts';
+import type { Logger } from '../../fabric/logger.ts';
 import { systemRandom } from '../../fabric/random.ts';
 import { connectPeer } from '../../fabric/rpc/client.ts';
 import type { Peer } from '../../fabric/rpc/contract.ts';
 import { createLocalPeer } from '../../fabric/rpc/local.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
-import type { DeviceLogger } from '../../object-server/open-device.ts';
+import type { Trace } from '../../fabric/trace.ts';
 import type { RingData } from '../../ring/contract.ts';
 import { createRing } from '../../ring/ring.ts';
 import type { ClusterIdentity } from './identity.ts';
 import { claimRunDirectory, writePids } from './pids.ts';
+import { traceHandlers } from './traced-calls.ts';
 import { openZone } from './zone.ts';
 import type { ZoneProcessOptions, ZoneSibling } from './zone-process.ts';
 
@@ -30,7 +32,9 @@ export interface BootOptions {
   readonly identity: ClusterIdentity;
   readonly ring: RingData;
   readonly processes: 'inline' | 'zones';
-  readonly log: DeviceLogger;
+  readonly log: Logger;
+  /** There when requests are followed through the logs. */
+  readonly trace?: Trace | undefined;
   readonly logLevel: string;
   readonly progress: (device: string, doneBytes: number, totalBytes: number) => void;
 }
@@ -68,8 +72,10 @@ function planZones({ devices }: RingData): ZonePlan[] {
 
 async function bootInline(options: BootOptions, plans: readonly ZonePlan[]): Promise<BootedZones> {
   const peers = new Map<number, Peer>();
+  const { trace } = options;
   const zones = await Promise.all(
     plans.map(async ({ name, devices }) => {
+      const log = options.log.child({ zone: name });
       const zone = await openZone({
         directory: path.join(options.directory, 'zones'),
         clusterId: options.identity.clusterId,
@@ -77,10 +83,11 @@ async function bootInline(options: BootOptions, plans: readonly ZonePlan[]): Pro
         disk: systemDisk,
         clock: systemClock,
         random: systemRandom,
-        log: options.log,
+        log,
         progress: options.progress,
       });
-      const peer = createLocalPeer(name, zone.handlers, { clock: systemClock, log: options.log });
+      const handlers = trace ? traceHandlers(zone.handlers, { log, trace, clock: systemClock }) : zone.handlers;
+      const peer = createLocalPeer(name, handlers, { clock: systemClock, log });
       for (const { id } of devices) peers.set(id, peer);
       return { zone, peer };
     }),

@@ -10,6 +10,7 @@ import { createLogger, type Logger } from '../../fabric/logger.ts';
 import { systemRandom } from '../../fabric/random.ts';
 import type { Peer } from '../../fabric/rpc/contract.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
+import type { Trace } from '../../fabric/trace.ts';
 import { type Cluster, createCluster } from '../../proxy/cluster.ts';
 import type { ProxyWorld } from '../../proxy/contract.ts';
 import { createThreadDigests, type DigestPool } from '../../proxy/object/digest.ts';
@@ -30,6 +31,7 @@ import { lockDirectory } from './lock.ts';
 import { createMetricsPage } from './metrics.ts';
 import { showProgress } from './progress.ts';
 import { openStampSource } from './stamp-ceiling.ts';
+import { traceFor, tracePeers } from './traced-calls.ts';
 
 const DRAIN_MS = 15_000;
 /** Threads for MD5 of large bodies; they start when first needed. */
@@ -44,7 +46,8 @@ export interface RunningCluster {
 
 export async function startCluster(options: ClusterOptions): Promise<RunningCluster> {
   const directory = path.resolve(options.data);
-  const log = createLogger({ level: options.logLevel });
+  const trace = traceFor(options.logLevel);
+  const log = createLogger({ level: options.logLevel, trace });
   const files = await openClusterFiles(directory, systemDisk, systemRandom);
   const unlock = lockDirectory(directory);
   const progress = showProgress(process.stderr);
@@ -52,10 +55,14 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
     progress.say(files.created ? `new cluster in ${directory}` : `opening ${directory}`);
     const { identity, ring } = files;
     const { processes, logLevel } = options;
-    const zones = await bootZones({ directory, identity, ring, processes, log, logLevel, progress: progress.replay });
+    const zones = await bootZones({
+      ...{ directory, identity, ring, processes, log, logLevel, trace },
+      progress: progress.replay,
+    });
     progress.say(`zones are up (${processes === 'inline' ? 'one process' : 'a process each'})`);
-    const proxy = createProxy({ options, directory, files, peers: zones.peers, log });
-    return await openFront({ options, directory, log, files, zones, proxy, unlock });
+    const peers = trace ? tracePeers(zones.peers, trace) : zones.peers;
+    const proxy = createProxy({ options, directory, files, peers, log });
+    return await openFront({ options, directory, log, trace, files, zones, proxy, unlock });
   } catch (error) {
     unlock();
     throw error;
@@ -113,6 +120,7 @@ interface FrontArgs {
   readonly options: ClusterOptions;
   readonly directory: string;
   readonly log: Logger;
+  readonly trace: Trace | undefined;
   readonly files: ClusterFiles;
   readonly zones: BootedZones;
   readonly proxy: ProxyParts;
@@ -120,7 +128,7 @@ interface FrontArgs {
 }
 
 async function openFront(args: FrontArgs): Promise<RunningCluster> {
-  const { options, directory, log, files, zones, proxy, unlock } = args;
+  const { options, directory, log, trace, files, zones, proxy, unlock } = args;
   const { region, tokenSecret } = files.identity;
   const opened = openCredentials(directory, systemDisk, systemRandom);
   const world: ProxyWorld = {
@@ -129,6 +137,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
     clock: systemClock,
     random: systemRandom,
     log: proxyLog(log),
+    trace,
     region,
     s3Domains: options.s3Domains,
     tokenSecret: Buffer.from(tokenSecret, 'hex'),

@@ -13,6 +13,7 @@ import { listenRpc } from '../../fabric/rpc/server.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
 import { createRing } from '../../ring/ring.ts';
 import { decodeRing } from '../../ring/ring-file-format.ts';
+import { traceFor, traceHandlers } from './traced-calls.ts';
 import { openZone } from './zone.ts';
 
 export interface ZoneSibling {
@@ -37,7 +38,8 @@ export interface ZoneProcessOptions {
 
 async function main(): Promise<void> {
   const options = JSON.parse(process.argv[2] ?? '') as ZoneProcessOptions;
-  const log = createLogger({ level: options.logLevel, base: { zone: options.name }, sync: true });
+  const trace = traceFor(options.logLevel);
+  const log = createLogger({ level: options.logLevel, base: { zone: options.name }, sync: true, trace });
   const zone = await openZone({
     directory: options.directory,
     clusterId: options.clusterId,
@@ -48,7 +50,8 @@ async function main(): Promise<void> {
     log,
     progress: (device, doneBytes, totalBytes) => process.send?.({ progress: { device, doneBytes, totalBytes } }),
   });
-  const listener = await listenRpc(zone.handlers, {
+  const handlers = trace ? traceHandlers(zone.handlers, { log, trace, clock: systemClock }) : zone.handlers;
+  const listener = await listenRpc(handlers, {
     endpoint: { path: options.socketPath },
     secret: Buffer.from(options.clusterSecret, 'hex'),
     clusterId: options.clusterId,

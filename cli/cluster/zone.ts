@@ -58,6 +58,7 @@ export async function openZone(options: ZoneOptions): Promise<Zone> {
       log: options.log,
       projections: [totals],
       onCorrupt: (key) => {
+        log.warn({ device: id, key: Buffer.from(key, 'latin1').toString('hex') }, 'damaged record set aside');
         totals.lost(key);
         daemons?.corrupt(id, key);
       },

@@ -9,7 +9,9 @@ import type { CreateHandler, ProxyWorld } from '../contract.ts';
 import { readAddress } from './address.ts';
 import type { S3Call } from './call.ts';
 import { answerFor, type ErrorAnswer, errorXml } from './errors.ts';
+import { hoistedLines, withLines, withNames } from './hoisted.ts';
 import { readQuery } from './query.ts';
+import { checkHeaders } from './request-headers.ts';
 import { route } from './route.ts';
 
 const REQUEST_ID_BYTES = 8;
@@ -20,9 +22,12 @@ export const createS3Handler: CreateHandler = (world) => {
   const hostId = world.random.bytes(24).toString('base64');
   return async (request) => {
     const requestId = world.random.bytes(REQUEST_ID_BYTES).toString('hex').toUpperCase();
+    world.trace?.name(requestId);
     try {
       const call = openCall(world, request, { sigv4, requestId, hostId });
-      return await route(call)(call);
+      const row = route(call);
+      checkHeaders(call.request, row, call.auth.signedHeaders);
+      return await row.run(call);
     } catch (error) {
       return errorAnswer(world, request, { error, requestId, hostId });
     }
@@ -43,7 +48,12 @@ function openCall(
     signal: request.signal,
   };
   const headers = ['x-amz-request-id', own.requestId, 'x-amz-id-2', own.hostId];
-  return { world, request, context, auth, query: readQuery(request.query), bucket, key, headers };
+  const query = readQuery(request.query);
+  const call = { world, request, context, auth, query, bucket, key, headers };
+  const hoisted = query.size === 0 ? [] : hoistedLines(request, query);
+  if (hoisted.length === 0) return call;
+  const signedHeaders = withNames(auth.signedHeaders, hoisted);
+  return { ...call, request: withLines(request, hoisted), auth: { ...auth, signedHeaders } };
 }
 
 interface Failure {

@@ -33,6 +33,7 @@ export const createSwiftHandler: CreateHandler = (world: ProxyWorld) => {
 
 async function serve(world: SwiftWorld, request: HttpRequest): Promise<HttpResponse> {
   const transId = makeTransId(world, request.headers.get('x-trans-id-extra'));
+  world.trace?.name(transId);
   const call = new SwiftCall(world, request, transId);
   let response: SwiftResponse;
   try {

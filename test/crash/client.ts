@@ -38,8 +38,11 @@ export class Client {
 
   /** Below the account. Rejects when the connection breaks: then nobody knows what became of the request. */
   ask(method: string, place: string, body?: Buffer): Promise<Answer> {
-    const headers = { 'X-Auth-Token': this.#token, 'Content-Type': 'application/octet-stream' };
-    return this.raw(method, this.#base + place, headers, body);
+    return this.askWith(method, place, { 'Content-Type': 'application/octet-stream' }, body);
+  }
+
+  askWith(method: string, place: string, headers: Record<string, string>, body?: Buffer): Promise<Answer> {
+    return this.raw(method, this.#base + place, { 'X-Auth-Token': this.#token, ...headers }, body);
   }
 
   async metrics(): Promise<string> {

@@ -23,6 +23,7 @@ export interface ServerOptions {
   readonly processes: 'inline' | 'zones';
   /** Put in front of the command: strace and its options. */
   readonly wrapper?: readonly string[];
+  readonly logLevel?: string;
 }
 
 export class CrashServer {
@@ -48,10 +49,10 @@ export class CrashServer {
 
   /** Seconds until the ready line. */
   async start(): Promise<number> {
-    const { directory, logFile, processes, wrapper = [] } = this.#options;
+    const { directory, logFile, processes, wrapper = [], logLevel = 'info' } = this.#options;
     const startedMs = performance.now();
     const command = [...wrapper, process.execPath, MAIN, 'start', '--data', directory];
-    const options = ['--port', '0', '--s3-port', '0', '--processes', processes, '--log-level', 'info'];
+    const options = ['--port', '0', '--s3-port', '0', '--processes', processes, '--log-level', logLevel];
     const log = openSync(logFile, 'a');
     const [program = '', ...args] = [...command, ...options];
     const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', log] });
