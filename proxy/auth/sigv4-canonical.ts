@@ -7,7 +7,7 @@ import type { HttpRequest } from '../../fabric/http/contract.ts';
 
 export interface CanonicalParts {
   /** As in SignedHeaders, in order. */
-  readonly signedHeaders: readonly string[];
+  readonly signedHeaders: Iterable<string>;
   /** SignedHeaders itself. */
   readonly signedHeaderList: string;
   /** Hex SHA-256 of the body, UNSIGNED-PAYLOAD or a STREAMING- constant. */

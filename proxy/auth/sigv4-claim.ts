@@ -22,7 +22,8 @@ export interface Claim {
   /** `20130524/us-east-1/s3/aws4_request`. */
   readonly scope: string;
   readonly signedHeaderList: string;
-  readonly signedHeaders: readonly string[];
+  /** In the order of the list. */
+  readonly signedHeaders: ReadonlySet<string>;
   readonly signature: string;
   /** `20130524T000000Z`, as it goes into the string to sign. */
   readonly timestamp: string;
@@ -188,7 +189,7 @@ type Malformed = (message: string) => Error;
 const PARSED_MAX = 512;
 const PARSED_LENGTH_MAX = 512;
 const credentials = new Map<string, Credential>();
-const headerLists = new Map<string, readonly string[]>();
+const headerLists = new Map<string, ReadonlySet<string>>();
 
 function remember<T>(cache: Map<string, T>, text: string, value: T): void {
   if (text.length > PARSED_LENGTH_MAX) return;
@@ -218,7 +219,7 @@ function readCredential(text: string, malformed: Malformed): Credential {
   return credential;
 }
 
-function readSignedHeaders(list: string, malformed: Malformed): readonly string[] {
+function readSignedHeaders(list: string, malformed: Malformed): ReadonlySet<string> {
   const known = headerLists.get(list);
   if (known !== undefined) return known;
   const names = list.split(';');
@@ -230,8 +231,9 @@ function readSignedHeaders(list: string, malformed: Malformed): readonly string[
       throw malformed('SignedHeaders must be lower-case, sorted names.');
     previous = name;
   }
-  remember(headerLists, list, names);
-  return names;
+  const set: ReadonlySet<string> = new Set(names);
+  remember(headerLists, list, set);
+  return set;
 }
 
 /** x-amz-date, else Date in either form. */

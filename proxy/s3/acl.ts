@@ -4,7 +4,7 @@
  */
 import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { childText, type XmlElement, xmlElement } from '../../fabric/xml.ts';
-import { emptyAnswer, ownerXml, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
+import { checkVersionId, emptyAnswer, ownerXml, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
 import { readOptionalXml } from './xml-body.ts';
 
@@ -35,6 +35,7 @@ export async function getBucketAcl(call: S3Call): Promise<HttpResponse> {
 }
 
 export async function getObjectAcl(call: S3Call): Promise<HttpResponse> {
+  checkVersionId(call.query.get('versionId'));
   const ref = await resolveObject(call);
   await call.world.store.headObject(call.context, ref);
   checkOwnAccount(call, ref.account);
@@ -51,6 +52,7 @@ export async function putBucketAcl(call: S3Call): Promise<HttpResponse> {
 
 /** Only what is true anyway: private. */
 export async function putObjectAcl(call: S3Call): Promise<HttpResponse> {
+  checkVersionId(call.query.get('versionId'));
   const ref = await resolveObject(call);
   if ((await readAclRequest(call, ref.account)) !== '') throw s3Fault('AccessControlListNotSupported');
   await call.world.store.headObject(call.context, ref);
@@ -60,10 +62,6 @@ export async function putObjectAcl(call: S3Call): Promise<HttpResponse> {
 
 /** A canned ACL in x-amz-acl, or a policy document that says what a canned one would. */
 async function readAclRequest(call: S3Call, account: string): Promise<string> {
-  const lines = call.request.headerLines();
-  for (let i = 0; i < lines.length; i += 2) {
-    if (lines[i]!.startsWith('x-amz-grant-')) throw s3Fault('AccessControlListNotSupported');
-  }
   const acl = cannedAcl(call.request.headers.get('x-amz-acl'));
   const body = await readOptionalXml(call, { bytesMax: POLICY_BYTES_MAX });
   if (acl !== undefined && body !== undefined)

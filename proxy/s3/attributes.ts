@@ -1,6 +1,6 @@
 /**
- * Attributes of an object between S3 headers and the store: content headers, x-amz-meta-*, and the refusal of every
- * header that would promise something this store does not do (it is never accepted and ignored).
+ * Attributes of an object between S3 headers and the store: content headers and x-amz-meta-*. Which headers are taken at
+ * all is decided in request-headers.ts.
  */
 import type { HttpRequest } from '../../fabric/http/contract.ts';
 import { formatHttpDate } from '../http-date.ts';
@@ -37,9 +37,7 @@ export function readAttributes(request: HttpRequest): RequestAttributes {
   const lines = request.headerLines();
   for (let i = 0; i < lines.length; i += 2) {
     const name = lines[i]!;
-    if (!name.startsWith('x-amz-')) continue;
     if (name.startsWith(META)) metadataBytes += addMeta(user, name.slice(META.length), lines[i + 1]!);
-    else checkSupported(name, lines[i + 1]!);
   }
   if (metadataBytes > METADATA_BYTES_MAX) {
     const sizes = { Size: String(metadataBytes), MaxSizeAllowed: String(METADATA_BYTES_MAX) };
@@ -49,6 +47,7 @@ export function readAttributes(request: HttpRequest): RequestAttributes {
     const value = request.headers.get(name);
     if (value === undefined) continue;
     checkText(name, value);
+    if (name === 'x-amz-website-redirect-location') checkRedirect(value);
     const kept = name === 'content-encoding' ? withoutAwsChunked(value) : value;
     if (kept !== '') headers[name] = kept;
   }
@@ -78,46 +77,10 @@ function addMeta(user: Record<string, string>, name: string, value: string): num
   return name.length + value.length;
 }
 
-/** Whatever of x-amz-* would change what is stored, or how, and cannot be done here. */
-export function checkSupported(name: string, value: string): void {
-  switch (name) {
-    case 'x-amz-storage-class':
-      if (value !== 'STANDARD') throw s3Fault('InvalidStorageClass', '', { StorageClassRequested: value });
-      return;
-    case 'x-amz-acl':
-      if (value !== 'private' && value !== 'bucket-owner-full-control') throw s3Fault('AccessControlListNotSupported');
-      return;
-    case 'x-amz-tagging':
-      if (value !== '') throw notImplemented(name);
-      return;
-    case 'x-amz-website-redirect-location':
-      if (!/^(\/|https?:\/\/)/.test(value)) {
-        throw s3Fault(
-          'InvalidArgument',
-          "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
-        );
-      }
-      return;
-    case 'x-amz-write-offset-bytes':
-      throw notImplemented(name);
-    default:
-      if (name.startsWith('x-amz-server-side-encryption') || name.startsWith('x-amz-object-lock-'))
-        throw notImplemented(name);
-      if (name.startsWith('x-amz-copy-source-server-side-encryption')) throw notImplemented(name);
-      if (name.startsWith('x-amz-grant-')) throw s3Fault('AccessControlListNotSupported');
-  }
-}
-
-/** Refuses unsupported headers of requests that carry no attributes (UploadPart, GET …). */
-export function checkHeaders(request: HttpRequest): void {
-  const lines = request.headerLines();
-  for (let i = 0; i < lines.length; i += 2) {
-    if (lines[i]!.startsWith('x-amz-')) checkSupported(lines[i]!, lines[i + 1]!);
-  }
-}
-
-export function notImplemented(header: string): Error {
-  return s3Fault('NotImplemented', '', { Header: header });
+function checkRedirect(value: string): void {
+  if (/^(\/|https?:\/\/)/.test(value)) return;
+  const prefixes = "'http://' or 'https://' or '/'";
+  throw s3Fault('InvalidArgument', `The website redirect location must have a prefix of ${prefixes}.`);
 }
 
 function withoutAwsChunked(value: string): string {

@@ -5,7 +5,6 @@ import { childText, xmlElement } from '../../fabric/xml.ts';
 import { type MetadataChange, storeFaults } from '../object/contract.ts';
 import { cannedAcl } from './acl.ts';
 import { isBucketName } from './address.ts';
-import { notImplemented } from './attributes.ts';
 import { emptyAnswer, isoTime, ownerXml, resolve, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
 import { readCount } from './query.ts';
@@ -44,7 +43,8 @@ function readToken(token: string | undefined): string {
 export async function createBucket(call: S3Call): Promise<HttpResponse> {
   const { account } = call.context.caller;
   if (!isBucketName(call.bucket)) throw s3Fault('InvalidBucketName', '', { BucketName: call.bucket });
-  const metadata = readBucketHeaders(call);
+  const acl = cannedAcl(call.request.headers.get('x-amz-acl'));
+  const metadata: MetadataChange = acl === undefined || acl === '' ? {} : { 'x-container-read': acl };
   await checkLocation(call);
   if (account === undefined) throw s3Fault('AccessDenied');
   const ref = { account, container: call.bucket };
@@ -57,19 +57,6 @@ export async function createBucket(call: S3Call): Promise<HttpResponse> {
   }
   call.headers.push('Location', `/${call.bucket}`);
   return emptyAnswer(call, 200);
-}
-
-function readBucketHeaders(call: S3Call): MetadataChange {
-  const lines = call.request.headerLines();
-  for (let i = 0; i < lines.length; i += 2) {
-    const name = lines[i]!;
-    const value = lines[i + 1]!;
-    if (name.startsWith('x-amz-grant-')) throw s3Fault('AccessControlListNotSupported');
-    if (name === 'x-amz-bucket-object-lock-enabled' && value.toLowerCase() !== 'false') throw notImplemented(name);
-    if (name === 'x-amz-object-ownership' && value !== 'BucketOwnerEnforced') throw notImplemented(name);
-  }
-  const acl = cannedAcl(call.request.headers.get('x-amz-acl'));
-  return acl === undefined || acl === '' ? {} : { 'x-container-read': acl };
 }
 
 async function checkLocation(call: S3Call): Promise<void> {

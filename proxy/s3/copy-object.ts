@@ -15,7 +15,7 @@ import {
   storeFaults,
 } from '../object/contract.ts';
 import { readCopySource } from './address.ts';
-import { checkHeaders, readAttributes } from './attributes.ts';
+import { readAttributes } from './attributes.ts';
 import { checkOwner, checkVersionId, isoTime, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { type ChecksumKind, checksumsXml, type Digest, kindOfWord, startDigest } from './checksums.ts';
 import { readSourceConditions, readWriteConditions } from './conditions.ts';
@@ -26,11 +26,13 @@ import { BODY_BYTES_MAX } from './upload-body.ts';
 const SELF_COPY =
   "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
 
+const REDIRECT = 'x-amz-website-redirect-location';
+
 export async function copyObject(call: S3Call): Promise<HttpResponse> {
   const { headers } = call.request;
   const directive = readDirective(call);
   const attributes = directive === 'replace' ? readAttributes(call.request) : undefined;
-  if (attributes === undefined) checkHeaders(call.request);
+  if (attributes === undefined && headers.has(REDIRECT)) throw s3Fault('NotImplemented', '', { Header: REDIRECT });
   const wanted = headers.get('x-amz-checksum-algorithm');
   const kind = wanted === undefined ? undefined : kindOfWord(wanted);
   const conditions = readWriteConditions(headers);
@@ -51,8 +53,6 @@ export async function copyObject(call: S3Call): Promise<HttpResponse> {
 
 function readDirective(call: S3Call): 'copy' | 'replace' {
   const { headers } = call.request;
-  const tagging = headers.get('x-amz-tagging-directive') ?? 'COPY';
-  if (tagging !== 'COPY') throw s3Fault('NotImplemented', '', { Header: 'x-amz-tagging-directive' });
   const text = headers.get('x-amz-metadata-directive') ?? 'COPY';
   if (text === 'COPY') return 'copy';
   if (text === 'REPLACE') return 'replace';

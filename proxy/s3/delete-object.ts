@@ -18,9 +18,7 @@ const CONCURRENCY = 16;
 
 export async function deleteObject(call: S3Call): Promise<HttpResponse> {
   checkVersionId(call.query.get('versionId'));
-  for (const name of ['x-amz-if-match-last-modified-time', 'x-amz-if-match-size']) {
-    if (call.request.headers.has(name)) throw s3Fault('NotImplemented', '', { Header: name });
-  }
+  if (call.request.headers.has('if-none-match')) throw s3Fault('NotImplemented', '', { Header: 'if-none-match' });
   const conditions = readDeleteConditions(call.request.headers);
   const ref = await resolveObject(call);
   const options = conditions === undefined ? undefined : { conditions };
@@ -37,7 +35,7 @@ interface Deletion {
 export async function deleteObjects(call: S3Call): Promise<HttpResponse> {
   const root = await readXml(call, { bytesMax: BODY_BYTES_MAX, digest: 'required' });
   if (root.name !== 'Delete') throw s3Fault('MalformedXML');
-  const quiet = childText(root, 'Quiet') === 'true';
+  const quiet = childText(root, 'Quiet')?.trim().toLowerCase() === 'true';
   const wanted = root.children.filter((child) => child.name === 'Object').map(readDeletion);
   if (wanted.length === 0 || wanted.length > KEYS_MAX) throw s3Fault('MalformedXML');
   const ref = await resolve(call);
@@ -78,7 +76,8 @@ async function deleteOne(
   } catch (error) {
     if (!isFault(error, storeFaults.noSuchObject)) return errorElement(error, key, call);
   }
-  return job.quiet ? '' : `<Deleted><Key>${escapeXml(key)}</Key></Deleted>`;
+  const version = versionId === undefined ? '' : xmlElement('VersionId', versionId);
+  return job.quiet ? '' : `<Deleted><Key>${escapeXml(key)}</Key>${version}</Deleted>`;
 }
 
 function errorElement(error: unknown, key: string, call: S3Call): string {

@@ -1,13 +1,13 @@
 /** GetObject and HeadObject: ranges, part numbers, conditions, overridden headers and checksums on the way out. */
 import { isFault } from '../../fabric/errors.ts';
 import type { HttpResponse } from '../../fabric/http/contract.ts';
-import { formatHttpDate } from '../http-date.ts';
+import { formatHttpDate, parseHttpDate } from '../http-date.ts';
 import { contentRange, parseRange } from '../http-range.ts';
 import { type ObjectInfo, type OpenObject, storeFaults } from '../object/contract.ts';
-import { checkHeaders, checkText, pushAttributes } from './attributes.ts';
+import { checkText, pushAttributes } from './attributes.ts';
 import { checkVersionId, lastModifiedMs, resolveObject, type S3Call } from './call.ts';
 import { pushChecksums } from './checksums.ts';
-import { readConditions } from './conditions.ts';
+import { bareEtag, readConditions } from './conditions.ts';
 import { s3Fault } from './errors.ts';
 import { readCount } from './query.ts';
 
@@ -15,7 +15,6 @@ const PART_NUMBER_MAX = 10_000;
 
 export async function getObject(call: S3Call): Promise<HttpResponse> {
   const { request, context } = call;
-  checkHeaders(request);
   const overrides = readOverrides(call);
   const conditions = readConditions(request.headers);
   const ref = await resolveObject(call);
@@ -70,7 +69,7 @@ function chooseSlice(call: S3Call, info: ObjectInfo): Slice {
     }
     return partSlice(call, info);
   }
-  if (range === undefined) return everything;
+  if (range === undefined || !isRangeMeant(call, info)) return everything;
   const outcome = parseRange(range, info.sizeBytes);
   const emptySuffix = outcome === 'whole' && info.sizeBytes === 0 && /^bytes=-\d+$/.test(range);
   if (outcome === 'unsatisfiable' || emptySuffix) {
@@ -79,6 +78,14 @@ function chooseSlice(call: S3Call, info: ObjectInfo): Slice {
   // S3 serves one range; a request for several gets everything.
   if (outcome === 'whole' || outcome.length !== 1) return everything;
   return { status: 206, offset: outcome[0]!.offset, length: outcome[0]!.length, whole: false };
+}
+
+/** If-Range (RFC 9110 §13.1.5): without a match the whole object is meant. */
+function isRangeMeant(call: S3Call, info: ObjectInfo): boolean {
+  const ifRange = call.request.headers.get('if-range');
+  if (ifRange === undefined) return true;
+  const dateMs = parseHttpDate(ifRange);
+  return dateMs === undefined ? bareEtag(ifRange) === info.etag : lastModifiedMs(info.stamp) === dateMs;
 }
 
 /** An object that was not uploaded in parts is its own part 1. */

@@ -6,16 +6,23 @@ import { isFault } from '../../fabric/errors.ts';
 import type { HttpRequest, HttpResponse } from '../../fabric/http/contract.ts';
 import { Sigv4 } from '../auth/sigv4.ts';
 import type { CreateHandler, ProxyWorld } from '../contract.ts';
-import { readAddress } from './address.ts';
+import { type Address, readAddress } from './address.ts';
 import type { S3Call } from './call.ts';
-import { answerFor, type ErrorAnswer, errorXml } from './errors.ts';
-import { hoistedLines, withLines, withNames } from './hoisted.ts';
+import { answerFor, type ErrorAnswer, errorXml, type S3Code } from './errors.ts';
+import { hoistedLines, withHoisted, withLines } from './hoisted.ts';
 import { readQuery } from './query.ts';
 import { checkHeaders } from './request-headers.ts';
 import { route } from './route.ts';
 
 const REQUEST_ID_BYTES = 8;
 const RETRY_AFTER_SECONDS = '1';
+const BUCKET_CODES: ReadonlySet<string> = new Set<S3Code>([
+  'BucketAlreadyExists',
+  'BucketAlreadyOwnedByYou',
+  'BucketNotEmpty',
+  'NoSuchBucket',
+]);
+const NOWHERE: Address = { bucket: '', key: '' };
 
 export const createS3Handler: CreateHandler = (world) => {
   const sigv4 = new Sigv4(world);
@@ -23,13 +30,15 @@ export const createS3Handler: CreateHandler = (world) => {
   return async (request) => {
     const requestId = world.random.bytes(REQUEST_ID_BYTES).toString('hex').toUpperCase();
     world.trace?.name(requestId);
+    let address: Address = NOWHERE;
     try {
-      const call = openCall(world, request, { sigv4, requestId, hostId });
+      address = readAddress(request, world.s3Domains);
+      const call = openCall(world, request, { sigv4, requestId, hostId, address });
       const row = route(call);
       checkHeaders(call.request, row, call.auth.signedHeaders);
       return await row.run(call);
     } catch (error) {
-      return errorAnswer(world, request, { error, requestId, hostId });
+      return errorAnswer(world, request, { error, requestId, hostId, address });
     }
   };
 };
@@ -37,9 +46,9 @@ export const createS3Handler: CreateHandler = (world) => {
 function openCall(
   world: ProxyWorld,
   request: HttpRequest,
-  own: { readonly sigv4: Sigv4; readonly requestId: string; readonly hostId: string },
+  own: { readonly sigv4: Sigv4; readonly requestId: string; readonly hostId: string; readonly address: Address },
 ): S3Call {
-  const { bucket, key } = readAddress(request, world.s3Domains);
+  const { bucket, key } = own.address;
   const auth = own.sigv4.authenticate(request);
   const context = {
     transId: own.requestId,
@@ -52,7 +61,7 @@ function openCall(
   const call = { world, request, context, auth, query, bucket, key, headers };
   const hoisted = query.size === 0 ? [] : hoistedLines(request, query);
   if (hoisted.length === 0) return call;
-  const signedHeaders = withNames(auth.signedHeaders, hoisted);
+  const signedHeaders = withHoisted(auth.signedHeaders, hoisted);
   return { ...call, request: withLines(request, hoisted), auth: { ...auth, signedHeaders } };
 }
 
@@ -60,22 +69,31 @@ interface Failure {
   readonly error: unknown;
   readonly requestId: string;
   readonly hostId: string;
+  readonly address: Address;
 }
 
 function errorAnswer(world: ProxyWorld, request: HttpRequest, failure: Failure): HttpResponse {
   const { error, requestId, hostId } = failure;
-  const answer = answerFor(error);
+  const answer = withNames(answerFor(error), request, failure.address);
   if (answer.status >= 500) logFailure(world, request, { answer, failure });
   const headers = ['x-amz-request-id', requestId, 'x-amz-id-2', hostId];
   if (answer.status === 503) headers.push('Retry-After', RETRY_AFTER_SECONDS);
   if (answer.code === 'AuthorizationHeaderMalformed' || answer.code === 'NoSuchBucket') {
     headers.push('x-amz-bucket-region', world.region);
   }
+  if (answer.code === 'MethodNotAllowed') headers.push('Allow', answer.fields['AllowedMethods'] ?? '');
   if (answer.code === 'InvalidRange')
     headers.push('Content-Range', `bytes */${answer.fields['ActualObjectSize'] ?? '*'}`);
   if (request.method === 'HEAD' || answer.status === 304) return { status: answer.status, headers };
   headers.push('Content-Type', 'application/xml');
   return { status: answer.status, headers, body: errorXml(answer, { resource: request.path, requestId, hostId }) };
+}
+
+/** The bucket or key that is not there, or not free; of a copy it may be the source, which `address` does not name. */
+function withNames(answer: ErrorAnswer, request: HttpRequest, { bucket, key }: Address): ErrorAnswer {
+  if (Object.keys(answer.fields).length > 0 || request.headers.has('x-amz-copy-source')) return answer;
+  if (answer.code === 'NoSuchKey') return { ...answer, fields: { Key: key } };
+  return BUCKET_CODES.has(answer.code) ? { ...answer, fields: { BucketName: bucket } } : answer;
 }
 
 function logFailure(

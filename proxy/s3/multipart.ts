@@ -141,6 +141,7 @@ async function wholeChecksums(
     throw error;
   }
   const kind = kindOfName(upload.checksumAlgorithm);
+  checkDeclared(call, kind, upload.checksumType);
   if (kind === undefined) return undefined;
   const stored = await storedParts(call, ref, wanted.uploadId);
   const chosen: PartInfo[] = [];
@@ -154,6 +155,21 @@ async function wholeChecksums(
   const value = combineParts(kind, type, chosen);
   checkPromise(call, kind, { value, isComposite: type === 'COMPOSITE' });
   return { [kind.name]: value };
+}
+
+/** A checksum or type that the upload was not announced with could not be compared: refused, not passed over. */
+function checkDeclared(call: S3Call, kind: ChecksumKind | undefined, type: string | undefined): void {
+  const { headers } = call.request;
+  const declaredType = headers.get('x-amz-checksum-type');
+  if (declaredType !== undefined && declaredType !== type) {
+    const message = `The upload was created using the ${type ?? 'null'} checksum mode. The complete request must use the same checksum mode.`;
+    throw s3Fault('InvalidRequest', message);
+  }
+  for (const each of KINDS) {
+    if (each === kind || !headers.has(each.header)) continue;
+    const types = `expected checksum Type: ${kind?.name ?? 'null'}, actual checksum Type: ${each.name}`;
+    throw s3Fault('InvalidRequest', `Checksum Type mismatch occurred, ${types}`);
+  }
 }
 
 function checkPromise(call: S3Call, kind: ChecksumKind, actual: { value: string; isComposite: boolean }): void {

@@ -1,101 +1,95 @@
-/** Which operation a request is for. Decides by method, by what the path names and by sub-resource; calls nothing. */
-import { getBucketAcl, getObjectAcl, putBucketAcl, putObjectAcl } from './acl.ts';
-import { createBucket, deleteBucket, getLocation, headBucket, listBuckets } from './bucket.ts';
+/**
+ * Which row of the operations table a request is for. Decides by method, by what the path names, by sub-resource and by
+ * x-amz-copy-source; calls nothing. What has no row is refused here: an unknown combination never falls through to a
+ * plain PUT or DELETE.
+ */
 import type { Operation, S3Call } from './call.ts';
-import { copyObject } from './copy-object.ts';
-import { deleteObject, deleteObjects } from './delete-object.ts';
-import { s3Fault } from './errors.ts';
-import { getObject } from './get-object.ts';
-import { listObjects, listVersions } from './list-objects.ts';
-import { listParts, listUploads } from './list-uploads.ts';
-import { abortUpload, completeUpload, createUpload } from './multipart.ts';
-import { putObject } from './put-object.ts';
-import { getBucketSubResource, getObjectSubResource, notImplementedResource, SUB_RESOURCES } from './sub-resources.ts';
-import { uploadPart } from './upload-part.ts';
+import { type S3Code, s3Fault } from './errors.ts';
+import { OPERATIONS, type OperationRow, type Target } from './operations.ts';
 
-const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS']);
+const ROWS: ReadonlyMap<string, OperationRow> = new Map(OPERATIONS.map((row) => [keyOf(row), row]));
+/** Every name in a query that makes a request one for a sub-resource. */
+const SUB_RESOURCES: ReadonlySet<string> = new Set(OPERATIONS.map((row) => row.sub).filter((sub) => sub !== ''));
 
-export function route(call: S3Call): Operation {
-  const { method } = call.request;
-  if (!METHODS.has(method)) throw methodNotAllowed(method);
-  if (method === 'OPTIONS') throw s3Fault('AccessForbidden', '', { Method: method, ResourceType: 'BUCKET' });
-  if (call.bucket === '') return routeService(method);
-  return call.key === '' ? routeBucket(call, method) : routeObject(call, method);
+function keyOf(row: Pick<OperationRow, 'target' | 'method' | 'sub' | 'copies'>): string {
+  return `${row.target} ${row.method} ${row.sub}${row.copies === true ? ' copy' : ''}`;
 }
 
-function routeService(method: string): Operation {
-  if (method === 'GET' || method === 'HEAD') return listBuckets;
-  throw methodNotAllowed(method);
+export type BuiltRow = OperationRow & { readonly run: Operation };
+
+export function route(call: S3Call): BuiltRow {
+  const { method, headers } = call.request;
+  const target = targetOf(call);
+  if (method === 'OPTIONS') {
+    throw s3Fault('AccessForbidden', '', { Method: method, ResourceType: target.toUpperCase() });
+  }
+  const sub = call.query.size === 0 ? '' : subResource(call);
+  const canCopy = target === 'object' && method === 'PUT' && (sub === '' || sub === 'uploadId');
+  const copies = canCopy && headers.has('x-amz-copy-source') ? { copies: true as const } : {};
+  const row = ROWS.get(keyOf({ target, method, sub, ...copies }));
+  if (row === undefined) throw noSuchOperation(method, target, sub);
+  if (!isBuilt(row)) throw refusalOf(row);
+  if (call.query.size > 0) checkQuery(call, row);
+  return row;
 }
 
-function routeBucket(call: S3Call, method: string): Operation {
-  const { query } = call;
-  if (query.has('uploads') && method === 'GET') return listUploads;
-  if (query.has('versions') && method === 'GET') return listVersions;
-  if (query.has('location') && method === 'GET') return getLocation;
-  if (query.has('delete') && method === 'POST') return deleteObjects;
-  if (query.has('acl')) {
-    if (method === 'GET') return getBucketAcl;
-    if (method === 'PUT') return putBucketAcl;
-    throw methodNotAllowed(method);
-  }
-  const sub = subResource(call);
-  if (sub !== undefined) {
-    if (method === 'GET') return (each) => getBucketSubResource(each, sub);
-    throw notImplementedResource(sub);
-  }
-  if (method === 'GET') return listObjects;
-  if (method === 'HEAD') return headBucket;
-  if (method === 'PUT') return createBucket;
-  if (method === 'DELETE') return deleteBucket;
-  // The browser's form upload.
-  throw notImplementedResource('POST Object');
+function isBuilt(row: OperationRow): row is BuiltRow {
+  return row.run !== undefined;
 }
 
-function routeObject(call: S3Call, method: string): Operation {
-  if (call.query.size > 0) {
-    const operation = routeObjectQuery(call, method);
-    if (operation !== undefined) return operation;
-  }
-  if (method === 'GET' || method === 'HEAD') return getObject;
-  if (method === 'PUT') return call.request.headers.has('x-amz-copy-source') ? copyObject : putObject;
-  if (method === 'DELETE') return deleteObject;
-  throw methodNotAllowed(method);
+function targetOf(call: S3Call): Target {
+  if (call.bucket === '') return 'service';
+  return call.key === '' ? 'bucket' : 'object';
 }
 
-function routeObjectQuery(call: S3Call, method: string): Operation | undefined {
-  const { query } = call;
-  if (query.has('uploadId')) {
-    if (method === 'PUT') return uploadPart;
-    if (method === 'GET') return listParts;
-    if (method === 'POST') return completeUpload;
-    if (method === 'DELETE') return abortUpload;
-    throw methodNotAllowed(method);
-  }
-  if (query.has('uploads')) {
-    if (method === 'POST') return createUpload;
-    throw methodNotAllowed(method);
-  }
-  if (query.has('acl')) {
-    if (method === 'GET') return getObjectAcl;
-    if (method === 'PUT') return putObjectAcl;
-    throw methodNotAllowed(method);
-  }
-  const sub = subResource(call);
-  if (sub === undefined) return undefined;
-  if (method === 'GET') return (each) => getObjectSubResource(each, sub);
-  throw notImplementedResource(sub);
-}
-
-/** The first sub-resource that the query names. */
-function subResource(call: S3Call): string | undefined {
-  if (call.query.size === 0) return undefined;
+function subResource(call: S3Call): string {
+  let found = '';
   for (const name of call.query.keys()) {
-    if (SUB_RESOURCES.has(name)) return name;
+    if (!SUB_RESOURCES.has(name)) continue;
+    if (found !== '') {
+      throw s3Fault('InvalidArgument', `Conflicting query string parameters: ${found}, ${name}`, {
+        ArgumentName: 'ResourceType',
+        ArgumentValue: name,
+      });
+    }
+    found = name;
   }
-  return undefined;
+  return found;
 }
 
-function methodNotAllowed(method: string): Error {
-  return s3Fault('MethodNotAllowed', '', { Method: method, ResourceType: 'OBJECT' });
+function noSuchOperation(method: string, target: Target, sub: string): Error {
+  const methods = OPERATIONS.filter((row) => row.target === target && row.sub === sub).map((row) => row.method);
+  if (methods.length === 0) {
+    const what = target === 'object' ? 'key' : target;
+    return s3Fault('InvalidRequest', `There is no such thing as the ?${sub} sub-resource for a ${what}`);
+  }
+  const allowed = [...new Set(methods)].join(', ');
+  return s3Fault('MethodNotAllowed', '', {
+    Method: method,
+    ResourceType: sub || target.toUpperCase(),
+    AllowedMethods: allowed,
+  });
+}
+
+function refusalOf(row: OperationRow): Error {
+  const code: S3Code = row.refusal ?? 'NotImplemented';
+  return s3Fault(code, `${row.name} is not implemented.`, row.sub === '' ? {} : { ResourceType: row.sub });
+}
+
+/** Parameters that would change what is done, on operations that do not look at them. */
+function checkQuery(call: S3Call, row: OperationRow): void {
+  const { query } = call;
+  if (row.target === 'object' && query.has('versionId') && row.version !== true) {
+    throw s3Fault('InvalidArgument', 'This operation does not accept a version-id.', {
+      ArgumentName: 'versionId',
+      ArgumentValue: query.get('versionId') ?? '',
+    });
+  }
+  const isRead = row.method === 'GET' || row.method === 'HEAD';
+  if (row.target === 'object' && query.has('partNumber') && !isRead && row.sub !== 'uploadId') {
+    throw s3Fault('InvalidArgument', 'This operation does not accept a part number without an upload id.', {
+      ArgumentName: 'partNumber',
+      ArgumentValue: query.get('partNumber') ?? '',
+    });
+  }
 }

@@ -52,7 +52,10 @@ export function openUploadBody(call: S3Call, options: UploadBodyOptions = {}): U
   const trailing = trailerNames === undefined ? undefined : trailingChecksum(trailerNames, declared);
   checkSdkAlgorithm(headers.get('x-amz-sdk-checksum-algorithm'), declared?.kind ?? trailing);
   const lengthBytes = payload.kind === 'chunked' ? decodedLength(call) : call.request.body.lengthBytes;
-  if (lengthBytes === undefined) throw s3Fault('MissingContentLength');
+  // As S3: an upload says how long it is, even when it is empty.
+  const isSilent = lengthBytes === 0 && options.bytesMax === undefined && !headers.has('content-length');
+  if (lengthBytes === undefined || (isSilent && !headers.has('transfer-encoding')))
+    throw s3Fault('MissingContentLength');
   const bytesMax = options.bytesMax ?? BODY_BYTES_MAX;
   if (lengthBytes > bytesMax) {
     throw s3Fault('EntityTooLarge', '', { ProposedSize: String(lengthBytes), MaxSizeAllowed: String(bytesMax) });

@@ -1,6 +1,5 @@
 /** UploadPart and UploadPartCopy. */
 import type { HttpResponse } from '../../fabric/http/contract.ts';
-import { checkHeaders } from './attributes.ts';
 import { isoTime, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { checksumsXml, kindOfName, pushChecksums } from './checksums.ts';
 import { readSourceConditions } from './conditions.ts';
@@ -13,7 +12,6 @@ const PART_NUMBER_MAX = 10_000;
 export async function uploadPart(call: S3Call): Promise<HttpResponse> {
   const part = readPart(call);
   if (call.request.headers.has('x-amz-copy-source')) return copyPart(call, part);
-  checkHeaders(call.request);
   const brought = openUploadBody(call);
   const ref = await resolveObject(call);
   const upload = await call.world.store.headUpload(call.context, ref, part.uploadId);
@@ -54,7 +52,6 @@ function readPart(call: S3Call): Part {
 }
 
 async function copyPart(call: S3Call, part: Part): Promise<HttpResponse> {
-  checkHeaders(call.request);
   const header = call.request.headers.get('x-amz-copy-source-range');
   const range = header === undefined ? undefined : readRange(header);
   const source = await readSource(call, false);

@@ -1,0 +1,267 @@
+/**
+ * Every operation of the S3 API by what names it on the wire: method, service, bucket or object, and sub-resource. The
+ * router dispatches by this table, docs/api-s3.md is written from it, and an operation that is not built has a row with
+ * its refusal: nothing is accepted and ignored. https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html
+ */
+import { getBucketAcl, getObjectAcl, putBucketAcl, putObjectAcl } from './acl.ts';
+import { createBucket, deleteBucket, getLocation, headBucket, listBuckets } from './bucket.ts';
+import type { Operation } from './call.ts';
+import { copyObject } from './copy-object.ts';
+import { deleteObject, deleteObjects } from './delete-object.ts';
+import type { S3Code } from './errors.ts';
+import { getObject } from './get-object.ts';
+import { listObjects, listVersions } from './list-objects.ts';
+import { listParts, listUploads } from './list-uploads.ts';
+import { abortUpload, completeUpload, createUpload } from './multipart.ts';
+import { putObject } from './put-object.ts';
+import { absentConfiguration, emptyConfiguration, emptyTagging } from './sub-resources.ts';
+import { uploadPart } from './upload-part.ts';
+
+export type Target = 'service' | 'bucket' | 'object';
+
+/** Which headers of a request the operation stores or obeys. */
+export interface HeaderUse {
+  /** Content-Type and its like become the object's. */
+  readonly stores?: true;
+  /** If-Match and its like decide over a read or over a write. */
+  readonly conditions?: 'read' | 'write';
+  /** Range and If-Range. */
+  readonly ranges?: true;
+  /** x-amz-acl may say public-read. */
+  readonly bucketAcl?: true;
+  /** versionId=null in the query. */
+  readonly version?: true;
+}
+
+export interface OperationRow extends HeaderUse {
+  /** AWS' name of it. */
+  readonly name: string;
+  readonly target: Target;
+  readonly method: string;
+  /** Of the query; '' for none. */
+  readonly sub: string;
+  /** The request has x-amz-copy-source. */
+  readonly copies?: true;
+  readonly run?: Operation;
+  /** What it answers where `run` is absent. */
+  readonly refusal?: S3Code;
+  /** For the document. */
+  readonly note: string;
+}
+
+interface Built extends HeaderUse {
+  readonly run: Operation;
+  readonly copies?: true;
+  readonly note?: string;
+}
+
+/** `wire`: "GET bucket acl", "PUT object", … */
+function built(name: string, wire: string, { note = '', ...rest }: Built): OperationRow {
+  return { name, ...readWire(wire), ...rest, note };
+}
+
+function refused(name: string, wire: string, note = ''): OperationRow {
+  return { name, ...readWire(wire), refusal: 'NotImplemented', note };
+}
+
+function readWire(wire: string): Pick<OperationRow, 'method' | 'target' | 'sub'> {
+  const [method = '', target = '', sub = ''] = wire.split(' ');
+  return { method, target: target as Target, sub };
+}
+
+/** A configuration of buckets that nobody can set here: reading it says so, writing it is refused. */
+function unset(noun: string, sub: string, absent: { code: S3Code } | { element: string; inner?: string }) {
+  const isCode = 'code' in absent;
+  const run = isCode ? absentConfiguration(absent.code) : emptyConfiguration(absent.element, absent.inner ?? '');
+  const note = isCode ? `answers ${absent.code}: there never is one` : 'answers the empty configuration';
+  return {
+    get: (name = `Get${noun}`) => built(name, `GET bucket ${sub}`, { run, note }),
+    put: (name = `Put${noun}`) => refused(name, `PUT bucket ${sub}`),
+    delete: (name = `Delete${noun}`) => refused(name, `DELETE bucket ${sub}`),
+  };
+}
+
+const cors = unset('BucketCors', 'cors', { code: 'NoSuchCORSConfiguration' });
+const encryption = unset('BucketEncryption', 'encryption', { code: 'ServerSideEncryptionConfigurationNotFoundError' });
+const lifecycle = unset('BucketLifecycleConfiguration', 'lifecycle', { code: 'NoSuchLifecycleConfiguration' });
+const ownership = unset('BucketOwnershipControls', 'ownershipControls', { code: 'OwnershipControlsNotFoundError' });
+const policy = unset('BucketPolicy', 'policy', { code: 'NoSuchBucketPolicy' });
+const blocks = unset('PublicAccessBlock', 'publicAccessBlock', { code: 'NoSuchPublicAccessBlockConfiguration' });
+const replication = unset('BucketReplication', 'replication', { code: 'ReplicationConfigurationNotFoundError' });
+const tagging = unset('BucketTagging', 'tagging', { code: 'NoSuchTagSet' });
+const website = unset('BucketWebsite', 'website', { code: 'NoSuchWebsiteConfiguration' });
+const lock = unset('ObjectLockConfiguration', 'object-lock', { code: 'ObjectLockConfigurationNotFoundError' });
+const accelerate = unset('BucketAccelerateConfiguration', 'accelerate', { element: 'AccelerateConfiguration' });
+const logging = unset('BucketLogging', 'logging', { element: 'BucketLoggingStatus' });
+const events = unset('BucketNotificationConfiguration', 'notification', { element: 'NotificationConfiguration' });
+const payment = unset('BucketRequestPayment', 'requestPayment', {
+  element: 'RequestPaymentConfiguration',
+  inner: '<Payer>BucketOwner</Payer>',
+});
+const versioning = unset('BucketVersioning', 'versioning', { element: 'VersioningConfiguration' });
+
+const ONE_SOURCE = 'x-amz-copy-source';
+
+export const OPERATIONS: readonly OperationRow[] = [
+  built('ListBuckets', 'GET service', {
+    run: listBuckets,
+    note: 'prefix, max-buckets, continuation-token, bucket-region',
+  }),
+  built('CreateBucket', 'PUT bucket', {
+    run: createBucket,
+    bucketAcl: true,
+    note: 'LocationConstraint must be the region',
+  }),
+  built('HeadBucket', 'HEAD bucket', { run: headBucket }),
+  built('DeleteBucket', 'DELETE bucket', { run: deleteBucket }),
+  built('GetBucketLocation', 'GET bucket location', { run: getLocation }),
+  built('ListObjects, ListObjectsV2', 'GET bucket', {
+    run: listObjects,
+    note: 'list-type, prefix, delimiter, max-keys, encoding-type, marker, start-after, continuation-token, fetch-owner',
+  }),
+  built('ListObjectVersions', 'GET bucket versions', { run: listVersions, note: 'every object is its null version' }),
+  built('DeleteObjects', 'POST bucket delete', {
+    run: deleteObjects,
+    note: 'up to 1,000 keys; Content-MD5 or a checksum is required',
+  }),
+  built('GetBucketAcl', 'GET bucket acl', { run: getBucketAcl }),
+  built('PutBucketAcl', 'PUT bucket acl', {
+    run: putBucketAcl,
+    bucketAcl: true,
+    note: 'private or public-read, canned or as a document',
+  }),
+  built('ListMultipartUploads', 'GET bucket uploads', {
+    run: listUploads,
+    note: 'prefix, delimiter, max-uploads, key-marker, upload-id-marker, encoding-type',
+  }),
+  built('GetObject', 'GET object', {
+    run: getObject,
+    conditions: 'read',
+    ranges: true,
+    version: true,
+    note: 'partNumber, response-*; one range, several give the whole object',
+  }),
+  built('HeadObject', 'HEAD object', {
+    run: getObject,
+    conditions: 'read',
+    ranges: true,
+    version: true,
+    note: 'partNumber, response-*',
+  }),
+  built('PutObject', 'PUT object', { run: putObject, stores: true, conditions: 'write', note: 'up to 5 GiB' }),
+  built('CopyObject', 'PUT object', {
+    run: copyObject,
+    copies: true,
+    stores: true,
+    conditions: 'write',
+    note: ONE_SOURCE,
+  }),
+  built('DeleteObject', 'DELETE object', { run: deleteObject, conditions: 'write', version: true, note: 'If-Match' }),
+  built('GetObjectAcl', 'GET object acl', {
+    run: getObjectAcl,
+    version: true,
+    note: 'always private: rights are the bucket’s',
+  }),
+  built('PutObjectAcl', 'PUT object acl', {
+    run: putObjectAcl,
+    version: true,
+    note: 'private alone, else AccessControlListNotSupported',
+  }),
+  built('GetObjectTagging', 'GET object tagging', {
+    run: emptyTagging,
+    version: true,
+    note: 'answers the empty tag set',
+  }),
+  built('CreateMultipartUpload', 'POST object uploads', { run: createUpload, stores: true }),
+  built('UploadPart', 'PUT object uploadId', { run: uploadPart, note: 'partNumber 1 to 10,000, up to 5 GiB each' }),
+  built('UploadPartCopy', 'PUT object uploadId', {
+    run: uploadPart,
+    copies: true,
+    note: `${ONE_SOURCE}, x-amz-copy-source-range`,
+  }),
+  built('ListParts', 'GET object uploadId', { run: listParts, note: 'max-parts, part-number-marker, encoding-type' }),
+  built('CompleteMultipartUpload', 'POST object uploadId', {
+    run: completeUpload,
+    conditions: 'write',
+    note: 'repeated: the same answer',
+  }),
+  built('AbortMultipartUpload', 'DELETE object uploadId', { run: abortUpload }),
+
+  accelerate.get(),
+  accelerate.put(),
+  cors.get(),
+  cors.put(),
+  cors.delete(),
+  encryption.get(),
+  encryption.put(),
+  encryption.delete(),
+  lifecycle.get(),
+  lifecycle.put(),
+  lifecycle.delete('DeleteBucketLifecycle'),
+  logging.get(),
+  logging.put(),
+  events.get(),
+  events.put(),
+  lock.get(),
+  lock.put(),
+  ownership.get(),
+  ownership.put(),
+  ownership.delete(),
+  policy.get(),
+  policy.put(),
+  policy.delete(),
+  built('GetBucketPolicyStatus', 'GET bucket policyStatus', {
+    run: absentConfiguration('NoSuchBucketPolicy'),
+    note: 'answers NoSuchBucketPolicy: there never is one',
+  }),
+  blocks.get(),
+  blocks.put(),
+  blocks.delete(),
+  replication.get(),
+  replication.put(),
+  replication.delete(),
+  payment.get(),
+  payment.put(),
+  tagging.get(),
+  tagging.put(),
+  tagging.delete(),
+  versioning.get(),
+  versioning.put(),
+  website.get(),
+  website.put(),
+  website.delete(),
+
+  refused('PostObject', 'POST bucket', 'the browser’s form upload'),
+  refused('CreateSession', 'GET bucket session', 'directory buckets'),
+  ...['Analytics', 'IntelligentTiering', 'Inventory', 'Metrics'].flatMap((noun) => {
+    const sub = noun === 'IntelligentTiering' ? 'intelligent-tiering' : noun.toLowerCase();
+    const name = `Bucket${noun}Configuration`;
+    return [
+      refused(`Get${name}, List${name}s`, `GET bucket ${sub}`),
+      refused(`Put${name}`, `PUT bucket ${sub}`),
+      refused(`Delete${name}`, `DELETE bucket ${sub}`),
+    ];
+  }),
+  refused('CreateBucketMetadataConfiguration', 'POST bucket metadataConfiguration'),
+  refused('GetBucketMetadataConfiguration', 'GET bucket metadataConfiguration'),
+  refused('DeleteBucketMetadataConfiguration', 'DELETE bucket metadataConfiguration'),
+  refused('CreateBucketMetadataTableConfiguration', 'POST bucket metadataTable'),
+  refused('GetBucketMetadataTableConfiguration', 'GET bucket metadataTable'),
+  refused('DeleteBucketMetadataTableConfiguration', 'DELETE bucket metadataTable'),
+  refused('UpdateBucketMetadataInventoryTableConfiguration', 'PUT bucket metadataInventoryTable'),
+  refused('UpdateBucketMetadataJournalTableConfiguration', 'PUT bucket metadataJournalTable'),
+  refused('GetBucketAbac', 'GET bucket abac'),
+  refused('PutBucketAbac', 'PUT bucket abac'),
+  refused('GetObjectAttributes', 'GET object attributes'),
+  refused('PutObjectTagging', 'PUT object tagging'),
+  refused('DeleteObjectTagging', 'DELETE object tagging'),
+  refused('GetObjectLegalHold', 'GET object legal-hold'),
+  refused('PutObjectLegalHold', 'PUT object legal-hold'),
+  refused('GetObjectRetention', 'GET object retention'),
+  refused('PutObjectRetention', 'PUT object retention'),
+  refused('GetObjectTorrent', 'GET object torrent'),
+  refused('RestoreObject', 'POST object restore'),
+  refused('SelectObjectContent', 'POST object select'),
+  refused('RenameObject', 'PUT object renameObject', 'directory buckets'),
+  refused('UpdateObjectEncryption', 'PUT object encryption'),
+];

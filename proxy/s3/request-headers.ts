@@ -1,0 +1,229 @@
+/**
+ * Every request header that S3 knows, and what becomes of it: taken, or refused with a code. Checked once for each request,
+ * before its operation runs, so that no header which promises something is accepted and ignored. docs/api-s3.md is
+ * written from these tables.
+ */
+import type { HttpRequest } from '../../fabric/http/contract.ts';
+import { unprovenHeader } from '../../fabric/http/unproven.ts';
+import { parseHttpDate } from '../http-date.ts';
+import { type S3Code, s3Fault } from './errors.ts';
+import type { HeaderUse } from './operations.ts';
+
+export interface HeaderRule {
+  /** Lower-case; with `*` at the end a whole family. */
+  readonly name: string;
+  /** Absent: taken, whatever the value; the operation checks it further. */
+  readonly refusal?: S3Code;
+  /** Values taken in spite of `refusal`. */
+  readonly takes?: readonly string[];
+  /** For the document. */
+  readonly note: string;
+}
+
+const NONE = 'nothing of the kind exists here';
+
+export const AMZ_HEADERS: readonly HeaderRule[] = [
+  {
+    name: 'x-amz-acl',
+    refusal: 'AccessControlListNotSupported',
+    takes: ['private', 'bucket-owner-full-control'],
+    note: 'on buckets also `public-read`',
+  },
+  { name: 'x-amz-bucket-object-lock-enabled', refusal: 'NotImplemented', takes: ['false', 'False'], note: NONE },
+  { name: 'x-amz-bypass-governance-retention', refusal: 'NotImplemented', takes: ['false', 'False'], note: NONE },
+  {
+    name: 'x-amz-checksum-algorithm',
+    note: 'CreateMultipartUpload, CopyObject: CRC32, CRC32C, CRC64NVME, SHA1, SHA256',
+  },
+  {
+    name: 'x-amz-checksum-crc32',
+    note: 'of the body, or of the whole object in CompleteMultipartUpload; compared and stored',
+  },
+  { name: 'x-amz-checksum-crc32c', note: 'the same' },
+  { name: 'x-amz-checksum-crc64nvme', note: 'the same' },
+  {
+    name: 'x-amz-checksum-mode',
+    refusal: 'InvalidArgument',
+    takes: ['ENABLED', 'enabled'],
+    note: 'GetObject, HeadObject: answers the stored checksums',
+  },
+  { name: 'x-amz-checksum-sha1', note: 'the same' },
+  { name: 'x-amz-checksum-sha256', note: 'the same' },
+  { name: 'x-amz-checksum-type', note: 'CreateMultipartUpload, CompleteMultipartUpload: COMPOSITE, FULL_OBJECT' },
+  {
+    name: 'x-amz-content-sha256',
+    note: 'hash of the body, UNSIGNED-PAYLOAD, or a STREAMING- constant (ECDSA: NotImplemented)',
+  },
+  { name: 'x-amz-copy-source', note: 'CopyObject, UploadPartCopy; `?versionId=null`' },
+  { name: 'x-amz-copy-source-if-match', note: 'CopyObject, UploadPartCopy' },
+  { name: 'x-amz-copy-source-if-modified-since', note: 'CopyObject, UploadPartCopy' },
+  { name: 'x-amz-copy-source-if-none-match', note: 'CopyObject, UploadPartCopy' },
+  { name: 'x-amz-copy-source-if-unmodified-since', note: 'CopyObject, UploadPartCopy' },
+  { name: 'x-amz-copy-source-range', note: 'UploadPartCopy' },
+  { name: 'x-amz-copy-source-server-side-encryption*', refusal: 'NotImplemented', note: NONE },
+  { name: 'x-amz-date', note: 'time of the signature' },
+  { name: 'x-amz-decoded-content-length', note: 'with a STREAMING- body' },
+  { name: 'x-amz-expected-bucket-owner', note: 'account with or without `AUTH_`; AccessDenied when it is another one' },
+  { name: 'x-amz-grant-*', refusal: 'AccessControlListNotSupported', note: '' },
+  { name: 'x-amz-if-match-last-modified-time', refusal: 'NotImplemented', note: 'directory buckets' },
+  { name: 'x-amz-if-match-size', refusal: 'NotImplemented', note: 'directory buckets' },
+  { name: 'x-amz-meta-*', note: 'stored by PutObject, CopyObject with REPLACE, CreateMultipartUpload; 2 KiB in all' },
+  { name: 'x-amz-metadata-directive', note: 'CopyObject: COPY, REPLACE' },
+  { name: 'x-amz-mfa', refusal: 'NotImplemented', note: NONE },
+  { name: 'x-amz-mp-object-size', note: 'CompleteMultipartUpload' },
+  { name: 'x-amz-object-attributes', refusal: 'NotImplemented', note: 'GetObjectAttributes' },
+  { name: 'x-amz-object-lock-*', refusal: 'NotImplemented', note: NONE },
+  {
+    name: 'x-amz-object-ownership',
+    refusal: 'NotImplemented',
+    takes: ['BucketOwnerEnforced'],
+    note: 'CreateBucket; what is so anyway',
+  },
+  {
+    name: 'x-amz-optional-object-attributes',
+    refusal: 'NotImplemented',
+    takes: ['RestoreStatus'],
+    note: 'nothing is ever archived: no object has one',
+  },
+  {
+    name: 'x-amz-request-payer',
+    refusal: 'InvalidArgument',
+    takes: ['requester'],
+    note: 'no bucket makes the requester pay',
+  },
+  { name: 'x-amz-sdk-checksum-algorithm', note: 'must name the checksum that comes along' },
+  { name: 'x-amz-security-token', refusal: 'InvalidToken', note: 'there are no temporary credentials' },
+  { name: 'x-amz-server-side-encryption*', refusal: 'NotImplemented', note: NONE },
+  { name: 'x-amz-source-expected-bucket-owner', note: 'CopyObject, UploadPartCopy' },
+  { name: 'x-amz-storage-class', refusal: 'InvalidStorageClass', takes: ['STANDARD'], note: '' },
+  { name: 'x-amz-tagging', refusal: 'NotImplemented', takes: [''], note: NONE },
+  { name: 'x-amz-tagging-directive', refusal: 'NotImplemented', takes: ['COPY'], note: 'CopyObject' },
+  { name: 'x-amz-te', note: 'no effect: the answer is never transfer-encoded by S3’s own scheme' },
+  { name: 'x-amz-trailer', note: 'checksum headers alone' },
+  { name: 'x-amz-user-agent', note: 'no effect' },
+  {
+    name: 'x-amz-website-redirect-location',
+    note: 'stored and answered; CopyObject takes it with REPLACE, else NotImplemented',
+  },
+  { name: 'x-amz-write-offset-bytes', refusal: 'NotImplemented', note: 'directory buckets' },
+  { name: 'x-amz-*', refusal: 'NotImplemented', note: 'every other one' },
+];
+
+/** Stored with the object; free text. */
+const STORED = [
+  'cache-control',
+  'content-disposition',
+  'content-encoding',
+  'content-language',
+  'content-type',
+  'expires',
+] as const;
+const CONDITIONS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'] as const;
+const STORED_SET: ReadonlySet<string> = new Set(STORED);
+const CONDITION_SET: ReadonlySet<string> = new Set(CONDITIONS);
+const RANGE_SET: ReadonlySet<string> = new Set(['range', 'if-range']);
+/** Only their first line would count. */
+const SINGLE: ReadonlySet<string> = new Set([
+  ...STORED,
+  ...CONDITIONS,
+  'range',
+  'if-range',
+  'content-md5',
+  'authorization',
+]);
+/** Values that prove themselves: against the body, the signature or a list of words; or that nothing obeys. */
+const SELF_PROVEN: ReadonlySet<string> = new Set([
+  'x-amz-checksum-mode',
+  'x-amz-content-sha256',
+  'x-amz-date',
+  'x-amz-request-payer',
+  'x-amz-te',
+  'x-amz-user-agent',
+]);
+
+const EXACT: ReadonlyMap<string, HeaderRule> = new Map(
+  AMZ_HEADERS.filter(({ name }) => !name.endsWith('*')).map((rule) => [rule.name, rule]),
+);
+/** The longer ones come first; the last takes everything. */
+const FAMILIES = AMZ_HEADERS.filter(({ name }) => name.endsWith('*')).map((rule) => ({
+  prefix: rule.name.slice(0, -1),
+  rule,
+}));
+
+/** Throws what the first header that cannot be honoured deserves. `covered`: names under the verified signature. */
+export function checkHeaders(request: HttpRequest, use: HeaderUse, covered: ReadonlySet<string>): void {
+  const lines = request.headerLines();
+  for (let i = 0; i < lines.length; i += 2) {
+    if (lines[i]!.startsWith('x-amz-')) checkAmz(lines[i]!, lines[i + 1]!, use);
+  }
+  if (lines.length !== request.headers.size * 2) checkSingle(lines);
+  if (request.method !== 'GET' && request.method !== 'HEAD') checkWriteHeaders(request, use);
+  if (request.altersHeaders === true) checkProven(request, use, covered);
+}
+
+function checkAmz(name: string, value: string, use: HeaderUse): void {
+  const rule = EXACT.get(name) ?? FAMILIES.find(({ prefix }) => name.startsWith(prefix))?.rule;
+  if (rule?.refusal === undefined || rule.takes?.includes(value)) return;
+  if (name === 'x-amz-acl' && use.bucketAcl === true && value === 'public-read') return;
+  switch (rule.refusal) {
+    case 'NotImplemented':
+      throw s3Fault('NotImplemented', '', { Header: name });
+    case 'InvalidStorageClass':
+      throw s3Fault('InvalidStorageClass', '', { StorageClassRequested: value });
+    case 'InvalidArgument':
+      throw s3Fault('InvalidArgument', `Invalid value for ${name}`, { ArgumentName: name, ArgumentValue: value });
+    case 'AccessControlListNotSupported':
+      throw s3Fault(rule.refusal, 'Of canned ACLs only private and, for buckets, public-read are supported');
+    default:
+      throw s3Fault(rule.refusal);
+  }
+}
+
+function checkSingle(lines: readonly string[]): void {
+  const seen = new Set<string>();
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i]!;
+    if (seen.has(name) && SINGLE.has(name)) {
+      throw s3Fault('InvalidArgument', 'A header is given more than once', { ArgumentName: name });
+    }
+    seen.add(name);
+  }
+}
+
+/** A condition on a write must never be dropped. */
+function checkWriteHeaders(request: HttpRequest, use: HeaderUse): void {
+  for (const name of CONDITIONS) {
+    const isTaken = use.conditions === 'write' && (name === 'if-match' || name === 'if-none-match');
+    if (!isTaken && request.headers.has(name)) throw s3Fault('NotImplemented', '', { Header: name });
+  }
+  if (request.headers.has('content-range')) throw s3Fault('NotImplemented', '', { Header: 'content-range' });
+}
+
+/**
+ * On a listener that may have cut bytes off the ends of values: what would be stored or decide over a write is under the
+ * signature, or refused. Ranges and conditions of reads only have to be well-formed: their grammar is ASCII, so that
+ * what came in can only be the cut form of a header that no client sends.
+ */
+function checkProven(request: HttpRequest, use: HeaderUse, covered: ReadonlySet<string>): void {
+  const name = unprovenHeader(request, covered, (header) => {
+    if (header.startsWith('x-amz-')) return !SELF_PROVEN.has(header);
+    if (STORED_SET.has(header)) return use.stores === true;
+    const isObeyed =
+      (use.conditions !== undefined && CONDITION_SET.has(header)) || (use.ranges === true && RANGE_SET.has(header));
+    if (!isObeyed) return false;
+    return use.conditions === 'write' || !isWellFormed(header, request.headers.get(header) ?? '');
+  });
+  if (name === undefined) return;
+  const message =
+    'No signature covers this header, and this port cannot tell whether it arrived as it was sent. Sign it, or use the port that serves every API.';
+  throw s3Fault('InvalidArgument', message, { ArgumentName: name });
+}
+
+const ETAG = /^(?:\*|(?:W\/)?"[\x21\x23-\x7e]*"(?:\s*,\s*(?:W\/)?"[\x21\x23-\x7e]*")*|[0-9a-fA-F]{32}(?:-\d+)?)$/;
+
+function isWellFormed(name: string, value: string): boolean {
+  if (name === 'range') return /^bytes=[0-9, -]*[0-9-]$/.test(value);
+  const isDate = parseHttpDate(value) !== undefined;
+  if (name.endsWith('-since')) return isDate;
+  return ETAG.test(value) || (name === 'if-range' && isDate);
+}
