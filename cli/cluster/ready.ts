@@ -12,7 +12,7 @@ export function readyText({ urls, directory, credentials }: RunningCluster): str
     'Try it:',
     `  swift -A ${swift.authUrl} -U ${swift.user} -K ${swift.key}${insecure ? ' --insecure' : ''} upload photos README.md`,
     `  ${aws} aws --endpoint-url ${s3.endpoint}${insecure ? ' --no-verify-ssl' : ''} s3 cp README.md s3://photos/`,
-    `  curl -i ${urls.everything}/healthcheck`,
+    `  curl -i${insecure ? ' --insecure' : ''} ${urls.everything}/healthcheck`,
     '',
   ];
   return `${lines.join('\n')}\n`;
