@@ -1,30 +1,18 @@
 /**
  * Figures for Prometheus. Counting must cost next to nothing: whoever counts does so in plain numbers or in a LatencyGrid
- * (one array index per event), and everything is turned into labels and text only when somebody asks for the page. The
+ * (latency-grid.ts: one array index per event), and everything is turned into labels and text only when somebody asks for the page. The
  * only file that imports prom-client; knows nothing of what is counted.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 import { type Metric, Registry } from 'prom-client';
+import type { Labels, Reading } from './latency-grid.ts';
 
-/** Upper bounds of the histogram's buckets in seconds; a last one takes the rest. */
-export const LATENCY_BOUNDS_S = [
-  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
-] as const;
+export type { Labels, Reading } from './latency-grid.ts';
+
 /** The loop is looked at so often; delays are what comes on top. */
 const LOOP_RESOLUTION_MS = 50;
-const BUCKETS = LATENCY_BOUNDS_S.length + 1;
 const NANOSECONDS = 1e9;
-
-export type Labels = Readonly<Record<string, string>>;
-
-/** One line of the page: a value and what tells it from its neighbours. */
-export interface Reading {
-  readonly value: number;
-  readonly labels?: Labels;
-}
-
-type Values = { value: number; labels: Labels; metricName?: string }[];
 
 export class Metrics {
   readonly #registry = new Registry();
@@ -39,14 +27,13 @@ export class Metrics {
     this.#register(name, help, 'counter', read);
   }
 
-  /** A histogram in seconds, in the rows of a grid. */
-  histogram(name: string, help: string, grid: LatencyGrid): void {
-    this.#add({
-      name,
-      help,
-      type: 'histogram',
-      get: async () => ({ name, help, type: 'histogram', values: grid.values(name) }),
-    });
+  /** A histogram: `read` gives its lines ready made, as `histogramLines` (latency-grid.ts) makes them. */
+  histogram(
+    name: string,
+    help: string,
+    read: (name: string) => readonly Reading[] | Promise<readonly Reading[]>,
+  ): void {
+    this.#register(name, help, 'histogram', () => read(name));
   }
 
   /** The page, in Prometheus' text format 0.0.4. */
@@ -61,7 +48,7 @@ export class Metrics {
     read: () => readonly Reading[] | Promise<readonly Reading[]>,
   ): void {
     const get = async () => {
-      const values: Values = (await read()).map(({ value, labels = {} }) => ({ value, labels }));
+      const values = (await read()).map((reading) => ({ labels: {}, ...reading }));
       return { name, help, type, values };
     };
     this.#add({ name, help, type, get });
@@ -70,52 +57,6 @@ export class Metrics {
   /** prom-client asks of a metric only what is here; its own classes hash labels at every event, which is what we avoid. */
   #add(metric: { name: string; help: string; type: string; get: () => Promise<object> }): void {
     this.#registry.registerMetric(metric as unknown as Metric);
-  }
-}
-
-/** Latencies of a fixed set of rows, each known by its index. */
-export class LatencyGrid {
-  readonly #rows: readonly Labels[];
-  readonly #counts: Float64Array;
-  readonly #sumsMs: Float64Array;
-
-  constructor(rows: readonly Labels[]) {
-    this.#rows = rows;
-    this.#counts = new Float64Array(rows.length * BUCKETS);
-    this.#sumsMs = new Float64Array(rows.length);
-  }
-
-  observe(row: number, ms: number): void {
-    const seconds = ms / 1000;
-    let bucket = 0;
-    while (bucket < BUCKETS - 1 && seconds > (LATENCY_BOUNDS_S[bucket] as number)) bucket++;
-    const at = row * BUCKETS + bucket;
-    this.#counts[at] = (this.#counts[at] as number) + 1;
-    this.#sumsMs[row] = (this.#sumsMs[row] as number) + ms;
-  }
-
-  /** Events of a row. */
-  count(row: number): number {
-    let sum = 0;
-    for (let i = 0; i < BUCKETS; i++) sum += this.#counts[row * BUCKETS + i] as number;
-    return sum;
-  }
-
-  /** Lines of the rows that were ever met, cumulative as Prometheus wants them. */
-  values(name: string): Values {
-    const values: Values = [];
-    this.#rows.forEach((labels, row) => {
-      if (this.count(row) === 0) return;
-      let sum = 0;
-      for (let i = 0; i < BUCKETS; i++) {
-        sum += this.#counts[row * BUCKETS + i] as number;
-        const le = i < LATENCY_BOUNDS_S.length ? String(LATENCY_BOUNDS_S[i]) : '+Inf';
-        values.push({ value: sum, labels: { ...labels, le }, metricName: `${name}_bucket` });
-      }
-      values.push({ value: (this.#sumsMs[row] as number) / 1000, labels, metricName: `${name}_sum` });
-      values.push({ value: sum, labels, metricName: `${name}_count` });
-    });
-    return values;
   }
 }
 

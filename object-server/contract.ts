@@ -161,8 +161,14 @@ export interface DeviceStatus {
   /** Log bytes of other devices still to go through for changes missed here, by device; empty when caught up. */
   readonly behind: Readonly<Record<number, number>>;
   readonly maxStamp: Stamp;
-  /** Of the log, since the device was opened. */
-  readonly syncs: { readonly count: number; readonly totalMs: number };
+  /** Appended to the log, not yet on disk. */
+  readonly queuedBytes: number;
+  /** What a restart would replay: records that only memory and log have, and the log they lie in. */
+  readonly uncheckpointed: { readonly records: number; readonly bytes: number };
+  /** Since the start: damage found, and repaired from other replicas. */
+  readonly damage?: { readonly found: number; readonly repaired: number };
+  /** fdatasync of the log since the device was opened; buckets as in fabric/latency-grid.ts. */
+  readonly syncs: { readonly count: number; readonly totalMs: number; readonly buckets: readonly number[] };
   /** Of the file system the device lies on, as last seen. */
   readonly space: DiskSpace;
 }

@@ -36,13 +36,6 @@ export type PrepareResult =
   | { readonly ok: true; readonly head: Buffer | null; readonly body?: Buffer }
   | { readonly ok: false; readonly ballot: Stamp };
 
-export interface DeviceMetrics {
-  /** Appended, not yet durable. */
-  readonly queuedBytes: number;
-  /** Records not yet in the index. */
-  readonly pendingRecords: number;
-}
-
 const ABSENT: ReadResult = { head: null };
 
 export class Device implements DeviceStore {
@@ -319,15 +312,14 @@ export class Device implements DeviceStore {
       quarantined: quarantined.size,
       behind: {},
       maxStamp,
+      queuedBytes: this.#log.queuedBytes,
+      uncheckpointed: {
+        records: this.#registers.index.pendingRecords,
+        bytes: restBytes(segments, checkpointer.covered, this.#log.tail),
+      },
       syncs: this.#log.syncs,
       space: space.last(),
     };
-  }
-
-  /** What waits in memory, beyond what `status` tells. */
-  metrics(): DeviceMetrics {
-    const { index } = this.#registers;
-    return { queuedBytes: this.#log.queuedBytes, pendingRecords: index.pendingRecords };
   }
 
   /** Waits for what is under way, checkpoints, closes everything: the next start replays nothing. */

@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../fabric/clock.ts';
 import { Fault } from '../fabric/errors.ts';
+import { LATENCY_BUCKETS, latencyBucket } from '../fabric/latency-grid.ts';
 import type { Lsn } from './contract.ts';
 import {
   FRAME_HEADER_BYTES,
@@ -79,6 +80,7 @@ export class Log {
   #queuedBytes = 0;
   #syncCount = 0;
   #syncMs = 0;
+  readonly #syncBuckets = new Array<number>(LATENCY_BUCKETS).fill(0);
 
   constructor(options: LogOptions) {
     this.#options = options;
@@ -107,8 +109,8 @@ export class Log {
   }
 
   /** Totals since the start, for metrics. */
-  get syncs(): { readonly count: number; readonly totalMs: number } {
-    return { count: this.#syncCount, totalMs: this.#syncMs };
+  get syncs(): { readonly count: number; readonly totalMs: number; readonly buckets: readonly number[] } {
+    return { count: this.#syncCount, totalMs: this.#syncMs, buckets: this.#syncBuckets };
   }
 
   /** Queues a frame and returns its position. `body` must not change until it is durable. */
@@ -252,8 +254,11 @@ export class Log {
       await file.write(buffers, position);
       const startMs = clock.monotonicMs();
       await file.datasync();
-      this.#syncMs += clock.monotonicMs() - startMs;
+      const ms = clock.monotonicMs() - startMs;
+      const bucket = latencyBucket(ms);
+      this.#syncMs += ms;
       this.#syncCount++;
+      this.#syncBuckets[bucket] = (this.#syncBuckets[bucket] ?? 0) + 1;
     }
   }
 

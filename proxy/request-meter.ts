@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../fabric/clock.ts';
 import type { HttpBody, HttpBodyStream, HttpHandler, HttpRequest, HttpResponse } from '../fabric/http/contract.ts';
-import { type Labels, LatencyGrid } from '../fabric/metrics.ts';
+import { type Labels, LatencyGrid, type Reading } from '../fabric/latency-grid.ts';
 import type { ProxyWorld } from './contract.ts';
 
 export const APIS = ['swift', 's3'] as const;
@@ -15,17 +15,21 @@ const METHODS = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'COPY', 'OPTIONS', 'oth
 const CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx', 'aborted'] as const;
 const ABORTED = CLASSES.indexOf('aborted');
 const METHOD_INDEX: ReadonlyMap<string, number> = new Map(METHODS.map((method, index) => [method, index]));
+/** Answers counted by status: 100 to 599; what is no answer counts as 0. */
+const STATUSES = 600;
 const ID_HEADERS = ['x-trans-id', 'x-amz-request-id'];
 
 const ROWS: readonly Labels[] = APIS.flatMap((api) =>
   METHODS.flatMap((method) => CLASSES.map((status) => ({ api, method, status }))),
 );
 
+const methodOf = (method: string): number => METHOD_INDEX.get(method) ?? METHODS.length - 1;
 const rowOf = (api: number, method: string, kind: number): number =>
-  (api * METHODS.length + (METHOD_INDEX.get(method) ?? METHODS.length - 1)) * CLASSES.length + kind;
+  (api * METHODS.length + methodOf(method)) * CLASSES.length + kind;
 
 export class RequestMeter {
   readonly latencies = new LatencyGrid(ROWS);
+  readonly #counts = new Float64Array(APIS.length * METHODS.length * STATUSES);
   readonly #clock: Clock;
   readonly #debug: ProxyWorld['log']['debug'];
   readonly #trace: ProxyWorld['trace'];
@@ -59,6 +63,20 @@ export class RequestMeter {
     };
   }
 
+  /** Answers by API, method and status code. */
+  counts(): Reading[] {
+    const readings: Reading[] = [];
+    this.#counts.forEach((value, at) => {
+      if (value === 0) return;
+      const status = at % STATUSES;
+      const row = Math.floor(at / STATUSES);
+      const api = APIS[Math.floor(row / METHODS.length)] as string;
+      const method = METHODS[row % METHODS.length] as string;
+      readings.push({ value, labels: { api, method, status: status === 0 ? 'aborted' : String(status) } });
+    });
+    return readings;
+  }
+
   #done(
     api: number,
     request: HttpRequest,
@@ -66,6 +84,8 @@ export class RequestMeter {
   ): void {
     const ms = this.#clock.monotonicMs() - startMs;
     this.latencies.observe(rowOf(api, request.method, kind), ms);
+    const at = (api * METHODS.length + methodOf(request.method)) * STATUSES + (response?.status ?? 0);
+    this.#counts[at] = (this.#counts[at] as number) + 1;
     this.#debug?.(
       {
         transId: response && headerOf(response, ID_HEADERS),

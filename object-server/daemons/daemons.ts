@@ -67,6 +67,7 @@ export function createDaemons(given: DaemonsOptions): Daemons {
   return {
     describe: (device) => ({
       ...device.status(),
+      damage: damageOf(repairs.get(device.deviceId)),
       handoffsFor: countHandoffs(device, HANDOFF_COUNT_MAX),
       behind: catchUps.get(device.deviceId)?.behind() ?? {},
     }),
@@ -78,6 +79,8 @@ export function createDaemons(given: DaemonsOptions): Daemons {
     mayReclaim: async (device, key, ballot) => (await confirms.get(device)?.mayReclaim(key, ballot)) ?? false,
   };
 }
+
+const damageOf = (repair: Repair | undefined) => ({ found: repair?.found ?? 0, repaired: repair?.repaired ?? 0 });
 
 /** The `status` call of a zone: as the object service's own, until there are daemons to ask. */
 export function statusHandler(devices: ReadonlyMap<number, Device>, daemons: () => Daemons | undefined): Handler {

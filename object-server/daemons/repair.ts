@@ -30,6 +30,7 @@ export class Repair implements Daemon {
   readonly #loop: Loop;
   readonly #noted = new Set<Key>();
   /** Since the start. */
+  found = 0;
   repaired = 0;
 
   constructor(world: DaemonWorld) {
@@ -44,6 +45,7 @@ export class Repair implements Daemon {
   }
 
   note(key: Key): void {
+    if (!this.#noted.has(key)) this.found++;
     if (this.#noted.size >= NOTED_MAX) return;
     this.#noted.add(key);
     this.#loop.wake();
