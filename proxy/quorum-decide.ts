@@ -137,15 +137,13 @@ async function writeAll(
 }
 
 /** Writes that belong to an open operation: closes it when all is settled, hands it to the reconciler when it is not. */
-export async function writeUnder(cluster: Cluster, stamp: Stamp, writes: readonly QuorumWrite[]): Promise<WriteResult> {
-  let refused = false;
-  const done = await writeQuorum(cluster, writes, (complete) => {
+export function writeUnder(cluster: Cluster, stamp: Stamp, writes: readonly QuorumWrite[]): Promise<WriteResult> {
+  return writeQuorum(cluster, writes, (complete, { result }) => {
+    // A refusal is the caller's to answer with another stamp; the operation ends here.
+    const refused = result === 'newer' || result === 'guard' || result === 'sealed';
     if (complete || refused) cluster.settled.close(stamp);
     else cluster.settled.abandon(stamp, writes);
   });
-  // A refusal is the caller's to answer with another stamp; the operation ends here.
-  refused = done.result === 'newer' || done.result === 'guard' || done.result === 'sealed';
-  return done;
 }
 
 export type Prepared =

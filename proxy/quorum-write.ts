@@ -28,6 +28,8 @@ export type WriteResult =
       readonly harmless: boolean;
     };
 
+export type OnSettled = (complete: boolean, verdict: WriteResult) => void;
+
 type ApplyReply = ObjectServiceCalls['apply']['reply'];
 
 /** A row refused as older is not a failure: the listing shows a newer write of the name already. */
@@ -54,13 +56,13 @@ interface Batch {
 }
 
 /**
- * Resolves with the verdict. `onSettled(complete)` follows when every replica has answered: true when all primaries hold
- * everything or a handoff copy records what one of them misses.
+ * Resolves with the verdict. `onSettled(complete, verdict)` comes when every replica has answered: complete when all
+ * primaries hold everything or a handoff copy records what one of them misses.
  */
 export function writeQuorum(
   cluster: Cluster,
   writes: readonly QuorumWrite[],
-  onSettled: (complete: boolean) => void,
+  onSettled: OnSettled,
 ): Promise<WriteResult> {
   return new Promise((resolve) => {
     const round = new Round(cluster, writes, resolve, onSettled);
@@ -72,9 +74,9 @@ class Round {
   readonly #cluster: Cluster;
   readonly #tallies: Tally[];
   readonly #resolve: (result: WriteResult) => void;
-  readonly #onSettled: (complete: boolean) => void;
+  readonly #onSettled: OnSettled;
   readonly #replaced: Buffer[] = [];
-  #answered = false;
+  #verdict: WriteResult | undefined;
   #pending = 0;
   #complete = true;
 
@@ -82,7 +84,7 @@ class Round {
     cluster: Cluster,
     writes: readonly QuorumWrite[],
     resolve: (result: WriteResult) => void,
-    onSettled: (complete: boolean) => void,
+    onSettled: OnSettled,
   ) {
     this.#cluster = cluster;
     this.#resolve = resolve;
@@ -212,11 +214,12 @@ class Round {
   #finishOne(): void {
     this.#pending--;
     if (this.#pending > 0) return;
-    this.#onSettled(this.#complete && this.#tallies.every((tally) => tally.oks >= this.#cluster.quorum));
+    const complete = this.#complete && this.#tallies.every((tally) => tally.oks >= this.#cluster.quorum);
+    this.#onSettled(complete, this.#verdict as WriteResult);
   }
 
   #answerIfDecided(): void {
-    if (this.#answered) return;
+    if (this.#verdict) return;
     let waiting = false;
     for (const tally of this.#tallies) {
       const { quorum } = this.#cluster;
@@ -232,7 +235,7 @@ class Round {
   }
 
   #answer(result: WriteResult): void {
-    this.#answered = true;
+    this.#verdict = result;
     this.#resolve(result);
   }
 }

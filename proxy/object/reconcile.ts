@@ -44,15 +44,16 @@ export function createReconciler(engine: Engine): Reconciler {
 
   const pass = async (olderThanMs = UNSETTLED_MS): Promise<number> => {
     let seen = await finishAbandoned(engine);
-    const done = new Set<Key>();
     for (const replica of cluster.devices) {
       if (stopped || !replica.peer.up) continue;
-      seen += await reconcileDevice(engine, { replica, olderThanMs, done });
+      seen += await reconcileDevice(engine, replica, olderThanMs);
     }
     return seen;
   };
   const arm = (): void => {
-    timer = cluster.clock.after(RECONCILE_EVERY_MS, () => {
+    // Not in step with the other proxies: two that finish the same key at the same time hinder each other.
+    const delayMs = RECONCILE_EVERY_MS / 2 + cluster.random.below(RECONCILE_EVERY_MS);
+    timer = cluster.clock.after(delayMs, () => {
       engine.later('reconcile', () => pass().finally(() => void (stopped || arm())));
     });
   };
@@ -70,39 +71,50 @@ export function createReconciler(engine: Engine): Reconciler {
 async function finishAbandoned(engine: Engine): Promise<number> {
   const { settled } = engine.cluster;
   const operations = settled.takeAbandoned();
+  const failed = await finishKeys(engine, operations);
   for (const { stamp, keys } of operations) {
-    let complete = true;
-    for (const key of keys) complete = (await attempt(engine, { key, stamp })) && complete;
-    if (complete) settled.close(stamp);
-    else settled.abandonKeys(stamp, keys);
+    const left = keys.filter((key) => failed.has(key));
+    if (left.length === 0) settled.close(stamp);
+    else settled.abandonKeys(stamp, left);
   }
   return operations.length;
 }
 
-interface DevicePass {
-  readonly replica: Replica;
-  readonly olderThanMs: number;
-  /** Keys that this pass has made agree already. */
-  readonly done: Set<Key>;
-}
-
-async function reconcileDevice(engine: Engine, { replica, olderThanMs, done }: DevicePass): Promise<number> {
+async function reconcileDevice(engine: Engine, replica: Replica, olderThanMs: number): Promise<number> {
   const operations = await oldOperations(replica, olderThanMs);
-  const failed = new Set<number>();
+  const failed = await finishKeys(engine, operations, replica);
+  const stuck = new Set<number>();
   const finished = new Map<number, Stamp>();
-  for (let at = 0; at < operations.length; at += PARALLEL) {
-    const group = operations.slice(at, at + PARALLEL);
-    const results = await Promise.all(
-      group.map(({ stamp, keys }) => reconcileKeys(engine, { stamp, keys, replica, done })),
-    );
-    group.forEach(({ stamp }, i) => {
-      const writer = Number.parseInt(stamp.slice(13), 16);
-      if (!results[i]) failed.add(writer);
-      else if (!failed.has(writer)) finished.set(writer, stamp);
-    });
+  for (const { stamp, keys } of operations) {
+    const writer = Number.parseInt(stamp.slice(13), 16);
+    if (keys.some((key) => failed.has(key))) stuck.add(writer);
+    else if (!stuck.has(writer)) finished.set(writer, stamp);
   }
   for (const [writer, stamp] of finished) await settle(replica, writer, stamp);
   return operations.length;
+}
+
+/**
+ * Finishes every key of the operations and returns those that could not be. A key is taken once, however many operations
+ * left it open: several decisions about one key at a time only keep each other from ending, and leave more to be finished.
+ */
+async function finishKeys(
+  engine: Engine,
+  operations: readonly { readonly stamp: Stamp; readonly keys: readonly Key[] }[],
+  holder?: Replica,
+): Promise<Set<Key>> {
+  const newest = new Map<Key, Stamp>();
+  for (const { stamp, keys } of operations) {
+    for (const key of keys) if (stamp > (newest.get(key) ?? '')) newest.set(key, stamp);
+  }
+  const failed = new Set<Key>();
+  const keys = [...newest];
+  for (let at = 0; at < keys.length; at += PARALLEL) {
+    const group = keys.slice(at, at + PARALLEL);
+    const results = await Promise.all(group.map(([key, stamp]) => attempt(engine, { key, stamp, holder })));
+    group.forEach(([key], i) => void (results[i] || failed.add(key)));
+  }
+  return failed;
 }
 
 async function oldOperations(replica: Replica, olderThanMs: number): Promise<Operations> {
@@ -117,23 +129,11 @@ async function oldOperations(replica: Replica, olderThanMs: number): Promise<Ope
   }
 }
 
-async function reconcileKeys(
-  engine: Engine,
-  { stamp, keys, replica, done }: { stamp: Stamp; keys: readonly Key[]; replica: Replica; done: Set<Key> },
-): Promise<boolean> {
-  for (const key of keys) {
-    if (done.has(key)) continue;
-    if (!(await attempt(engine, { key, stamp, holder: replica }))) return false;
-    done.add(key);
-  }
-  return true;
-}
-
 interface Unfinished {
   readonly key: Key;
   /** Of the operation: what the primaries hold must not be older. */
   readonly stamp: Stamp;
-  readonly holder?: Replica;
+  readonly holder: Replica | undefined;
 }
 
 /** False when replicas are missing: another pass will find it again. */
