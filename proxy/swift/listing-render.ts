@@ -14,15 +14,15 @@ const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 /** Body of a container listing; '' when there is nothing to show as text. */
 export function renderObjects(format: ListingFormat, container: string, entries: readonly ObjectEntry[]): string {
   if (format === 'text/plain') return renderNames(entries);
-  if (format === 'application/json') return `[${renderEach(entries, objectJson).join(', ')}]`;
-  return `${XML_HEAD}<container name="${escapeXml(container)}">${renderEach(entries, objectXml).join('')}</container>`;
+  if (format === 'application/json') return `[${renderEach(entries, objectJson, ', ')}]`;
+  return `${XML_HEAD}<container name="${escapeXml(container)}">${renderEach(entries, objectXml, '')}</container>`;
 }
 
 /** Body of an account listing. */
 export function renderContainers(format: ListingFormat, account: string, entries: readonly ContainerEntry[]): string {
   if (format === 'text/plain') return renderNames(entries);
-  if (format === 'application/json') return `[${renderEach(entries, containerJson).join(', ')}]`;
-  return `${XML_HEAD}<account name="${escapeXml(account)}">\n${renderEach(entries, containerXml).join('')}</account>`;
+  if (format === 'application/json') return `[${renderEach(entries, containerJson, ', ')}]`;
+  return `${XML_HEAD}<account name="${escapeXml(account)}">\n${renderEach(entries, containerXml, '')}</account>`;
 }
 
 function renderNames(entries: readonly (ObjectEntry | ContainerEntry)[]): string {
@@ -31,10 +31,14 @@ function renderNames(entries: readonly (ObjectEntry | ContainerEntry)[]): string
   return text;
 }
 
-function renderEach<Entry>(entries: readonly Entry[], render: (entry: Entry) => string): string[] {
-  const pieces: string[] = [];
-  for (const entry of entries) pieces.push(render(entry));
-  return pieces;
+/** One growing string: it is laid out once, when it becomes bytes, where a join would also lay out every entry. */
+function renderEach<Entry>(entries: readonly Entry[], render: (entry: Entry) => string, separator: string): string {
+  let text = '';
+  for (let i = 0; i < entries.length; i++) {
+    if (i > 0) text += separator;
+    text += render(entries[i] as Entry);
+  }
+  return text;
 }
 
 function objectJson(entry: ObjectEntry): string {
