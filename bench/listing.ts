@@ -1,11 +1,12 @@
 /**
- * Listings on one real device (log and LMDB, everything in the index): CPU of a page of 1,000 rows and of a page of 1,000
- * common prefixes, at a small and a large number of names, and their ratio, which should stay near one. Run it with
- * `node build/bench/listing.js [small names] [large names]`; 10,000 and 1,000,000 by default.
+ * `npm run bench -- listing`: listings on one real device (log and LMDB, everything in the index): CPU of a page of 1,000
+ * rows and of a page of 1,000 common prefixes, at a small and a large number of names, and their ratio, which should stay
+ * near one. Rows are stored by the engine itself, in large groups: the same ten million through HTTP would take an hour.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { encodeRow, type ListArgs, tablePrefix } from '../account-container/contract.ts';
 import { listPage } from '../account-container/listing.ts';
 import { Totals } from '../account-container/totals.ts';
@@ -17,9 +18,19 @@ import { systemDisk } from '../fabric/system-disk.ts';
 import { encodeHead, type Mutation } from '../object-server/contract.ts';
 import type { Device } from '../object-server/device.ts';
 import { openDevice } from '../object-server/open-device.ts';
+import { onEnd } from './cleanup.ts';
+import { writeSections } from './document.ts';
+import { positive } from './options.ts';
+import { number } from './report.ts';
+import { machineLine } from './result-format.ts';
 
 const PAGE = 1000;
 const BATCH = 1000;
+/** Fewer have no page of 1,000 after every marker. */
+const NAMES_MIN = 6000;
+const PROGRESS_ROWS = 1_000_000;
+/** Large over small, for each kind of page. */
+const RATIO_MAX = 1.5;
 const PREFIX = tablePrefix('0123456789abcdef', makeStamp(1, 1), 0);
 const META = encodeRow({
   sizeBytes: 4096,
@@ -39,8 +50,10 @@ interface Store {
   close(): Promise<void>;
 }
 
-async function fill(count: number): Promise<Store> {
-  const directory = mkdtempSync(join(tmpdir(), 'needletail-bench-listing-'));
+async function fill(count: number, parent: string): Promise<Store> {
+  const directory = mkdtempSync(join(parent, 'needletail-bench-listing-'));
+  const remove = onEnd(async () => rmSync(directory, { recursive: true, force: true }));
+  const startMs = performance.now();
   const totals = new Totals();
   const device = await openDevice({
     directory,
@@ -61,13 +74,16 @@ async function fill(count: number): Promise<Store> {
       mutations.push({ head: encodeHead({ key: PREFIX + nameOf(j), ballot: stamp, stamp, meta: META }) });
     }
     await device.apply(mutations, { writer: 1, settled: makeStamp(i, 0) });
+    if (i > 0 && i % PROGRESS_ROWS === 0) console.log(`  ${i} rows after ${secondsSince(startMs)} s`);
   }
   await device.checkpoint();
   const { user, system } = process.cpuUsage(before);
-  console.log(`${count} rows stored, ${((user + system) / count).toFixed(1)} us CPU each, encoding included`);
+  console.log(
+    `${count} rows stored in ${secondsSince(startMs)} s, ${((user + system) / count).toFixed(1)} µs CPU each, encoding included`,
+  );
   const close = async (): Promise<void> => {
     await device.close();
-    rmSync(directory, { recursive: true, force: true });
+    await remove();
   };
   return { device, totals, close };
 }
@@ -109,23 +125,58 @@ function measure({ device, totals }: Store, scenario: Scenario, count: number): 
   return Math.min(...Array.from({ length: 7 }, () => run(20)));
 }
 
-const [small = 10_000, large = 1_000_000] = process.argv.slice(2).map(Number);
-const results: number[][] = scenarios.map(() => []);
-for (const count of [small, large]) {
-  const store = await fill(count);
+const secondsSince = (startMs: number): string => ((performance.now() - startMs) / 1000).toFixed(0);
+
+export const LISTING_HELP = `npm run bench -- listing [options]
+  --small N --large N   names in the two containers, default 10000 and 10000000
+  --dir DIR             where the device lies while it is measured
+  --out FILE.json       what was measured; --write-docs: the table into docs/benchmarks.md
+exit 1 when a page of the large one costs more than ${RATIO_MAX} of the small one's
+`;
+
+interface Cost {
+  readonly label: string;
+  /** µs CPU per entry. */
+  readonly smallUs: number;
+  readonly largeUs: number;
+}
+
+export async function listing(args: readonly string[]): Promise<boolean> {
+  const text = { type: 'string' } as const;
+  const options = { small: text, large: text, dir: text, out: text, 'write-docs': { type: 'boolean' } } as const;
+  const { values } = parseArgs({ args: [...args], options });
+  const counts = [positive('small', values.small ?? '10000'), positive('large', values.large ?? '10000000')] as const;
+  if (Math.min(...counts) < NAMES_MIN) throw new Error(`--small and --large are at least ${NAMES_MIN}`);
+  const costs: Cost[] = [];
+  const [small, large] = [await costsAt(counts[0], values.dir), await costsAt(counts[1], values.dir)];
+  scenarios.forEach(({ label }, i) => costs.push({ label, smallUs: small[i] ?? 0, largeUs: large[i] ?? 0 }));
+  const table = tableOf(counts, costs);
+  console.log(`\n${table}`);
+  const date = new Date().toISOString();
+  const machine = machineLine();
+  const result = { date, machine, names: counts, costs };
+  if (values.out) writeFileSync(values.out, `${JSON.stringify(result, null, 1)}\n`);
+  if (values['write-docs']) writeSections({ listing: `${date.slice(0, 10)}, ${machine}.\n\n${table}` });
+  return costs.every(({ smallUs, largeUs }) => largeUs / smallUs <= RATIO_MAX);
+}
+
+async function costsAt(count: number, parent = tmpdir()): Promise<number[]> {
+  const store = await fill(count, parent);
   try {
-    scenarios.forEach((scenario, i) => void results[i]?.push(measure(store, scenario, count)));
+    return scenarios.map((scenario) => measure(store, scenario, count));
   } finally {
     await store.close();
   }
 }
-console.log(
-  `us CPU per entry of a page of ${PAGE}`.padEnd(50),
-  `${small}`.padStart(10),
-  `${large}`.padStart(10),
-  'ratio'.padStart(7),
-);
-scenarios.forEach(({ label }, i) => {
-  const [a = 0, b = 0] = results[i] ?? [];
-  console.log(label.padEnd(50), a.toFixed(2).padStart(10), b.toFixed(2).padStart(10), (b / a).toFixed(2).padStart(7));
-});
+
+function tableOf([small, large]: readonly [number, number], costs: readonly Cost[]): string {
+  const lines = costs.map(
+    ({ label, smallUs, largeUs }) =>
+      `| ${label} | ${number(smallUs)} | ${number(largeUs)} | ${number(largeUs / smallUs)} | ${largeUs / smallUs <= RATIO_MAX ? 'yes' : 'no'} |`,
+  );
+  return [
+    `| µs CPU per entry of a page of ${PAGE} | ${small} names | ${large} names | ratio | ≤ ${RATIO_MAX} |`,
+    '| --- | --- | --- | --- | --- |',
+    ...lines,
+  ].join('\n');
+}

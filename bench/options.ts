@@ -32,7 +32,7 @@ export interface RunOptions {
   readonly chart: string | undefined;
 }
 
-export const RUN_HELP = `npm run bench -- [options]
+export const RUN_HELP = `npm run bench -- run [options]
   --target embedded|URL   the cluster this command starts itself (default), or a store elsewhere: …/auth/v1.0 with --user
                           and --key, a storage URL with --token, an S3 endpoint with --access-key and --secret-key
   --api swift|s3          default swift
@@ -69,7 +69,7 @@ export function parseRun(args: readonly string[]): RunOptions {
     sizes: list(values.sizes ?? '4k,64k,1m,64m').map(parseSize),
     connections: list(values.connections ?? '1,16,64').map((text) => positive('connections', text)),
     seconds: positive('seconds', values.seconds ?? '5'),
-    warmupSeconds: Number(values.warmup ?? '1'),
+    warmupSeconds: seconds('warmup', values.warmup ?? '1'),
     processes: oneOf('processes', values.processes ?? 'inline', ['inline', 'zones'] as const),
     largeNames: list(values.names ?? '10000,1000000').map((text) => positive('names', text)),
     deleteNames: values['delete-names'] === undefined ? undefined : positive('delete-names', values['delete-names']),
@@ -114,6 +114,20 @@ export function positive(name: string, text: string): number {
   const value = Number(text);
   if (!(value > 0)) throw new Error(`--${name} must be above 0: ${text}`);
   return value;
+}
+
+/** Zero is allowed. */
+export function seconds(name: string, text: string): number {
+  const value = Number(text);
+  if (!(value >= 0)) throw new Error(`--${name} is a number of seconds: ${text}`);
+  return value;
+}
+
+/** As a share. */
+export function percent(name: string, text: string): number {
+  const value = Number(text);
+  if (!(value >= 0 && value < 100)) throw new Error(`--${name} is a number of per cent below 100: ${text}`);
+  return value / 100;
 }
 
 export function oneOf<const T extends string>(name: string, text: string, allowed: readonly T[]): T {

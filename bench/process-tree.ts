@@ -42,12 +42,26 @@ export function usageOf(pids: readonly number[]): Usage {
   return { cpuUs, writtenBytes };
 }
 
-/** Proportional set size: pages shared by several processes count once. */
+export interface Memory {
+  /** Proportional set size: pages shared by several processes count once. */
+  readonly pssBytes: number;
+  /** The part that no file backs: heaps, stacks, buffers. */
+  readonly anonymousBytes: number;
+}
+
+export function memoryOf(pids: readonly number[]): Memory {
+  let pss = 0;
+  let anonymous = 0;
+  for (const pid of pids) {
+    const text = read(`/proc/${pid}/smaps_rollup`);
+    pss += Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
+    anonymous += Number(/^Pss_Anon:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
+  }
+  return { pssBytes: pss, anonymousBytes: anonymous };
+}
+
 export function pssBytes(pids: readonly number[]): number {
-  let total = 0;
-  for (const pid of pids)
-    total += Number(/^Pss:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0) * 1024;
-  return total;
+  return memoryOf(pids).pssBytes;
 }
 
 /** First word of each line is a pid. */

@@ -1,5 +1,5 @@
 /** The JSON that a run writes and `compare` reads. `version` rises when a field changes its meaning. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 
 export const RESULT_VERSION = 1;
@@ -52,7 +52,13 @@ export function machineLine(): string {
 }
 
 export function readResult(file: string): Result {
-  const result = JSON.parse(readFileSync(file, 'utf8')) as Result;
+  if (!existsSync(file)) throw new Error(`there is no result ${file}`);
+  let result: Result;
+  try {
+    result = JSON.parse(readFileSync(file, 'utf8')) as Result;
+  } catch {
+    throw new Error(`${file} is not a result of this bench`);
+  }
   if (result.version !== RESULT_VERSION) throw new Error(`${file} is a result of version ${result.version}`);
   return result;
 }

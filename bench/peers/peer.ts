@@ -5,6 +5,7 @@
  * the whole interface. Nothing here knows which store it is.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { onEnd } from '../cleanup.ts';
 import type { PeerRow } from './rows.ts';
@@ -13,6 +14,13 @@ const START_MS_MAX = 400_000;
 const STOP_MS_MAX = 120_000;
 /** A load writes the objects it reads before its clock runs. */
 const LOAD_EXTRA_MS_MAX = 400_000;
+
+/** Where a peer's scripts and the load generator are. */
+export interface PeerDirectory {
+  readonly name: string;
+  readonly directory: string;
+  readonly load: string;
+}
 
 export interface Served {
   readonly storageUrl: string;
@@ -35,8 +43,10 @@ export interface Sample {
   readonly otherCpuPercent: number;
 }
 
-export async function startPeer(directory: string, name: string): Promise<Peer> {
-  const script = (file: string): string[] => ['bash', path.join(directory, name, file)];
+export async function startPeer({ name, directory }: PeerDirectory): Promise<Peer> {
+  const script = (file: string): string[] => ['bash', path.join(directory, file)];
+  if (!existsSync(script('start.sh')[1] as string)) throw new Error(`there is no ${name}/start.sh in ${directory}`);
+  console.log(`starting ${name} …`);
   let started = false;
   const stop = onEnd(async () => {
     if (started) await output(script('stop.sh'), { WIPE: '1' }, STOP_MS_MAX);
@@ -59,13 +69,15 @@ export async function startPeer(directory: string, name: string): Promise<Peer> 
   return { storageUrl: value('STORAGE_URL'), token: value('AUTH_TOKEN'), pidfile: value('SERVER_PIDFILE'), stop };
 }
 
+type Load = Pick<PeerRow, 'op' | 'size' | 'connections' | 'names'>;
+
 /** One run of load/load.sh. */
-export async function runCLoad(directory: string, row: PeerRow, at: Served & { seconds: number }): Promise<Sample> {
-  const { storageUrl, token, pidfile, seconds } = at;
+export async function runCLoad(row: Load, at: Served & { load: string; seconds: number }): Promise<Sample> {
+  const { storageUrl, token, pidfile, load, seconds } = at;
   const args = ['--url', storageUrl, '--token', token, '--pidfile', pidfile, '--prefix', 'needletail'];
   args.push('--op', row.op, '--size', row.size, '-c', String(row.connections), '-d', String(seconds));
   if (row.names !== undefined) args.push('-n', String(row.names));
-  const command = ['bash', path.join(directory, 'load', 'load.sh'), ...args];
+  const command = ['bash', path.join(load, 'load.sh'), ...args];
   const text = await output(command, {}, seconds * 1000 + LOAD_EXTRA_MS_MAX);
   const line = JSON.parse(text.trim().split('\n').at(-1) ?? '') as Record<string, number | null>;
   const cpu = line['server_cpu_s_per_1000'];

@@ -46,6 +46,10 @@ export interface DoorSample extends Sample {
   readonly clientCpuUsPerOp: number;
 }
 
+export interface DoorPass {
+  readonly samples: Readonly<Record<Door, DoorSample>>;
+}
+
 export class Doors {
   readonly #stores = new Map<Door, StoreUnderTest>();
 
