@@ -4,7 +4,7 @@
  * on what it yields.
  */
 import type { Disk } from '../fabric/disk.ts';
-import { Fault } from '../fabric/errors.ts';
+import { Fault, isFault } from '../fabric/errors.ts';
 import type { Kv } from '../fabric/kv.ts';
 import { createSeededRandom } from '../fabric/random.ts';
 import { blobIdOf, decodeBlob, isBlobKey } from './blob-format.ts';
@@ -165,7 +165,14 @@ class Scan {
   /** Every index entry must be what the log says it is. */
   async #checkIndex(): Promise<void> {
     const path = `${this.#options.directory}/index`;
-    const kv = await this.#options.openKv(path);
+    let kv: Kv;
+    try {
+      kv = await this.#options.openKv(path);
+    } catch (error) {
+      // The log is the truth: the device starts without an index too.
+      if (!isFault(error)) throw error;
+      return this.#problem({ path, problem: error.message });
+    }
     let covered = 0;
     try {
       const sealed = kv.get(LOCAL.checkpoint);

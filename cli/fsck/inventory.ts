@@ -134,7 +134,11 @@ async function readDevice(inventory: Inventory, device: DeviceToRead, place: Pla
   inventory.records += frames;
   inventory.chunks += chunks;
   for (const key of blobs) if (!brokenBlobs.has(key)) addBlob(inventory, device.id, key);
-  const kv = await openKv(path.join(directory, 'index'));
+  const kv = await openKv(path.join(directory, 'index')).catch((error) => {
+    // Reported already, by the scan.
+    if (!isFault(error)) throw error;
+  });
+  if (!kv) return;
   try {
     for (const prefix of checkStoredTotals(kv, rows)) inventory.wrongTotals.push({ device: device.name, prefix });
   } finally {

@@ -103,8 +103,9 @@ function judgeHandoffs({ inventory, namer, find }: JudgeWorld): void {
 
 /** A record that is damaged on the only device that ever had it is a loss, though nobody holds its key any more. */
 function judgeVanished({ inventory, namer, find }: JudgeWorld): void {
+  const vanished = new Set<Key>();
   for (const { key } of inventory.problems) {
-    if (key === undefined || keyKind(key) === KIND.blob || inventory.keys.has(key)) continue;
-    find('lost', `${namer(key)}: its only record is damaged`);
+    if (key !== undefined && keyKind(key) !== KIND.blob && !inventory.keys.has(key)) vanished.add(key);
   }
+  for (const key of vanished) find('lost', `${namer(key)}: its only record is damaged`);
 }
