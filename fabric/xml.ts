@@ -13,6 +13,12 @@ export const xmlFaults = {
 
 const DEPTH_MAX = 16;
 const ELEMENTS_MAX = 200_000;
+/** An opening tag, a closing one, and as many again for a declaration and comments. */
+const TAGS_PER_ELEMENT = 3;
+const TAGS_SPARE = 16;
+/** What tags may hold in all, attributes included: names are short and nobody here reads attributes. */
+const TAG_BYTES_SPARE = 4096;
+const TAG_BYTES_EACH = 64;
 
 export interface XmlElement {
   /** Without namespace prefix. */
@@ -35,8 +41,11 @@ const parser = new XMLParser({
   cdataPropName: '#cdata',
 });
 
-/** The root element. Throws Fault MalformedXML. The size of `bytes` is for the caller to bound. */
-export function parseXml(bytes: Uint8Array): XmlElement {
+/**
+ * The root element. Throws Fault MalformedXML. The size of `bytes` is for the caller to bound, and `elementsMax` as tightly
+ * as it can: the parser takes a microsecond a tag, and nothing else runs meanwhile.
+ */
+export function parseXml(bytes: Uint8Array, elementsMax = ELEMENTS_MAX): XmlElement {
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -45,10 +54,27 @@ export function parseXml(bytes: Uint8Array): XmlElement {
   }
   if (text.includes('<!DOCTYPE') || text.includes('<!ENTITY') || text.includes('<!ELEMENT'))
     throw malformed('a document type');
+  checkTags(text, elementsMax);
   if (XMLValidator.validate(text) !== true) throw malformed('not well-formed');
-  const roots = readNodes(parse(text), { left: ELEMENTS_MAX }, 0).children;
+  const roots = readNodes(parse(text), { left: elementsMax }, 0).children;
   if (roots.length !== 1) throw malformed('not one root element');
   return roots[0] as XmlElement;
+}
+
+/** Before the parser spends time on it: how many tags there are, and how much is in them. */
+function checkTags(text: string, elementsMax: number): void {
+  const tagsMax = elementsMax * TAGS_PER_ELEMENT + TAGS_SPARE;
+  let tags = 0;
+  let tagBytes = 0;
+  for (let at = text.indexOf('<'); at >= 0; at = text.indexOf('<', at + 1)) {
+    if (++tags > tagsMax) throw malformed('too many elements');
+    const isText = text.startsWith('<![CDATA[', at);
+    const end = isText ? text.indexOf(']]>', at) : text.indexOf('>', at);
+    if (end < 0) throw malformed('an open tag');
+    if (isText) at = end;
+    else tagBytes += end - at;
+    if (tagBytes > TAG_BYTES_SPARE + TAG_BYTES_EACH * tags) throw malformed('too much in a tag');
+  }
 }
 
 function parse(text: string): unknown {

@@ -12,6 +12,7 @@ const READ_ACL = 'x-container-read';
 const PUBLIC_READ = '.r:*,.rlistings';
 const ALL_USERS = 'http://acs.amazonaws.com/groups/global/AllUsers';
 const POLICY_BYTES_MAX = 64 * 1024;
+const POLICY_ELEMENTS_MAX = 1000;
 const ONLY_CANNED = 'Only the ACLs private and, for buckets, public-read are supported';
 
 /** Value of x-container-read for a canned ACL: '' for private; undefined when none is given. */
@@ -63,7 +64,7 @@ export async function putObjectAcl(call: S3Call): Promise<HttpResponse> {
 /** A canned ACL in x-amz-acl, or a policy document that says what a canned one would. */
 async function readAclRequest(call: S3Call, account: string): Promise<string> {
   const acl = cannedAcl(call.request.headers.get('x-amz-acl'));
-  const body = await readOptionalXml(call, { bytesMax: POLICY_BYTES_MAX });
+  const body = await readOptionalXml(call, { bytesMax: POLICY_BYTES_MAX, elementsMax: POLICY_ELEMENTS_MAX });
   if (acl !== undefined && body !== undefined)
     throw s3Fault('InvalidRequest', 'Both a canned ACL and a policy are given');
   if (body !== undefined) return readPolicy(body, account);

@@ -11,6 +11,7 @@ import { readCount } from './query.ts';
 import { readOptionalXml } from './xml-body.ts';
 
 const CONFIGURATION_BYTES_MAX = 64 * 1024;
+const CONFIGURATION_ELEMENTS_MAX = 100;
 const DEFAULT_REGION = 'us-east-1';
 const BUCKETS_MAX = 10_000;
 
@@ -60,7 +61,10 @@ export async function createBucket(call: S3Call): Promise<HttpResponse> {
 }
 
 async function checkLocation(call: S3Call): Promise<void> {
-  const root = await readOptionalXml(call, { bytesMax: CONFIGURATION_BYTES_MAX });
+  const root = await readOptionalXml(call, {
+    bytesMax: CONFIGURATION_BYTES_MAX,
+    elementsMax: CONFIGURATION_ELEMENTS_MAX,
+  });
   if (root === undefined) return;
   if (root.name !== 'CreateBucketConfiguration') throw s3Fault('MalformedXML');
   const region = call.world.region;

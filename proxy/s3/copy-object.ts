@@ -37,7 +37,7 @@ export async function copyObject(call: S3Call): Promise<HttpResponse> {
   const kind = wanted === undefined ? undefined : kindOfWord(wanted);
   const conditions = readWriteConditions(headers);
   const sourceConditions = readSourceConditions(headers);
-  const source = await readSource(call, directive === 'copy');
+  const source = await readSource(call, directive === 'copy' && !headers.has('x-amz-storage-class'));
   const ref = await resolveObject(call);
   const options: CopyOptions = { source, sourceConditions, conditions, directive, attributes };
   const copying =
@@ -62,7 +62,10 @@ function readDirective(call: S3Call): 'copy' | 'replace' {
 
 /** The object that x-amz-copy-source names. */
 export async function readSource(call: S3Call, refuseSelf: boolean): Promise<ObjectRef> {
-  const { headers } = call.request;
+  const { headers, body } = call.request;
+  if (body.lengthBytes !== undefined && body.lengthBytes > 0) {
+    throw s3Fault('InvalidRequest', 'A copy takes its bytes from x-amz-copy-source and has no body.');
+  }
   const source = readCopySource(headers.get('x-amz-copy-source') ?? '');
   checkVersionId(source.versionId);
   if (refuseSelf && source.bucket === call.bucket && source.key === call.key)

@@ -8,11 +8,15 @@ import { checkVersionId, emptyAnswer, resolve, resolveObject, type S3Call, xmlAn
 import { bareEtag, readDeleteConditions } from './conditions.ts';
 import { answerFor, s3Fault } from './errors.ts';
 import { explainIfMatch } from './put-object.ts';
-import { readXml } from './xml-body.ts';
+import { checkChildren, readXml } from './xml-body.ts';
 
 const KEYS_MAX = 1000;
 /** A thousand keys of 1,024 bytes, each byte as a character reference, fit. */
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
+/** Six for each key at most, and the root's own. */
+const ELEMENTS_MAX = KEYS_MAX * 6 + 2;
+const ROOT_NAMES: ReadonlySet<string> = new Set(['Object', 'Quiet']);
+const OBJECT_NAMES: ReadonlySet<string> = new Set(['Key', 'VersionId', 'ETag', 'LastModifiedTime', 'Size']);
 /** Deletes of one request under way at a time. */
 const CONCURRENCY = 16;
 
@@ -33,8 +37,13 @@ interface Deletion {
 }
 
 export async function deleteObjects(call: S3Call): Promise<HttpResponse> {
-  const root = await readXml(call, { bytesMax: BODY_BYTES_MAX, digest: 'required' });
+  const root = await readXml(call, {
+    bytesMax: BODY_BYTES_MAX,
+    elementsMax: ELEMENTS_MAX,
+    digest: 'required',
+  });
   if (root.name !== 'Delete') throw s3Fault('MalformedXML');
+  checkChildren(root, ROOT_NAMES, 'Object');
   const quiet = childText(root, 'Quiet')?.trim().toLowerCase() === 'true';
   const wanted = root.children.filter((child) => child.name === 'Object').map(readDeletion);
   if (wanted.length === 0 || wanted.length > KEYS_MAX) throw s3Fault('MalformedXML');
@@ -51,6 +60,7 @@ export async function deleteObjects(call: S3Call): Promise<HttpResponse> {
 }
 
 function readDeletion(element: XmlElement): Deletion {
+  checkChildren(element, OBJECT_NAMES);
   const key = childText(element, 'Key');
   if (key === undefined || key === '') throw s3Fault('MalformedXML');
   const etag = childText(element, 'ETag');

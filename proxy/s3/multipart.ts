@@ -27,12 +27,15 @@ import { bareEtag, readWriteConditions } from './conditions.ts';
 import { s3Fault } from './errors.ts';
 import { explainIfMatch } from './put-object.ts';
 import { urlEncode } from './query.ts';
-import { readXml } from './xml-body.ts';
+import { checkChildren, readXml } from './xml-body.ts';
 
 const PARTS_MAX = 10_000;
 const PARTS_PAGE = 1000;
 /** Ten thousand parts with ETag and a SHA-256 each, generously indented. */
 const COMPLETE_BYTES_MAX = 8 * 1024 * 1024;
+/** A part, its number, its ETag and one checksum. */
+const COMPLETE_ELEMENTS_MAX = PARTS_MAX * 4 + 1;
+const PART_NAMES: ReadonlySet<string> = new Set(['PartNumber', 'ETag', ...KINDS.map((kind) => kind.element)]);
 
 export async function createUpload(call: S3Call): Promise<HttpResponse> {
   const { headers } = call.request;
@@ -67,7 +70,11 @@ export async function completeUpload(call: S3Call): Promise<HttpResponse> {
   const uploadId = call.query.get('uploadId') ?? '';
   const conditions = readWriteConditions(call.request.headers);
   const size = readObjectSize(call.request.headers.get('x-amz-mp-object-size'));
-  const root = await readXml(call, { bytesMax: COMPLETE_BYTES_MAX, isAboutObject: true });
+  const root = await readXml(call, {
+    bytesMax: COMPLETE_BYTES_MAX,
+    elementsMax: COMPLETE_ELEMENTS_MAX,
+    isAboutObject: true,
+  });
   const parts = readParts(root);
   const ref = await resolveObject(call);
   const checksums = await wholeChecksums(call, ref, { uploadId, parts });
@@ -110,8 +117,10 @@ function readParts(root: XmlElement): CompletedPart[] {
   const elements = root.children.filter((child) => child.name === 'Part');
   if (root.name !== 'CompleteMultipartUpload' || elements.length === 0 || elements.length > PARTS_MAX)
     throw s3Fault('MalformedXML');
+  checkChildren(root, new Set(['Part']), 'Part');
   let last = 0;
   return elements.map((element) => {
+    checkChildren(element, PART_NAMES);
     const number = childText(element, 'PartNumber')?.trim() ?? '';
     const etag = childText(element, 'ETag');
     if (!/^\d{1,5}$/.test(number) || etag === undefined) throw s3Fault('MalformedXML');

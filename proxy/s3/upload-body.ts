@@ -58,6 +58,8 @@ export function openUploadBody(call: S3Call, options: UploadBodyOptions = {}): U
     throw s3Fault('MissingContentLength');
   const bytesMax = options.bytesMax ?? BODY_BYTES_MAX;
   if (lengthBytes > bytesMax) {
+    const isDocument = options.bytesMax !== undefined;
+    if (isDocument) throw s3Fault('MaxMessageLengthExceeded', '', { MaxMessageLengthBytes: String(bytesMax) });
     throw s3Fault('EntityTooLarge', '', { ProposedSize: String(lengthBytes), MaxSizeAllowed: String(bytesMax) });
   }
   const md5 = readContentMd5(headers.get('content-md5'));
