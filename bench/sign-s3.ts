@@ -6,6 +6,8 @@
 import { createHash, createHmac } from 'node:crypto';
 
 const SIGNED_HEADERS = 'host;x-amz-content-sha256;x-amz-date';
+/** With the type of a body as well; SDKs sign it, and a server need not believe one that nobody signed. */
+const SIGNED_WITH_TYPE = `content-type;${SIGNED_HEADERS}`;
 const PAYLOAD = 'UNSIGNED-PAYLOAD';
 
 export interface S3Keys {
@@ -30,10 +32,15 @@ export class S3Signer {
     this.#host = host;
   }
 
-  /** `path` and `query` percent-encoded, the query sorted. Good for a quarter of an hour. */
-  headers(method: string, path: string, query: string): [name: string, value: string][] {
+  /**
+   * `path` and `query` percent-encoded, the query sorted; `type` is the Content-Type that goes with it, empty for none. Good
+   * for a quarter of an hour.
+   */
+  headers(method: string, path: string, query: string, type: string): [name: string, value: string][] {
     this.#refresh();
-    const canonical = `${method}\n${path}\n${query}\nhost:${this.#host}\nx-amz-content-sha256:${PAYLOAD}\nx-amz-date:${this.#timestamp}\n\n${SIGNED_HEADERS}\n${PAYLOAD}`;
+    const signed = type ? SIGNED_WITH_TYPE : SIGNED_HEADERS;
+    const typeLine = type ? `content-type:${type}\n` : '';
+    const canonical = `${method}\n${path}\n${query}\n${typeLine}host:${this.#host}\nx-amz-content-sha256:${PAYLOAD}\nx-amz-date:${this.#timestamp}\n\n${signed}\n${PAYLOAD}`;
     const digest = createHash('sha256').update(canonical).digest('hex');
     const text = `AWS4-HMAC-SHA256\n${this.#timestamp}\n${this.#scope}\n${digest}`;
     const signature = createHmac('sha256', this.#key).update(text).digest('hex');
@@ -42,7 +49,7 @@ export class S3Signer {
       ['x-amz-date', this.#timestamp],
       [
         'Authorization',
-        `AWS4-HMAC-SHA256 Credential=${this.#keys.accessKeyId}/${this.#scope}, SignedHeaders=${SIGNED_HEADERS}, Signature=${signature}`,
+        `AWS4-HMAC-SHA256 Credential=${this.#keys.accessKeyId}/${this.#scope}, SignedHeaders=${signed}, Signature=${signature}`,
       ],
     ];
   }

@@ -29,6 +29,8 @@ export interface ListQuery {
   readonly marker?: string;
 }
 
+const BODY_TYPE = 'application/octet-stream';
+
 export class Caller {
   readonly host: string;
   readonly origin: string;
@@ -47,7 +49,7 @@ export class Caller {
 
   /** `name` has letters, digits, `-`, `.`, `_` and `/` alone, so that nothing needs encoding. */
   object(method: string, container: string, name: string): Call {
-    return this.#call(method, `${this.#base}/${container}/${name}`, '');
+    return this.#call(method, `${this.#base}/${container}/${name}`, '', method === 'PUT' ? BODY_TYPE : '');
   }
 
   container(method: string, container: string): Call {
@@ -77,8 +79,9 @@ export class Caller {
     return this.#call('GET', `${this.#base}/${container}`, query.join('&'));
   }
 
-  #call(method: string, path: string, query: string): Call {
-    const headers = this.#signer?.headers(method, path, query) ?? [];
+  #call(method: string, path: string, query: string, type = ''): Call {
+    const headers = this.#signer?.headers(method, path, query, type) ?? [];
+    if (type) headers.push(['Content-Type', type]);
     if (this.#target.token) headers.push(['X-Auth-Token', this.#target.token]);
     return { method, path: query ? `${path}?${query}` : path, headers };
   }

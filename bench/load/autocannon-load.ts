@@ -71,7 +71,7 @@ export function loadWithAutocannon(args: {
 function toBytes({ call, body }: Step, host: string): Buffer {
   let head = `${call.method} ${call.path} HTTP/1.1\r\nHost: ${host}\r\n`;
   for (const [name, value] of call.headers) head += `${name}: ${value}\r\n`;
-  if (body) head += `Content-Type: application/octet-stream\r\nContent-Length: ${body.length}\r\n`;
+  if (body) head += `Content-Length: ${body.length}\r\n`;
   const bytes = Buffer.from(`${head}\r\n`, 'latin1');
   return body && body.length > 0 ? Buffer.concat([bytes, body]) : bytes;
 }
