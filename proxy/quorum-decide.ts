@@ -138,10 +138,9 @@ async function writeAll(
 
 /** Writes that belong to an open operation: closes it when all is settled, hands it to the reconciler when it is not. */
 export function writeUnder(cluster: Cluster, stamp: Stamp, writes: readonly QuorumWrite[]): Promise<WriteResult> {
-  return writeQuorum(cluster, writes, (complete, { result }) => {
-    // A refusal is the caller's to answer with another stamp; the operation ends here.
-    const refused = result === 'newer' || result === 'guard' || result === 'sealed';
-    if (complete || refused) cluster.settled.close(stamp);
+  return writeQuorum(cluster, writes, (complete, verdict) => {
+    // Refused by all, it ends here. What one replica took may stay there alone when the caller gives up.
+    if (complete || (verdict.result !== 'ok' && verdict.harmless)) cluster.settled.close(stamp);
     else cluster.settled.abandon(stamp, writes);
   });
 }

@@ -16,8 +16,8 @@ const HANDOFF_TRIES_MAX = 2;
 
 /**
  * 'ok': every key is on a majority. Otherwise the first key that cannot be, and why. `ballot` (for newer, sealed) is the
- * highest met. `harmless`: a majority has refused the first key for good, so that nobody will ever see it; otherwise some
- * replica may hold it, and a read may yet make it stand.
+ * highest met. `harmless`: every primary of the first key has refused it for good or was never asked, so that nobody has
+ * seen it or ever will; otherwise some replica may hold it, and a decision that met it there may have made it stand.
  */
 export type WriteResult =
   | { readonly result: 'ok'; readonly replaced: readonly Buffer[] }
@@ -44,8 +44,8 @@ interface Tally {
   readonly primaries: readonly Replica[];
   oks: number;
   failures: number;
-  /** Failures that are final: an answer 'newer' stays true for ever. */
-  outdated: number;
+  /** Primaries that do not hold it and never will: asked and 'newer', which stays true for ever, or not asked at all. */
+  barren: number;
   worst: Exclude<Outcome['result'], 'ok'> | 'unavailable' | undefined;
   ballot: Stamp | '';
 }
@@ -77,6 +77,8 @@ class Round {
   readonly #onSettled: OnSettled;
   readonly #replaced: Buffer[] = [];
   #verdict: WriteResult | undefined;
+  /** Until there is a verdict. */
+  #owed: { readonly missing: Replica; readonly tallies: readonly Tally[] }[] = [];
   #pending = 0;
   #complete = true;
 
@@ -97,7 +99,7 @@ class Round {
         primaries: cluster.primaries(key),
         oks: 0,
         failures: 0,
-        outdated: 0,
+        barren: 0,
         worst: undefined,
         ballot: '',
       };
@@ -109,7 +111,10 @@ class Round {
     this.#pending = batches.length;
     for (const batch of batches) {
       if (batch.replica.peer.up) this.#sendBatch(batch);
-      else void this.#missed(batch);
+      else {
+        for (const tally of batch.tallies) tally.barren++;
+        this.#missed(batch);
+      }
     }
   }
 
@@ -143,14 +148,14 @@ class Round {
       missed.push(tally);
     }
     this.#answerIfDecided();
-    if (missed) void this.#handOff(batch.replica, missed).then(() => this.#finishOne());
+    if (missed) this.#owe(batch.replica, missed);
     else this.#finishOne();
   }
 
   #failed(batch: Batch, error: unknown): void {
     // A bug on the other side of a local call surfaces as an unhandled rejection, as it should.
     if (!isFault(error)) throw error;
-    void this.#missed(batch);
+    this.#missed(batch);
   }
 
   #applyArgs(device: number, tallies: readonly Tally[], handoffFor?: number): ObjectServiceCalls['apply']['args'] {
@@ -172,21 +177,31 @@ class Round {
       return false;
     }
     tally.failures++;
-    if (outcome.result === 'newer') tally.outdated++;
+    if (outcome.result === 'newer') tally.barren++;
     tally.worst = worse(tally.worst, outcome.result);
     if ('ballot' in outcome && outcome.ballot > tally.ballot) tally.ballot = outcome.ballot;
-    return outcome.result === 'missing-blob' || outcome.result === 'full' || outcome.result === 'out';
+    if (outcome.result === 'missing-blob' || outcome.result === 'full' || outcome.result === 'out') return true;
+    // A guard that it missed, or somebody's promise, may be all that stands against it: whether it holds this write, or a
+    // newer one, somebody must see to.
+    this.#complete = false;
+    return false;
   }
 
   /** The primary cannot be reached: it owes these writes, and a handoff copy says so. */
-  async #missed(batch: Batch): Promise<void> {
-    for (const tally of batch.tallies) {
+  #missed({ replica, tallies }: Batch): void {
+    for (const tally of tallies) {
       tally.failures++;
       tally.worst ??= 'unavailable';
     }
     this.#answerIfDecided();
-    await this.#handOff(batch.replica, batch.tallies);
-    this.#finishOne();
+    this.#owe(replica, tallies);
+  }
+
+  /** What is refused is owed to nobody: a copy of it, delivered late, could still come to light. */
+  #owe(missing: Replica, tallies: readonly Tally[]): void {
+    if (!this.#verdict) this.#owed.push({ missing, tallies });
+    else if (isRefusal(this.#verdict)) this.#finishOne();
+    else void this.#handOff(missing, tallies).then(() => this.#finishOne());
   }
 
   async #handOff(missing: Replica, tallies: readonly Tally[]): Promise<void> {
@@ -223,7 +238,11 @@ class Round {
     let waiting = false;
     for (const tally of this.#tallies) {
       const { quorum } = this.#cluster;
-      if (tally.primaries.length - tally.failures < quorum) return this.#answer(refusal(tally, this.#harmless()));
+      if (tally.primaries.length - tally.failures < quorum) {
+        const verdict = refusal(tally, this.#harmless());
+        if (verdict.result !== 'newer' || !this.#mayBeHarmless()) this.#answer(verdict);
+        return;
+      }
       if (tally.oks < quorum) waiting = true;
     }
     if (!waiting) this.#answer({ result: 'ok', replaced: this.#replaced });
@@ -231,14 +250,27 @@ class Round {
 
   #harmless(): boolean {
     const [first] = this.#tallies;
-    return first !== undefined && first.primaries.length - first.outdated < this.#cluster.quorum;
+    return first !== undefined && first.barren === first.primaries.length;
+  }
+
+  /** Not known yet: worth waiting for, because then the caller can simply try again with another stamp. */
+  #mayBeHarmless(): boolean {
+    const [first] = this.#tallies;
+    if (!first || first.oks > 0 || first.failures > first.barren) return false;
+    return first.failures < first.primaries.length;
   }
 
   #answer(result: WriteResult): void {
     this.#verdict = result;
     this.#resolve(result);
+    const owed = this.#owed;
+    this.#owed = [];
+    for (const { missing, tallies } of owed) this.#owe(missing, tallies);
   }
 }
+
+const isRefusal = ({ result }: WriteResult): boolean =>
+  result === 'newer' || result === 'guard' || result === 'sealed';
 
 /** The most telling of several reasons: a client can act on 'newer' and 'guard', not on a replica that is down. */
 const SEVERITY = ['unavailable', 'out', 'missing-blob', 'full', 'sealed', 'guard', 'newer'] as const;

@@ -23,7 +23,7 @@ import {
   withBallot,
 } from '../../object-server/contract.ts';
 import type { ReadRegister, Replica } from '../cluster.ts';
-import { type Decision, decide } from '../quorum-decide.ts';
+import { type Decision, decide, type Judge, KEEP } from '../quorum-decide.ts';
 import { readQuorum } from '../quorum-read.ts';
 import type { QuorumWrite } from '../quorum-write.ts';
 import { repairBlobs } from '../repair-blobs.ts';
@@ -77,17 +77,21 @@ async function settleUnder(
   holder: Replica | undefined,
   judge: (state: ReadRegister | undefined, ballot: Stamp) => Promise<Decision> | Decision,
 ): Promise<boolean> {
-  const done = await decide(
-    engine.cluster,
-    key,
-    async (current, ballot) => {
-      const state = await newest(key, current, holder);
-      if (state) await repairBlobs(engine.cluster, state);
-      return judge(state, ballot);
-    },
-    { unseal: true },
-  );
-  return done.result === 'ok';
+  const { cluster } = engine;
+  const guards = new Set<Key>();
+  const judgeNewest: Judge = async (current, ballot) => {
+    const state = await newest(key, current, holder);
+    if (state) await repairBlobs(cluster, state);
+    const decision = await judge(state, ballot);
+    if ('write' in decision) for (const { guardKey } of decision.write) if (guardKey) guards.add(guardKey);
+    return decision;
+  };
+  const once = () => decide(cluster, key, judgeNewest, { unseal: true });
+  const done = await once();
+  if (done.result !== 'sealed' && done.result !== 'guard') return done.result === 'ok';
+  // Whoever sealed the guard is gone, or a replica has missed it: nobody else may ever come by.
+  for (const guard of guards) await decide(cluster, guard, () => KEEP, { unseal: true });
+  return (await once()).result === 'ok';
 }
 
 const reconcileAlone = (engine: Engine, key: Key, holder: Replica | undefined): Promise<boolean> =>

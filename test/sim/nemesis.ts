@@ -4,6 +4,9 @@ import type { SimCluster } from './sim-cluster.ts';
 import { CALM } from './sim-net.ts';
 import type { SimZone } from './sim-zone.ts';
 
+/** A zone that did not come up is started again. */
+const RESTART_MS = 200;
+
 export class Nemesis {
   readonly #cluster: SimCluster;
   readonly #chance: Chance;
@@ -77,12 +80,16 @@ export class Nemesis {
     void zone.crash();
     const downMs = this.#chance.pick([0.5, 5, 50, 500]) * this.#chance.between(0.5, 2);
     this.#cluster.scheduler.after(downMs, () => {
-      if (!zone.life.alive && !this.#stopped) this.#start(zone);
+      if (!this.#stopped) this.#start(zone);
     });
   }
 
   #start(zone: SimZone): void {
-    zone.start().catch((error) => this.#cluster.scheduler.fail(error));
+    const again = (): void => {
+      if (!zone.life.alive && !this.#stopped) this.#cluster.scheduler.after(RESTART_MS, () => this.#start(zone));
+    };
+    if (zone.life.alive) return;
+    zone.start().then(again, (error) => this.#cluster.scheduler.fail(error));
   }
 
   #crashProxy(): void {
@@ -107,7 +114,7 @@ export class Nemesis {
       zone.disk.slowness = 1;
       // A device that went out comes back with its process.
       if (zone.life.alive && zone.device && zone.device.status().state !== 'up') await zone.crash();
-      if (!zone.life.alive) this.#start(zone);
+      this.#start(zone);
     }
     for (const proxy of proxies) if (!proxy.life.alive) proxy.start();
     for (let tries = 0; !zones.every((zone) => zone.up); tries++) {

@@ -15,11 +15,13 @@ import { createSimClock, WallClock } from './sim-clock.ts';
 import type { NetNode } from './sim-net.ts';
 import type { SimParts, SimZone } from './sim-zone.ts';
 
+const WRITERS_APART = 8;
 const hashPath = createPathHasher({ prefix: Buffer.from('sim'), suffix: Buffer.from('sim') });
 
 export class SimProxy implements NetNode {
   readonly name: string;
-  readonly writerId: number;
+  readonly #number: number;
+  #lives = 0;
   readonly wall: WallClock;
   readonly handlers = undefined;
   readonly #parts: SimParts;
@@ -34,11 +36,11 @@ export class SimProxy implements NetNode {
 
   constructor(
     parts: SimParts,
-    writerId: number,
+    number: number,
     { zones, names }: { zones: readonly SimZone[]; names: Map<string, string> },
   ) {
-    this.name = `proxy${writerId}`;
-    this.writerId = writerId;
+    this.name = `proxy${number}`;
+    this.#number = number;
     this.#parts = parts;
     this.#chance = parts.chance.fork(this.name);
     this.#zones = zones;
@@ -64,7 +66,8 @@ export class SimProxy implements NetNode {
     const { random } = this.#chance;
     const stamps = createStampSource({
       clock,
-      writerId: this.writerId,
+      // Another in each life, so that its settled marks say nothing of what the last one left.
+      writerId: this.#number + WRITERS_APART * this.#lives++,
       floorTicks: this.#ceilingTicks,
       reserve: (ceilingTicks) => {
         this.#ceilingTicks = ceilingTicks;

@@ -1,6 +1,7 @@
 /** A simulated zone: one machine with one disk and one index, whose process crashes and starts again. */
 import { createContainerService } from '../../account-container/service.ts';
 import { Totals } from '../../account-container/totals.ts';
+import { isFault } from '../../fabric/errors.ts';
 import { createMemoryKv, type MemoryKv } from '../../fabric/memory-kv.ts';
 import { createDaemons, type Daemons } from '../../object-server/daemons/daemons.ts';
 import type { Device } from '../../object-server/device.ts';
@@ -116,7 +117,7 @@ export class SimZone implements NetNode {
       },
       mayReclaim: async (key, ballot) => (await daemons?.mayReclaim(this.deviceId, key, ballot)) ?? false,
     });
-    const device = await Promise.race([opening, life.died]);
+    const device = await Promise.race([opening, life.died]).catch((error: unknown) => this.#startFailed(error));
     if (!device || !life.alive) return;
     const devices = new Map([[this.deviceId, device]]);
     const listed = new Map([[this.deviceId, { store: device, totals }]]);
@@ -135,6 +136,14 @@ export class SimZone implements NetNode {
       options: { scrub: false, catchUp: { followEveryMs: 2_000 } },
     });
     daemons.start();
+  }
+
+  /** Its disk fails while it starts: the process ends, and whoever looks after it starts it again. */
+  #startFailed(error: unknown): undefined {
+    if (!isFault(error)) throw error;
+    this.#parts.trace.add('failed', `${this.name} does not start: ${error.message}`);
+    void this.crash();
+    return undefined;
   }
 
   #log(): DeviceLogger {
