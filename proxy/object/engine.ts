@@ -5,6 +5,7 @@ import type { ContainerState, Containers } from './containers.ts';
 import type { ContainerRef } from './contract.ts';
 import type { DigestPool } from './digest.ts';
 import type { ObjectRecord } from './object-format.ts';
+import type { PageCache } from './page-cache.ts';
 
 /** A bucket name as it was resolved a moment ago. */
 export interface CachedBucket {
@@ -17,6 +18,8 @@ export interface Engine {
   readonly containers: Containers;
   /** Owned by buckets.ts. */
   readonly bucketCache: Map<string, CachedBucket>;
+  /** Owned by list.ts. */
+  readonly pages: PageCache;
   readonly digests: DigestPool;
   readonly random: Random;
   /** Past its delete-at: as if it were not there. */

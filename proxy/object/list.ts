@@ -1,12 +1,13 @@
 /** Listings of a container: objects of the current table and open multipart uploads. */
 import { decodeRow, type ListEntry } from '../../account-container/contract.ts';
-import { headMeta, headStamp, latin1ToUtf8, TABLE } from '../../object-server/contract.ts';
+import { headMeta, headStamp, type Key, latin1ToUtf8, TABLE } from '../../object-server/contract.ts';
 import { authorise } from './authorise.ts';
 import { containerInfo } from './container-info.ts';
 import { type ContainerState, noContainer, rowPrefix } from './containers.ts';
 import type { ContainerInfo, ContainerRef, Context, ListQuery, ObjectEntry, Page, UploadInfo } from './contract.ts';
 import type { Engine } from './engine.ts';
-import { listRows, rowQuery } from './rows.ts';
+import type { KeptPage } from './page-cache.ts';
+import { listRows, rowQuery, stillListed } from './rows.ts';
 
 export async function listObjects(
   engine: Engine,
@@ -15,12 +16,18 @@ export async function listObjects(
   query: ListQuery,
 ): Promise<Page<ObjectEntry> & { info: ContainerInfo }> {
   const container = await listable(engine, context, ref);
-  const page = await listRows(engine.cluster, container.rowPrefix, rowQuery(query));
-  return {
-    entries: page.entries.map(objectEntry),
-    truncated: page.truncated,
-    info: containerInfo(container, page.totals),
-  };
+  const { entries, truncated, totals } = await objectPage(engine, container.rowPrefix, query);
+  return { entries, truncated, info: containerInfo(container, totals) };
+}
+
+/** The page kept from before while two primaries hold the same rows as then. */
+async function objectPage({ cluster, pages }: Engine, prefix: Key, query: ListQuery): Promise<KeptPage> {
+  const kept = pages.get(prefix, query);
+  if (kept && (await stillListed(cluster, prefix, kept.totals))) return kept;
+  const { entries, truncated, totals } = await listRows(cluster, prefix, rowQuery(query));
+  const page = { entries: entries.map(objectEntry), truncated, totals };
+  pages.put(prefix, query, page);
+  return page;
 }
 
 /** The container as a quorum has it: a listing must show everything acknowledged, also under a younger incarnation. */

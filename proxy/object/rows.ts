@@ -52,6 +52,14 @@ export async function listRows(
   return { ...page, entries };
 }
 
+/** Whether two primaries hold now exactly what a page with these totals was read from. */
+export async function stillListed(cluster: Cluster, rowPrefix: Key, totals: ContainerTotals): Promise<boolean> {
+  const asked = readOrder(cluster, rowPrefix)
+    .slice(0, cluster.quorum)
+    .map(({ device, peer }) => attempt(ask<ContainerTotals>({ device, peer }, 'totals', { device, rowPrefix })));
+  return (await Promise.all(asked)).every((held) => held !== undefined && sameListing(held, totals));
+}
+
 interface Rows {
   readonly rowPrefix: Key;
   readonly order: readonly Replica[];

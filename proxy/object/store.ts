@@ -14,6 +14,7 @@ import type { DigestPool } from './digest.ts';
 import type { Engine } from './engine.ts';
 import { getObject, headObject } from './get.ts';
 import { listObjects, listUploads } from './list.ts';
+import { PageCache } from './page-cache.ts';
 import * as parts from './parts.ts';
 import { putObject } from './put.ts';
 import { updateObject } from './update.ts';
@@ -40,6 +41,7 @@ export function createStore({ cluster, digests, random, onError }: StoreOptions)
     cluster,
     containers: createContainers(cluster),
     bucketCache: new Map(),
+    pages: new PageCache(),
     digests,
     random,
     expired: (record) => record.deleteAt !== undefined && record.deleteAt * 1000 <= cluster.clock.nowMs(),

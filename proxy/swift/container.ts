@@ -7,36 +7,15 @@ import { refuse, swiftFaults } from './faults.ts';
 import { chooseFormat, pushVary } from './listing-format.ts';
 import { listPath } from './listing-path.ts';
 import { readListQuery } from './listing-query.ts';
-import { renderObjects } from './listing-render.ts';
-import { checkQuota, pushMetadata, readMetadataChange } from './metadata.ts';
+import { objectsBody } from './listing-render.ts';
+import { pushMetadata, readMetadataChange } from './metadata.ts';
 import { checkNewName } from './names.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
 import { lastModified } from './shown.ts';
-import { refuseUnsupported } from './unsupported.ts';
 
-const METHODS = 'GET, HEAD, PUT, POST, DELETE, OPTIONS';
 const ACL_HEADERS = ['X-Container-Read', 'X-Container-Write'] as const;
 
-export function handleContainer(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
-  switch (call.http.method) {
-    case 'GET':
-      return listObjects(call);
-    case 'HEAD':
-      return headContainer(call);
-    case 'PUT':
-      return putContainer(call);
-    case 'POST':
-      return postContainer(call);
-    case 'DELETE':
-      return deleteContainer(call);
-    case 'OPTIONS':
-      return emptyResponse(200, ['Allow', METHODS]);
-    default:
-      throw refuse(swiftFaults.methodNotAllowed, undefined, ['Allow', METHODS]);
-  }
-}
-
-async function listObjects(call: SwiftCall): Promise<SwiftResponse> {
+export async function listObjects(call: SwiftCall): Promise<SwiftResponse> {
   const format = chooseFormat(call);
   const query = readListQuery(call);
   const path = call.params.get('path');
@@ -45,17 +24,17 @@ async function listObjects(call: SwiftCall): Promise<SwiftResponse> {
       ? await call.world.store.listObjects(call, call.containerRef, query)
       : await listPath(call, path, query);
   const headers = describe(call, page.info, format);
-  const body = renderObjects(format, call.container, page.entries);
-  return body === '' ? { status: 204, headers } : { status: 200, headers, body };
+  const body = objectsBody(format, call.container, page.entries);
+  return body.length === 0 ? { status: 204, headers } : { status: 200, headers, body };
 }
 
-async function headContainer(call: SwiftCall): Promise<SwiftResponse> {
+export async function headContainer(call: SwiftCall): Promise<SwiftResponse> {
   const format = chooseFormat(call);
   const info = await call.world.store.headContainer(call, call.containerRef);
   return { status: 204, headers: describe(call, info, format) };
 }
 
-async function putContainer(call: SwiftCall): Promise<SwiftResponse> {
+export async function putContainer(call: SwiftCall): Promise<SwiftResponse> {
   checkNewName('Container', call.container);
   const metadata = readChange(call);
   const policy = readPolicy(call);
@@ -64,18 +43,17 @@ async function putContainer(call: SwiftCall): Promise<SwiftResponse> {
   return emptyResponse(created ? 201 : 202);
 }
 
-async function postContainer(call: SwiftCall): Promise<SwiftResponse> {
+export async function postContainer(call: SwiftCall): Promise<SwiftResponse> {
   await call.world.store.updateContainer(call, call.containerRef, { metadata: readChange(call) });
   return emptyResponse(204);
 }
 
-async function deleteContainer(call: SwiftCall): Promise<SwiftResponse> {
+export async function deleteContainer(call: SwiftCall): Promise<SwiftResponse> {
   await call.world.store.deleteContainer(call, call.containerRef);
   return emptyResponse(204);
 }
 
 function readChange(call: SwiftCall): Record<string, string | null> {
-  refuseUnsupported(call, ['x-versions-location', 'x-history-location', 'x-versions-enabled']);
   const change = readMetadataChange(call, 'container');
   for (const header of ACL_HEADERS) {
     const name = header.toLowerCase();
@@ -83,8 +61,6 @@ function readChange(call: SwiftCall): Record<string, string | null> {
     if (value !== undefined) change[name] = cleanAcl(header, value) || null;
     else if (call.header(name.replace('x-', 'x-remove-')) !== undefined) change[name] = null;
   }
-  checkQuota(change, 'x-container-meta-quota-bytes');
-  checkQuota(change, 'x-container-meta-quota-count');
   return change;
 }
 

@@ -11,8 +11,20 @@ const XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n';
 const TICKS_PER_SECOND = 100_000;
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
-/** Body of a container listing; '' when there is nothing to show as text. */
-export function renderObjects(format: ListingFormat, container: string, entries: readonly ObjectEntry[]): string {
+/** The last rendering of a page that the store may give again. */
+const rendered = new WeakMap<readonly ObjectEntry[], { readonly format: string; readonly body: Buffer }>();
+
+/** Body of a container listing; empty when there is nothing to show as text. */
+export function objectsBody(format: ListingFormat, container: string, entries: readonly ObjectEntry[]): Buffer {
+  const shape = format === 'application/json' ? format : `${format} ${container}`;
+  const before = rendered.get(entries);
+  if (before?.format === shape) return before.body;
+  const body = Buffer.from(renderObjects(format, container, entries));
+  rendered.set(entries, { format: shape, body });
+  return body;
+}
+
+function renderObjects(format: ListingFormat, container: string, entries: readonly ObjectEntry[]): string {
   if (format === 'text/plain') return renderNames(entries);
   if (format === 'application/json') return `[${renderEach(entries, objectJson, ', ')}]`;
   return `${XML_HEAD}<container name="${escapeXml(container)}">${renderEach(entries, objectXml, '')}</container>`;
