@@ -92,6 +92,9 @@ async function bootInline(options: BootOptions, plans: readonly ZonePlan[]): Pro
       return { zone, peer };
     }),
   );
+  if (zones.every(({ zone }) => zone.devices.size === 0)) {
+    throw new Fault('NoDevice', {}, 'not one device can be opened; the lines above say why');
+  }
   const ring = createRing(options.ring);
   for (const { zone } of zones) zone.startDaemons(ring, peers);
   writePids(runDirectoryOf(options), {});
