@@ -1,8 +1,14 @@
 /** Puts a text between two markers of docs/benchmarks.md: `<!-- bench:NAME -->` … `<!-- /bench:NAME -->`. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const DOCUMENT = fileURLToPath(new URL('../../docs/benchmarks.md', import.meta.url));
+
+/** A file beside it. */
+export function writeDocument(name: string, content: string): void {
+  writeFileSync(path.join(path.dirname(DOCUMENT), name), content);
+}
 
 export function writeSections(sections: Readonly<Record<string, string>>): void {
   let text = readFileSync(DOCUMENT, 'utf8');

@@ -2,7 +2,6 @@
  * `npm run bench -- memory`: one very large object goes in and comes out, on each engine, while the server's memory is
  * looked at. What is wanted is a flat line: bodies stream, so memory must not depend on how large the object is.
  */
-import { writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { request } from 'undici';
@@ -12,7 +11,7 @@ import { bodyOf } from './load/plan.ts';
 import { list, oneOf, parseSize, sizeText } from './options.ts';
 import { DOORS } from './peers/s3-cost.ts';
 import { number } from './report.ts';
-import { machineLine } from './result-format.ts';
+import { machineLine, writeResult } from './result-format.ts';
 import { type Curve, curveText, MemorySampler } from './sample-memory.ts';
 import { Caller, makeContainer, send, type Target } from './target.ts';
 
@@ -65,8 +64,7 @@ export async function memory(args: readonly string[]): Promise<boolean> {
   }
   const date = new Date().toISOString();
   const machine = machineLine();
-  if (values.out)
-    writeFileSync(values.out, `${JSON.stringify({ date, machine, processes, memory: found }, null, 1)}\n`);
+  if (values.out) writeResult(values.out, { date, machine, processes, memory: found });
   if (values['write-docs']) {
     const made = `${date.slice(0, 10)}, ${machine}, cluster \`--processes ${processes}\`.`;
     writeSections({ memory: `${made}\n\n\`\`\`text\n${found.map(textOf).join('\n\n')}\n\`\`\`` });

@@ -30,6 +30,7 @@ export interface RunOptions {
   readonly directory: string | undefined;
   readonly out: string | undefined;
   readonly chart: string | undefined;
+  readonly writeDocs: boolean;
 }
 
 export const RUN_HELP = `npm run bench -- run [options]
@@ -48,6 +49,8 @@ export const RUN_HELP = `npm run bench -- run [options]
   --pidfile FILE          processes of a server elsewhere on this machine, for its CPU, disk and memory
   --region NAME           default us-east-1
   --out FILE.json         result; --chart FILE.svg: rates as bars (with --out beside it by default)
+  --write-docs            table and chart into docs/benchmarks.md
+exit 1 when a row had errors
 `;
 
 const STRINGS = [
@@ -56,8 +59,10 @@ const STRINGS = [
 ] as const; // biome-ignore format: a list of words
 
 export function parseRun(args: readonly string[]): RunOptions {
-  const options = Object.fromEntries(STRINGS.map((name) => [name, { type: 'string' as const }]));
-  const values = parseArgs({ args: [...args], options }).values as Partial<Record<(typeof STRINGS)[number], string>>;
+  const strings = Object.fromEntries(STRINGS.map((name) => [name, { type: 'string' as const }]));
+  const options = { ...strings, 'write-docs': { type: 'boolean' as const } };
+  const all = parseArgs({ args: [...args], options }).values;
+  const values = all as Partial<Record<(typeof STRINGS)[number], string>>;
   const api = oneOf('api', values.api ?? 'swift', ['swift', 's3'] as const);
   return {
     target: values.target ?? 'embedded',
@@ -83,6 +88,7 @@ export function parseRun(args: readonly string[]): RunOptions {
     directory: values.dir,
     out: values.out,
     chart: values.chart ?? values.out?.replace(/(?:\.json)?$/, '.svg'),
+    writeDocs: all['write-docs'] === true,
   };
 }
 

@@ -1,6 +1,6 @@
 /** Lines for people. */
 import { sizeText } from './options.ts';
-import type { Ceilings, Row } from './result-format.ts';
+import type { Ceilings, Result, Row } from './result-format.ts';
 
 const COLUMNS: readonly (readonly [title: string, width: number, value: (row: Row) => string])[] = [
   ['ops/s', 9, (row) => number(row.opsPerSecond)],
@@ -33,6 +33,22 @@ export function printRow(row: Row): void {
     rowTitle(row).padEnd(TITLE_WIDTH) + COLUMNS.map(([, width, value]) => value(row).padStart(width)).join(''),
   );
   if (row.errors > 0) console.log(`  INVALID, ${row.errors} errors: ${row.errorSamples.join('; ')}`);
+}
+
+/** The result as Markdown. */
+export function resultText({ rows, machine, date, command, ceilings, idlePssMiB }: Result): string {
+  const idle = idlePssMiB === undefined ? '' : ` Memory when idle (PSS): ${idlePssMiB.toFixed(0)} MiB.`;
+  const limits = `${number(ceilings.appendsPerSecond)} appends of 4 KiB a second to one file, synced by 64; MD5 ${number(ceilings.md5MegabytesPerSecond)} MB/s on one core`;
+  return [
+    `${date.slice(0, 10)}, ${machine}, by \`${command}\`. Ceilings of the same run: ${limits}.${idle}`,
+    '',
+    `| row | ${COLUMNS.map(([title]) => title).join(' | ')} |`,
+    `| --- |${' --- |'.repeat(COLUMNS.length)}`,
+    ...rows.map((row) => {
+      const cells = COLUMNS.map(([, , value]) => value(row)).join(' | ');
+      return `| ${rowTitle(row)}${row.errors > 0 ? ` (invalid: ${row.errors} errors)` : ''} | ${cells} |`;
+    }),
+  ].join('\n');
 }
 
 /** Three digits that matter. */

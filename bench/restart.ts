@@ -3,7 +3,6 @@
  * takes to be ready again, at several numbers of objects. The cost is to follow what the last checkpoint does not cover,
  * not what is stored; so both are shown.
  */
-import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { writeSections } from './document.ts';
 import { directoryOfCluster, type Embedded, type EmbeddedOptions, startEmbedded } from './embedded.ts';
@@ -11,7 +10,7 @@ import type { LoadPlan } from './load/plan.ts';
 import { runLoad } from './load/run-load.ts';
 import { list, oneOf, parseSize, positive, sizeText } from './options.ts';
 import { number } from './report.ts';
-import { machineLine } from './result-format.ts';
+import { machineLine, writeResult } from './result-format.ts';
 import { makeContainer } from './target.ts';
 
 const CONNECTIONS = 64;
@@ -54,7 +53,7 @@ export async function restart(args: readonly string[]): Promise<boolean> {
   const date = new Date().toISOString();
   const machine = machineLine();
   const result = { date, machine, processes, sizeBytes, emptyMs, restarts };
-  if (values.out) writeFileSync(values.out, `${JSON.stringify(result, null, 1)}\n`);
+  if (values.out) writeResult(values.out, result);
   const made = `${date.slice(0, 10)}, ${machine}, cluster \`--processes ${processes}\`, objects of ${sizeText(sizeBytes)}; ready after ${number(emptyMs)} ms with nothing stored.`;
   if (values['write-docs']) writeSections({ restart: `${made}\n\n${tableOf(restarts)}` });
   return restarts.every(({ readErrors }) => readErrors === 0);

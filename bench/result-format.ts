@@ -1,6 +1,7 @@
 /** The JSON that a run writes and `compare` reads. `version` rises when a field changes its meaning. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
+import path from 'node:path';
 
 export const RESULT_VERSION = 1;
 
@@ -61,4 +62,10 @@ export function readResult(file: string): Result {
   }
   if (result.version !== RESULT_VERSION) throw new Error(`${file} is a result of version ${result.version}`);
   return result;
+}
+
+/** Makes the directory as well: what took minutes to measure must not be lost for want of one. */
+export function writeResult(file: string, result: object): void {
+  mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
 }

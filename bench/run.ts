@@ -2,13 +2,14 @@
 import { writeFileSync } from 'node:fs';
 import { measureCeilings } from './ceilings.ts';
 import { chartOf } from './chart.ts';
+import { writeDocument, writeSections } from './document.ts';
 import { startEmbedded } from './embedded.ts';
 import type { LoadKind } from './load/plan.ts';
 import type { Measured } from './load/run-load.ts';
 import type { RunOptions } from './options.ts';
 import { pidsOfFile, processTree, pssBytes } from './process-tree.ts';
-import { printHeading, printRow } from './report.ts';
-import { machineLine, RESULT_VERSION, type Result, type Row } from './result-format.ts';
+import { printHeading, printRow, resultText } from './report.ts';
+import { machineLine, RESULT_VERSION, type Result, type Row, writeResult } from './result-format.ts';
 import { StoreUnderTest } from './store-under-test.ts';
 import { swiftLogin, type Target } from './target.ts';
 
@@ -18,6 +19,8 @@ const LARGE_CONNECTIONS_MAX = 4;
 /** Pages of a large container are for latency and CPU, not for a race. */
 const PAGE_CONNECTIONS = 4;
 const FEW_OPS = 100;
+/** Written for one row of deletes, times the replicas on the disk. */
+const DELETE_BYTES_MAX = 1 << 30;
 
 interface RowPlan {
   readonly label: string;
@@ -64,7 +67,11 @@ export async function run(options: RunOptions, command: string): Promise<boolean
     rows,
   };
   if (idlePssMiB !== undefined) console.log(`memory when idle (PSS): ${idlePssMiB.toFixed(0)} MiB`);
-  if (options.out) writeFileSync(options.out, `${JSON.stringify(result, null, 1)}\n`);
+  if (options.writeDocs) {
+    writeDocument('benchmarks.svg', chartOf(result));
+    writeSections({ run: `${resultText(result)}\n\n![Rates of all rows](benchmarks.svg)` });
+  }
+  if (options.out) writeResult(options.out, result);
   if (options.chart) writeFileSync(options.chart, chartOf(result));
   return rows.every((row) => row.errors === 0);
 }
@@ -75,7 +82,8 @@ function groupsOf({ sizes, connections, scenarios, largeNames, deleteNames, targ
     const most = sizeBytes >= LARGE_BYTES ? LARGE_CONNECTIONS_MAX : Number.POSITIVE_INFINITY;
     const counts = [...new Set(connections.map((count) => Math.min(count, most)))];
     const names = namesFor(sizeBytes);
-    const deletable = deleteNames ?? (target === 'embedded' ? names * 20 : names);
+    const fitting = Math.max(1, Math.floor(DELETE_BYTES_MAX / sizeBytes));
+    const deletable = deleteNames ?? Math.min(fitting, target === 'embedded' ? names * 20 : names);
     const kinds = scenarios.filter(
       (name) => name !== 'large' && (index === 0 || (name !== 'list' && name !== 'mixed')),
     );
