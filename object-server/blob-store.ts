@@ -52,7 +52,7 @@ export class BlobStore {
       }
       const places = await this.#append(original, stream, pins);
       const head = encodeBlobHead(original, places);
-      registers.write(key, head, { handoffFor });
+      registers.write(key, head, { handoffFor }, registers.get(key));
       this.#options.wrote();
       await registers.log.whenSynced(undefined);
       return { lengthBytes: decodeBlob(head).lengthBytes };

@@ -114,6 +114,6 @@ export class BulkCompaction implements Compaction {
     if (registers.get(key)?.lsn !== entry.lsn) return;
     const handoffFor = key.startsWith(SPACE_HANDOFF) ? handoffTarget(key) : undefined;
     const head = encodeBlobHead(headKey(entry.head), places);
-    registers.write(key, head, { handoffFor, moved: true, origin: entry.origin });
+    registers.write(key, head, { handoffFor, moved: true, origin: entry.origin }, registers.get(key));
   }
 }

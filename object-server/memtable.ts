@@ -6,7 +6,14 @@ import { lowerBound } from '../fabric/search.ts';
 import type { Stamp } from '../fabric/stamp.ts';
 import type { Lsn, RegisterView } from './contract.ts';
 import type { Key } from './key-format.ts';
-import { headBallot, headBodyLength, headRefsLength, headStamp, isTombstone } from './register-format.ts';
+import {
+  headBallot,
+  headBodyLength,
+  headRefsLength,
+  headStamp,
+  isTombstone,
+  isUnderOwnBallot,
+} from './register-format.ts';
 import { FRAME_HEADER_BYTES, frameBytes, lsnOffset, lsnSegment } from './segment-format.ts';
 
 /** Reads the head of an entry that came from the index without it. Fault CorruptRegister. */
@@ -54,11 +61,12 @@ export class Entry implements RegisterView, EntryFields {
 
   /** `head` is kept. */
   static of(head: Buffer, lsn: Lsn, origin: number): Entry {
+    const ballot = headBallot(head);
     const fields = {
       lsn,
       origin,
-      ballot: headBallot(head),
-      stamp: headStamp(head),
+      ballot,
+      stamp: isUnderOwnBallot(head) ? ballot : headStamp(head),
       tombstone: isTombstone(head),
       hasRefs: headRefsLength(head) > 0,
       headBytes: head.length,

@@ -105,6 +105,9 @@ export const headKeyLength = (head: Buffer): number => head.readUInt16LE(2);
 export const headRefsLength = (head: Buffer): number => head.readUInt32LE(8);
 export const headBallot = (head: Buffer): Stamp => head.toString('hex', 16, 24) as Stamp;
 export const headStamp = (head: Buffer): Stamp => head.toString('hex', 24, 32) as Stamp;
+/** Whether ballot and stamp are one, as a plain write leaves them. */
+export const isUnderOwnBallot = (head: Buffer): boolean =>
+  head.readUInt32LE(16) === head.readUInt32LE(24) && head.readUInt32LE(20) === head.readUInt32LE(28);
 export const headBodyLength = (head: Buffer): number => head.readUInt32LE(12);
 export const headBodySum = (head: Buffer): bigint => head.readBigUInt64LE(32);
 export const isTombstone = (head: Buffer): boolean => ((head[1] as number) & FLAG_TOMBSTONE) !== 0;

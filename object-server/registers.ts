@@ -139,8 +139,8 @@ export class Registers {
     return undefined;
   }
 
-  /** Queues a register's frame and applies it. The caller has decided. */
-  write(key: Key, head: Buffer, how: WriteHow, held = this.index.get(key)): Lsn {
+  /** Queues a register's frame and applies it. The caller has decided, and says what the key holds so far. */
+  write(key: Key, head: Buffer, how: WriteHow, held: Entry | undefined): Lsn {
     const handoff = how.handoffFor !== undefined;
     const flags = (how.moved ? FRAME_MOVED : 0) | (handoff ? FRAME_HANDOFF : 0);
     const target = how.handoffFor ?? 0;
