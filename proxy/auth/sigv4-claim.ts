@@ -115,15 +115,17 @@ function splitAuthorization(header: string): AuthorizationFields {
 const FIELDS_EXPECTED = 'the authorization header requires three components: Credential, SignedHeaders, and Signature.';
 
 function wrongMechanism(algorithm: string, header: string): Error {
-  if (algorithm === 'AWS' || algorithm.startsWith('AWS4-')) {
-    return refusal(
-      sigv4Faults.invalidRequest,
-      'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.',
-    );
-  }
+  if (algorithm === 'AWS' || algorithm.startsWith('AWS4-')) return oldMechanism();
   if (header === '') return refusal(sigv4Faults.accessDenied);
   const value = { ArgumentName: 'Authorization', ArgumentValue: header };
   return refusal(sigv4Faults.invalidArgument, 'Unsupported Authorization Type', value);
+}
+
+function oldMechanism(): Error {
+  return refusal(
+    sigv4Faults.invalidRequest,
+    'The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.',
+  );
 }
 
 type Presign = ReadonlyMap<string, string>;
@@ -147,6 +149,7 @@ function presignParameters(query: string): Presign | undefined {
 }
 
 function readPresigned(request: HttpRequest, parameters: Presign): Claim {
+  if (!parameters.has('X-Amz-Algorithm') && request.query?.includes('AWSAccessKeyId=')) throw oldMechanism();
   for (const name of PRESIGN_REQUIRED) {
     if (!parameters.get(`X-Amz-${name}`)) throw malformedQuery(PRESIGN_INCOMPLETE);
   }

@@ -1,39 +1,20 @@
 /** Requests about an account: its totals, metadata and list of containers. Accounts exist for the users that have them. */
 import { stampToSwift } from '../../fabric/stamp.ts';
 import type { AccountInfo } from '../object/contract.ts';
-import { bulkDelete } from './bulk-delete.ts';
 import type { SwiftCall } from './call.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { chooseFormat, pushVary } from './listing-format.ts';
 import { readListQuery } from './listing-query.ts';
 import { renderContainers } from './listing-render.ts';
-import { checkQuota, pushMetadata, readMetadataChange } from './metadata.ts';
+import { pushMetadata, readMetadataChange } from './metadata.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
 
-const METHODS = 'GET, HEAD, POST, OPTIONS';
-
-export function handleAccount(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
-  const { method } = call.http;
-  if ((method === 'POST' || method === 'DELETE') && call.params.has('bulk-delete')) return bulkDelete(call);
-  switch (method) {
-    case 'GET':
-      return listContainers(call);
-    case 'HEAD':
-      return headAccount(call);
-    case 'POST':
-      return postAccount(call);
-    case 'OPTIONS':
-      return emptyResponse(200, ['Allow', METHODS]);
-    case 'PUT':
-    case 'DELETE':
-      // Accounts come and go with their users, not by request.
-      throw refuse(call.caller.user === undefined ? swiftFaults.unauthorized : swiftFaults.forbidden);
-    default:
-      throw refuse(swiftFaults.methodNotAllowed, undefined, ['Allow', METHODS]);
-  }
+/** Accounts come and go with their users, not by request. */
+export function refuseAccount(call: SwiftCall): never {
+  throw refuse(call.caller.user === undefined ? swiftFaults.unauthorized : swiftFaults.forbidden);
 }
 
-async function listContainers(call: SwiftCall): Promise<SwiftResponse> {
+export async function listContainers(call: SwiftCall): Promise<SwiftResponse> {
   const format = chooseFormat(call);
   const query = readListQuery(call);
   const page = await call.world.store.listContainers(call, call.account ?? '', query);
@@ -44,7 +25,7 @@ async function listContainers(call: SwiftCall): Promise<SwiftResponse> {
   return body === '' ? { status: 204, headers } : { status: 200, headers, body };
 }
 
-async function headAccount(call: SwiftCall): Promise<SwiftResponse> {
+export async function headAccount(call: SwiftCall): Promise<SwiftResponse> {
   const format = chooseFormat(call);
   const info = await call.world.store.headAccount(call, call.account ?? '');
   const headers = ['Content-Type', `${format}; charset=utf-8`];
@@ -53,10 +34,8 @@ async function headAccount(call: SwiftCall): Promise<SwiftResponse> {
   return { status: 204, headers };
 }
 
-async function postAccount(call: SwiftCall): Promise<SwiftResponse> {
+export async function postAccount(call: SwiftCall): Promise<SwiftResponse> {
   const change = readMetadataChange(call, 'account');
-  checkQuota(change, 'x-account-meta-quota-bytes');
-  checkQuota(change, 'x-account-meta-quota-count');
   await call.world.store.updateAccount(call, call.account ?? '', change);
   return emptyResponse(204);
 }

@@ -17,9 +17,6 @@ export function isAuthPath(path: string): boolean {
 }
 
 export function answerToken(call: SwiftCall): SwiftResponse {
-  const { method } = call.http;
-  if (method !== 'GET' && method !== 'HEAD')
-    throw refuse(swiftFaults.methodNotAllowed, undefined, ['Allow', 'GET, HEAD']);
   const user = findUser(call);
   if (!user) throw refuse(swiftFaults.unauthorized);
   const { token, expiresInS } = call.world.tokens.issue(user);

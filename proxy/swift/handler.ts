@@ -3,22 +3,21 @@
  * whatever fails into an answer (errors.ts). Every answer carries a transaction id. Translates only: rights, bytes and
  * listings are the store's.
  *
- * To come with the rest of the API, each as a file beside these and a line in `dispatch`: bulk upload, TempURL, FormPost,
+ * To come with the rest of the API, each as a file beside these and a row in operations.ts: bulk upload, TempURL, FormPost,
  * versioning, static web, account ACLs, CORS.
  */
 import { fabricFaults, isFault } from '../../fabric/errors.ts';
 import type { HttpRequest, HttpResponse } from '../../fabric/http/contract.ts';
 import { createTokens } from '../auth/token.ts';
 import type { CreateHandler, ProxyWorld } from '../contract.ts';
-import { handleAccount } from './account.ts';
-import { answerToken, authenticate, isAuthPath } from './auth.ts';
+import { authenticate, isAuthPath } from './auth.ts';
 import { SwiftCall, type SwiftWorld } from './call.ts';
-import { handleContainer } from './container.ts';
 import { errorResponse } from './errors.ts';
 import { refuse, swiftFaults } from './faults.ts';
-import { answerHealthcheck, answerInfo, policyNamesOf } from './info.ts';
+import { policyNamesOf } from './info.ts';
 import { decodeName, splitPath } from './names.ts';
-import { handleObject } from './object.ts';
+import { route } from './operations.ts';
+import { refuseUnsupported } from './request-rules.ts';
 import type { SwiftResponse } from './response.ts';
 import { makeTransId } from './trans-id.ts';
 
@@ -50,10 +49,11 @@ async function serve(world: SwiftWorld, request: HttpRequest): Promise<HttpRespo
 
 function dispatch(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
   const { path } = call.http;
-  if (path === '/info') return answerInfo(call);
-  if (path === '/healthcheck') return answerHealthcheck();
-  if (isAuthPath(path)) return answerToken(call);
-  const raw = splitPath(path);
+  if (path === '/info') return route(call, 'info').run(call);
+  if (path === '/healthcheck') return route(call, 'healthcheck').run(call);
+  if (isAuthPath(path)) return route(call, 'auth').run(call);
+  // An encoded slash is a slash, as everywhere in Swift: no container has one in its name.
+  const raw = splitPath(path.includes('%2') ? path.replace(/%2f/gi, '/') : path);
   if (!raw) throw refuse(swiftFaults.notFound);
   if (raw.account === '') throw refuse(swiftFaults.preconditionFailed, 'Bad URL');
   if (!API_VERSIONS.includes(raw.version)) throw refuse(swiftFaults.notFound);
@@ -61,6 +61,8 @@ function dispatch(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
   call.container = decodeName(raw.container);
   call.object = decodeName(raw.object);
   authenticate(call);
-  if (call.object !== '') return handleObject(call);
-  return call.container === '' ? handleAccount(call) : handleContainer(call);
+  const target = call.object !== '' ? 'object' : call.container === '' ? 'account' : 'container';
+  const row = route(call, target);
+  refuseUnsupported(call, target);
+  return row.run(call);
 }

@@ -134,9 +134,3 @@ export function titleCase(name: string): string {
   }
   return title;
 }
-
-/** A quota must be a number of bytes or objects. */
-export function checkQuota(change: MetadataChange, name: string): void {
-  const value = change[name];
-  if (typeof value === 'string' && !/^\d{1,18}$/.test(value)) throw refuse(swiftFaults.badRequest, `Invalid ${name}`);
-}

@@ -10,7 +10,6 @@ import { refuse, swiftFaults } from './faults.ts';
 import { HEADER_BYTES_MAX, isText, readMetadata, titleCase } from './metadata.ts';
 import { decodeName } from './names.ts';
 import { isShownAsLarge, lastModified, shownEtag } from './shown.ts';
-import { refuseUnsupported } from './unsupported.ts';
 
 /** Stored as sent and shown again. */
 const KEPT_HEADERS = [
@@ -27,7 +26,6 @@ const INTEGER = /^\d{1,15}$/;
 
 /** What a PUT or POST says of an object. Without a content type in the request, `contentType` is absent. */
 export function readAttributes(call: SwiftCall): ObjectAttributes {
-  refuseUnsupported(call, ['x-symlink-target']);
   return {
     contentType: readContentType(call),
     user: readMetadata(call, 'object'),

@@ -7,12 +7,13 @@ import { runSwiftCli } from './swift-cli.ts';
 import { containers } from './swift-containers.ts';
 import { objects } from './swift-objects.ts';
 import { runRclone } from './swift-rclone.ts';
+import { refusals } from './swift-refusals.ts';
 import { runSuites, type StartSwift } from './swift-rig.ts';
 import { rights } from './swift-rights.ts';
 import { slo } from './swift-slo.ts';
 
 export function swiftConformance(t: Test, start: StartSwift, { realClients = true, members = false } = {}): void {
-  t.test('over HTTP', (t) => runSuites(t, start, { containers, objects, slo, ...(members && { rights }) }));
+  t.test('over HTTP', (t) => runSuites(t, start, { containers, objects, slo, refusals, ...(members && { rights }) }));
   if (!realClients) return;
   runSwiftCli(t, start);
   runRclone(t, start);

@@ -1,0 +1,117 @@
+/**
+ * Every operation of the Swift API by what names it on the wire: what the path is about, method, and the parameter or
+ * header that makes it another operation. The handler dispatches by this table and answers 405 with its methods;
+ * docs/api-swift.md is written from it. https://docs.openstack.org/api-ref/object-store/
+ */
+import { headAccount, listContainers, postAccount, refuseAccount } from './account.ts';
+import { answerToken } from './auth.ts';
+import { bulkDelete } from './bulk-delete.ts';
+import type { SwiftCall } from './call.ts';
+import { deleteContainer, headContainer, listObjects, postContainer, putContainer } from './container.ts';
+import { copyFrom, copyTo } from './copy.ts';
+import { refuse, swiftFaults } from './faults.ts';
+import { answerHealthcheck, answerInfo } from './info.ts';
+import { deleteObject, postObject } from './object.ts';
+import { getObject, headObject } from './object-get.ts';
+import { putObject } from './object-put.ts';
+import { emptyResponse, type SwiftResponse } from './response.ts';
+import { deleteWithSegments } from './slo-delete.ts';
+import { putManifest } from './slo-put.ts';
+
+export type Target = 'info' | 'healthcheck' | 'auth' | 'account' | 'container' | 'object';
+export type Variant = '' | 'bulk-delete' | 'x-copy-from' | 'multipart-manifest=put' | 'multipart-manifest=delete';
+
+export interface OperationRow {
+  readonly target: Target;
+  readonly method: string;
+  readonly variant: Variant;
+  readonly run: (call: SwiftCall) => Promise<SwiftResponse> | SwiftResponse;
+  /** Status of success. */
+  readonly status: string;
+  /** For the document. */
+  readonly note: string;
+}
+
+type Run = OperationRow['run'];
+
+/** `wire`: "PUT object multipart-manifest=put". */
+function row(wire: string, status: string, run: Run, note = ''): OperationRow {
+  const [method = '', target = '', variant = ''] = wire.split(' ');
+  return { method, target: target as Target, variant: variant as Variant, run, status, note };
+}
+
+const LISTING = 'format, prefix, delimiter, marker, end_marker, limit (10,000 at most), reverse';
+
+/** Rows of one target in the order in which Allow names their methods. */
+export const OPERATIONS: readonly OperationRow[] = [
+  row('GET info', '200', answerInfo, 'what is built and its limits, without a token'),
+  row('HEAD info', '200', answerInfo),
+  row('OPTIONS info', '200', allow),
+  row('GET healthcheck', '200', answerHealthcheck, 'without a token'),
+  row('HEAD healthcheck', '200', answerHealthcheck),
+  row('GET auth', '200', answerToken, 'X-Auth-User and X-Auth-Key, or X-Storage-User and X-Storage-Pass'),
+  row('HEAD auth', '200', answerToken),
+  row('GET account', '200, 204', listContainers, LISTING),
+  row('HEAD account', '204', headAccount),
+  row('POST account', '204', postAccount, 'metadata: merged; an empty value or X-Remove- removes'),
+  row('POST account bulk-delete', '200', bulkDelete, 'up to 10,000 paths a request, the report says what happened'),
+  row('OPTIONS account', '200', allow),
+  row('PUT account', '403', refuseAccount, 'accounts come and go with their users'),
+  row('DELETE account', '403', refuseAccount, 'accounts come and go with their users'),
+  row('DELETE account bulk-delete', '200', bulkDelete, 'the same as POST'),
+  row('GET container', '200, 204', listObjects, `${LISTING}, path`),
+  row('HEAD container', '204', headContainer),
+  row('PUT container', '201, 202', putContainer, 'X-Storage-Policy, ACLs, metadata'),
+  row('POST container', '204', postContainer, 'ACLs; metadata: merged, an empty value or X-Remove- removes'),
+  row('DELETE container', '204', deleteContainer, '409 unless empty'),
+  row('OPTIONS container', '200', allow),
+  row('GET object', '200, 206', getObject, 'ranges, conditions, If-Range; `multipart-manifest=get` gives a manifest'),
+  row('HEAD object', '200', headObject, '`multipart-manifest=get`'),
+  row('PUT object', '201', putObject, 'ETag is compared (422); If-None-Match: *, If-Match; up to 5 GiB'),
+  row('PUT object x-copy-from', '201', copyFrom, 'X-Copy-From-Account, X-Fresh-Metadata, Range, conditions'),
+  row('PUT object multipart-manifest=put', '201', putManifest, 'a static large object of up to 1,000 segments'),
+  row('POST object', '202', postObject, 'metadata: replaced as a whole'),
+  row('DELETE object', '204', deleteObject, 'conditions'),
+  row('DELETE object multipart-manifest=delete', '200', deleteWithSegments, 'the manifest and its segments'),
+  row('OPTIONS object', '200', allow),
+  row('COPY object', '201', copyTo, 'Destination, Destination-Account, X-Fresh-Metadata, Range, conditions'),
+];
+
+const ROWS: ReadonlyMap<string, OperationRow> = new Map(
+  OPERATIONS.map((each) => [`${each.target} ${each.method} ${each.variant}`, each]),
+);
+
+export function route(call: SwiftCall, target: Target): OperationRow {
+  const { method } = call.http;
+  const found = ROWS.get(`${target} ${method} ${variantOf(call, target)}`);
+  if (found === undefined) throw refuse(swiftFaults.methodNotAllowed, undefined, ['Allow', methodsOf(target)]);
+  return found;
+}
+
+function variantOf(call: SwiftCall, target: Target): Variant {
+  const { method, query } = call.http;
+  if (target === 'object') {
+    if (method === 'PUT' && call.header('x-copy-from')) return 'x-copy-from';
+    const manifest = query === undefined ? undefined : call.params.get('multipart-manifest');
+    if (method === 'PUT' && manifest === 'put') return 'multipart-manifest=put';
+    if (method === 'DELETE' && manifest === 'delete') return 'multipart-manifest=delete';
+  }
+  const isBulk = target === 'account' && (method === 'POST' || method === 'DELETE') && query !== undefined;
+  return isBulk && call.params.has('bulk-delete') ? 'bulk-delete' : '';
+}
+
+function methodsOf(target: Target): string {
+  const rows = OPERATIONS.filter((each) => each.target === target && each.status !== '403');
+  return [...new Set(rows.map((each) => each.method))].join(', ');
+}
+
+function allow(call: SwiftCall): SwiftResponse {
+  return emptyResponse(200, ['Allow', methodsOf(targetOf(call))]);
+}
+
+/** Of a request whose path has been read. */
+function targetOf(call: SwiftCall): Target {
+  if (call.account === undefined) return 'info';
+  if (call.object !== '') return 'object';
+  return call.container === '' ? 'account' : 'container';
+}

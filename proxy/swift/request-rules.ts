@@ -1,0 +1,72 @@
+/**
+ * Headers and parameters that ask for something this API does not do. They are refused before anything is done, because
+ * a client that believes its versions, quotas or ranges are kept loses data when they are not. A feature that arrives
+ * takes its line out. docs/api-swift.md is written from these tables.
+ */
+import type { SwiftCall } from './call.ts';
+import { refuse, swiftFaults } from './faults.ts';
+import type { Target } from './operations.ts';
+
+export interface RefusedName {
+  /** Lower-case. */
+  readonly name: string;
+  readonly target: Target;
+  /** Methods on which it would matter. */
+  readonly methods: readonly string[];
+  /** Of the answer. */
+  readonly status: 400 | 401 | 412;
+  readonly what: string;
+}
+
+const WRITES = ['PUT', 'POST'] as const;
+const ALL = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'COPY'] as const;
+
+export const REFUSED_HEADERS: readonly RefusedName[] = [
+  { name: 'x-account-access-control', target: 'account', methods: WRITES, status: 412, what: 'account ACLs' },
+  { name: 'x-account-meta-quota-bytes', target: 'account', methods: WRITES, status: 412, what: 'quotas' },
+  { name: 'x-account-meta-quota-count', target: 'account', methods: WRITES, status: 412, what: 'quotas' },
+  { name: 'x-versions-location', target: 'container', methods: WRITES, status: 412, what: 'versions' },
+  { name: 'x-history-location', target: 'container', methods: WRITES, status: 412, what: 'versions' },
+  { name: 'x-versions-enabled', target: 'container', methods: WRITES, status: 412, what: 'versions' },
+  { name: 'x-container-sync-to', target: 'container', methods: WRITES, status: 412, what: 'container sync' },
+  { name: 'x-container-sync-key', target: 'container', methods: WRITES, status: 412, what: 'container sync' },
+  { name: 'x-container-meta-quota-bytes', target: 'container', methods: WRITES, status: 412, what: 'quotas' },
+  { name: 'x-container-meta-quota-count', target: 'container', methods: WRITES, status: 412, what: 'quotas' },
+  { name: 'x-symlink-target', target: 'object', methods: WRITES, status: 412, what: 'symbolic links' },
+  { name: 'x-if-delete-at', target: 'object', methods: ['DELETE'], status: 412, what: 'deleting by expiry' },
+  { name: 'x-open-expired', target: 'object', methods: ALL, status: 412, what: 'reading what has expired' },
+  { name: 'content-range', target: 'object', methods: WRITES, status: 400, what: 'writing a part of an object' },
+];
+
+export const REFUSED_PARAMETERS: readonly RefusedName[] = [
+  { name: 'extract-archive', target: 'account', methods: ['PUT'], status: 412, what: 'bulk upload' },
+  { name: 'extract-archive', target: 'container', methods: ['PUT'], status: 412, what: 'bulk upload' },
+  { name: 'versions', target: 'container', methods: ALL, status: 412, what: 'versions' },
+  { name: 'version-id', target: 'object', methods: ALL, status: 412, what: 'versions' },
+  { name: 'temp_url_sig', target: 'object', methods: ALL, status: 401, what: 'TempURL' },
+];
+
+const FAULTS = {
+  400: swiftFaults.badRequest,
+  401: swiftFaults.unauthorized,
+  412: swiftFaults.preconditionFailed,
+} as const;
+
+export function refuseUnsupported(call: SwiftCall, target: Target): void {
+  const { method, query, headers } = call.http;
+  if (method !== 'GET' && method !== 'HEAD') {
+    for (const rule of REFUSED_HEADERS) {
+      if (rule.target === target && headers.get(rule.name) && rule.methods.includes(method)) throw refusal(rule);
+    }
+  } else if (target === 'object' && headers.get('x-open-expired')) throw refusal(OPEN_EXPIRED);
+  if (query === undefined || query === '') return;
+  for (const rule of REFUSED_PARAMETERS) {
+    if (rule.target === target && rule.methods.includes(method) && call.params.has(rule.name)) throw refusal(rule);
+  }
+}
+
+const OPEN_EXPIRED = REFUSED_HEADERS.find((rule) => rule.name === 'x-open-expired') as RefusedName;
+
+function refusal({ name, status }: RefusedName): Error {
+  return refuse(FAULTS[status], status === 401 ? undefined : `${name} is not supported`);
+}
