@@ -201,13 +201,15 @@ function checkWriteHeaders(request: HttpRequest, use: HeaderUse): void {
 
 /**
  * On a listener that may have cut bytes off the ends of values: what would be stored or decide over a write is under the
- * signature, or refused. Ranges and conditions of reads only have to be well-formed: their grammar is ASCII, so that
- * what came in can only be the cut form of a header that no client sends.
+ * signature, or refused. Where the grammar is ASCII alone, being well-formed is enough: what came in can only be the cut
+ * form of a header that no client sends. That is so for ranges and conditions of reads, and for the stored headers that
+ * SDKs leave unsigned (minio-go Content-Type in streamed uploads, the JavaScript SDK Cache-Control and, in presigned
+ * URLs, Content-Type). Content-Disposition carries names of files, in whatever bytes.
  */
 function checkProven(request: HttpRequest, use: HeaderUse, covered: ReadonlySet<string>): void {
   const name = unprovenHeader(request, covered, (header) => {
     if (header.startsWith('x-amz-')) return !SELF_PROVEN.has(header);
-    if (STORED_SET.has(header)) return use.stores === true;
+    if (STORED_SET.has(header)) return use.stores === true && !isWellFormed(header, request.headers.get(header) ?? '');
     const isObeyed =
       (use.conditions !== undefined && CONDITION_SET.has(header)) || (use.ranges === true && RANGE_SET.has(header));
     if (!isObeyed) return false;
@@ -221,7 +223,19 @@ function checkProven(request: HttpRequest, use: HeaderUse, covered: ReadonlySet<
 
 const ETAG = /^(?:\*|(?:W\/)?"[\x21\x23-\x7e]*"(?:\s*,\s*(?:W\/)?"[\x21\x23-\x7e]*")*|[0-9a-fA-F]{32}(?:-\d+)?)$/;
 
+/** RFC 9110 §8.3, §8.4, §8.5 and RFC 9111 §5.2, without the bytes ≥ 0x80 that old text allows between quotes. */
+const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+const WORD = `(?:${TOKEN}|"(?:[\\t !#-\\[\\]-~]|\\\\[\\t -~])*")`;
+const listOf = (item: string): RegExp => new RegExp(`^${item}(?:[ \\t]*,[ \\t]*${item})*$`);
+const STORED_GRAMMAR: Readonly<Record<string, RegExp>> = {
+  'cache-control': listOf(`${TOKEN}(?:=${WORD})?`),
+  'content-encoding': listOf(TOKEN),
+  'content-language': listOf('[A-Za-z0-9-]+'),
+  'content-type': new RegExp(`^${TOKEN}/${TOKEN}(?:[ \\t]*;[ \\t]*${TOKEN}=${WORD})*$`),
+};
+
 function isWellFormed(name: string, value: string): boolean {
+  if (STORED_SET.has(name)) return STORED_GRAMMAR[name]?.test(value) === true;
   if (name === 'range') return /^bytes=[0-9, -]*[0-9-]$/.test(value);
   const isDate = parseHttpDate(value) !== undefined;
   if (name.endsWith('-since')) return isDate;
