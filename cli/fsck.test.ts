@@ -6,21 +6,11 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { createSeededRandom } from '../fabric/random.ts';
-import { MAX_STAMP, NO_STAMP } from '../fabric/stamp.ts';
-import {
-  encodeHead,
-  FLAG_TOMBSTONE,
-  headMeta,
-  isTombstone,
-  type Key,
-  KIND,
-  keyKind,
-} from '../object-server/contract.ts';
-import type { Device } from '../object-server/device.ts';
-import { decodeMeta, type ObjectRecord } from '../proxy/object/object-format.ts';
+import { NO_STAMP } from '../fabric/stamp.ts';
+import { encodeHead, headMeta, KIND } from '../object-server/contract.ts';
 import { Bench } from '../test/crash/campaign.ts';
 import { CrashServer } from '../test/crash/server.ts';
-import { later, Patient, writeCluster } from '../test/disk-surgery.ts';
+import { bury, keyOf, later, Patient, writeCluster } from '../test/disk-surgery.ts';
 import type { Report } from './fsck/inspect.ts';
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
@@ -76,34 +66,6 @@ function plant(name: string, surgery: (patient: Patient) => void | Promise<void>
     await surgery(patient);
     check(t, patient, expected);
   });
-}
-
-/** The key of a live register: the object `name`, or its row. */
-function keyOf(device: Device, kind: string, name: string): Key | undefined {
-  let found: Key | undefined;
-  device.forEach({ start: '\x01', end: '\x02' }, (key, { head }) => {
-    if (keyKind(key) !== kind || isTombstone(head)) return;
-    const named = kind === KIND.row ? key.endsWith(name) : decodeMeta<ObjectRecord>(head).name === name;
-    if (named) found = key;
-  });
-  return found;
-}
-
-/** Deletes a register, as a write would, on the first `devicesMax` devices that hold it. */
-async function bury(patient: Patient, { kind, name }: { kind: string; name: string }, devicesMax: number) {
-  const stamp = later();
-  let left = devicesMax;
-  await patient.operate(
-    patient.devices.map((_, id) => id),
-    async (device) => {
-      const key = keyOf(device, kind, name);
-      if (key === undefined || left-- <= 0) return;
-      const meta = Buffer.from(headMeta(device.get(key)?.head as Buffer));
-      const head = encodeHead({ key, ballot: stamp, stamp, flags: FLAG_TOMBSTONE, meta });
-      const [outcome] = await device.apply([{ head }], { writer: 7, settled: MAX_STAMP });
-      if (outcome?.result !== 'ok') throw new Error(`planting: ${outcome?.result}`);
-    },
-  );
 }
 
 t.before(async () => {

@@ -330,7 +330,7 @@ export class Device implements DeviceStore {
       await checkpointer.run();
     }
     checkpointer.close();
-    this.#parts.health.worsen('out', 'closed');
+    this.#parts.health.close('closed');
     await kv.close();
     await segments.close();
     await bulkSegments.close();
@@ -340,7 +340,7 @@ export class Device implements DeviceStore {
   async abandon(): Promise<void> {
     const { checkpointer, kv, segments, bulkSegments } = this.#parts;
     checkpointer.close();
-    this.#parts.health.worsen('out', 'abandoned');
+    this.#parts.health.close('abandoned');
     await kv.close();
     await segments.close();
     await bulkSegments.close();

@@ -32,6 +32,13 @@ export class Health {
     if (severity[state] > severity[this.#state]) this.#set(state, reason);
   }
 
+  /** Out because its owner is done with it: nothing to report. */
+  close(reason: string): void {
+    if (this.#state === 'out') return;
+    this.#state = 'out';
+    this.#reason = reason;
+  }
+
   started(): void {
     if (this.#state === 'starting') this.#state = 'up';
   }

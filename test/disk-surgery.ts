@@ -8,9 +8,19 @@ import { parseIdentity } from '../cli/cluster/identity.ts';
 import { openZone } from '../cli/cluster/zone.ts';
 import { systemClock } from '../fabric/clock.ts';
 import { createSeededRandom } from '../fabric/random.ts';
-import { makeStamp, type Stamp } from '../fabric/stamp.ts';
+import { MAX_STAMP, makeStamp, type Stamp } from '../fabric/stamp.ts';
 import { systemDisk } from '../fabric/system-disk.ts';
+import {
+  encodeHead,
+  FLAG_TOMBSTONE,
+  headMeta,
+  isTombstone,
+  type Key,
+  KIND,
+  keyKind,
+} from '../object-server/contract.ts';
 import type { Device } from '../object-server/device.ts';
+import { decodeMeta, type ObjectRecord } from '../proxy/object/object-format.ts';
 import { decodeRing } from '../ring/ring-file-format.ts';
 import { type Bench, prepare } from './crash/campaign.ts';
 import { Client } from './crash/client.ts';
@@ -120,3 +130,31 @@ const LATER_MS = 200_000;
 
 /** Newer than everything, and by so much that whatever was written before cannot be under way any more. */
 export const later = (): Stamp => makeStamp((systemClock.nowMs() + LATER_MS) * 100, 7);
+
+/** The key of a live register: the object `name`, or its row. */
+export function keyOf(device: Device, kind: string, name: string): Key | undefined {
+  let found: Key | undefined;
+  device.forEach({ start: '\x01', end: '\x02' }, (key, { head }) => {
+    if (keyKind(key) !== kind || isTombstone(head)) return;
+    const named = kind === KIND.row ? key.endsWith(name) : decodeMeta<ObjectRecord>(head).name === name;
+    if (named) found = key;
+  });
+  return found;
+}
+
+/** Deletes a register, as a write would, on the first `devicesMax` devices that hold it. */
+export async function bury(patient: Patient, { kind, name }: { kind: string; name: string }, devicesMax: number) {
+  const stamp = later();
+  let left = devicesMax;
+  await patient.operate(
+    patient.devices.map((_, id) => id),
+    async (device) => {
+      const key = keyOf(device, kind, name);
+      if (key === undefined || left-- <= 0) return;
+      const meta = Buffer.from(headMeta(device.get(key)?.head as Buffer));
+      const head = encodeHead({ key, ballot: stamp, stamp, flags: FLAG_TOMBSTONE, meta });
+      const [outcome] = await device.apply([{ head }], { writer: 7, settled: MAX_STAMP });
+      if (outcome?.result !== 'ok') throw new Error(`planting: ${outcome?.result}`);
+    },
+  );
+}

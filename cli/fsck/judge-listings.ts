@@ -91,7 +91,7 @@ function judgeRow(world: JudgeWorld, sums: ReadonlyMap<Key, Sums>, { key, held }
 }
 
 /** Whether `key` was written under the container as it is now, and not under one of the same name before. */
-function isCurrent(container: Held | undefined, key: Key): boolean {
+export function isCurrent(container: Held | undefined, key: Key): boolean {
   if (!container || isTombstone(container.head)) return false;
   return packHex(headStamp(container.head)) === key.slice(KIND_AT - 8, KIND_AT);
 }
