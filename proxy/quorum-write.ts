@@ -15,12 +15,13 @@ const WRITE_OPTIONS = { deadlineMs: WRITE_DEADLINE_MS };
 const HANDOFF_TRIES_MAX = 2;
 
 /**
- * 'ok': every key is on a majority. Otherwise the first key that cannot be, and why. `ballot` (for newer, sealed) is the
+ * 'ok': every key is on a majority; `passed` is the highest ballot of what stands in place of a write with `newerIsFine`.
+ * Otherwise the first key that cannot be, and why. `ballot` (for newer, sealed) is the
  * highest met. `harmless`: every primary of the first key has refused it for good or was never asked, so that nobody has
  * seen it or ever will; otherwise some replica may hold it, and a decision that met it there may have made it stand.
  */
 export type WriteResult =
-  | { readonly result: 'ok'; readonly replaced: readonly Buffer[] }
+  | { readonly result: 'ok'; readonly replaced: readonly Buffer[]; readonly passed?: Stamp }
   | { readonly result: 'newer' | 'sealed'; readonly ballot: Stamp; readonly key: Key; readonly harmless: boolean }
   | {
       readonly result: 'guard' | 'full' | 'missing-blob' | 'unavailable';
@@ -32,7 +33,10 @@ export type OnSettled = (complete: boolean, verdict: WriteResult) => void;
 
 type ApplyReply = ObjectServiceCalls['apply']['reply'];
 
-/** A row refused as older is not a failure: the listing shows a newer write of the name already. */
+/**
+ * `newerIsFine`: refused as older is not a failure: a newer write of the name is there already. It may be one that never
+ * came to be; where that matters, look at the result's `passed`.
+ */
 export interface QuorumWrite extends Mutation {
   readonly newerIsFine?: boolean;
 }
@@ -77,6 +81,7 @@ class Round {
   readonly #onSettled: OnSettled;
   readonly #replaced: Buffer[] = [];
   #verdict: WriteResult | undefined;
+  #passed: Stamp | undefined;
   /** Until there is a verdict. */
   #owed: { readonly missing: Replica; readonly tallies: readonly Tally[] }[] = [];
   #pending = 0;
@@ -174,6 +179,7 @@ class Round {
     }
     if (outcome.result === 'newer' && tally.write.newerIsFine) {
       tally.oks++;
+      if (this.#passed === undefined || outcome.ballot > this.#passed) this.#passed = outcome.ballot;
       return false;
     }
     tally.failures++;
@@ -245,7 +251,9 @@ class Round {
       }
       if (tally.oks < quorum) waiting = true;
     }
-    if (!waiting) this.#answer({ result: 'ok', replaced: this.#replaced });
+    if (waiting) return;
+    const replaced = this.#replaced;
+    this.#answer(this.#passed === undefined ? { result: 'ok', replaced } : { result: 'ok', replaced, passed: this.#passed });
   }
 
   #harmless(): boolean {

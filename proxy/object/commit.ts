@@ -10,12 +10,14 @@ import type { Stamp } from '../../fabric/stamp.ts';
 import {
   encodeHead,
   FLAG_TOMBSTONE,
+  headStamp,
   isTombstone,
   type Key,
   KIND,
   makeKey,
   rowRest,
   TABLE,
+  withBallot,
 } from '../../object-server/contract.ts';
 import type { ReadRegister } from '../cluster.ts';
 import { pause } from '../pause.ts';
@@ -30,6 +32,7 @@ import { decodeMeta, gravestoneHead, type ObjectRecord, type Pin } from './objec
 import { dropPins } from './pins.ts';
 
 const TRIES_MAX = 24;
+const ALIGN_TRIES_MAX = 4;
 /** Tries that may meet a sealed container before its unfinished decision is finished here. */
 const SEALED_TRIES = 6;
 
@@ -59,6 +62,7 @@ export async function commit(engine: Engine, change: Change): Promise<Stamp> {
     const decided = change.conditions !== undefined || own.size > 0;
     const { stamp, done } = decided ? await decideOnce(engine, change, own) : await writeOnce(engine, change);
     if (done.result === 'ok') {
+      await alignRow(engine, change, done);
       if (done.replaced.length > 0) dropPins(engine, done.replaced, change.pins);
       engine.touched(change.container);
       return stamp;
@@ -67,6 +71,40 @@ export async function commit(engine: Engine, change: Change): Promise<Stamp> {
     await recover(engine, change, done, attempt);
   }
   throw new Fault(storeFaults.quorumUnavailable, { reason: 'contended' });
+}
+
+/**
+ * A newer row may belong to a write that never came to be, and hide this one. Before the answer the object is decided on
+ * once more, and its row written beside it above whatever stood there. Fault QuorumUnavailable.
+ */
+export async function alignRow(
+  engine: Engine,
+  { container, name }: { readonly container: ContainerState; readonly name: string },
+  done: WriteResult,
+): Promise<void> {
+  const { cluster } = engine;
+  const key = objectKey(engine, container, name);
+  let latest = done;
+  for (let attempt = 0; latest.result === 'ok' && latest.passed !== undefined; attempt++) {
+    if (attempt === ALIGN_TRIES_MAX) throw new Fault(storeFaults.quorumUnavailable, { reason: 'row' });
+    cluster.stamps.observe(latest.passed);
+    latest = await decide(cluster, key, (current, ballot) => {
+      if (!current) return KEEP;
+      const write = { head: withBallot(current.head, ballot), body: current.body };
+      return { write: [write, rowBeside(container, name, current.head, ballot)] };
+    }).catch((error: unknown): never => {
+      if (!isFault(error, storeFaults.conditionalConflict)) throw error;
+      throw new Fault(storeFaults.quorumUnavailable, { reason: 'row' });
+    });
+  }
+  if (latest.result !== 'ok') throw new Fault(storeFaults.quorumUnavailable, { reason: latest.result });
+}
+
+/** The row that says what the object's register says, under `ballot`. */
+export function rowBeside(container: ContainerState, name: string, head: Buffer, ballot: Stamp): QuorumWrite {
+  const row = isTombstone(head) ? undefined : rowOf(decodeMeta<ObjectRecord>(head));
+  const write = rowWrite(container, name, row, headStamp(head));
+  return { ...write, head: withBallot(write.head, ballot) };
 }
 
 interface Attempt {

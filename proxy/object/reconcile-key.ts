@@ -19,20 +19,21 @@ import {
   makeKey,
   type ObjectServiceCalls,
   REST_AT,
+  rowRest,
   TABLE,
   withBallot,
 } from '../../object-server/contract.ts';
 import type { ReadRegister, Replica } from '../cluster.ts';
 import { type Decision, decide, type Judge, KEEP } from '../quorum-decide.ts';
 import { readQuorum } from '../quorum-read.ts';
-import type { QuorumWrite } from '../quorum-write.ts';
+import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
 import { repairBlobs } from '../repair-blobs.ts';
 import { findAccountByHash } from './accounts.ts';
-import { rowOf, rowWrite } from './commit.ts';
+import { rowBeside, rowWrite } from './commit.ts';
 import { accountRowWrite } from './container-ops.ts';
 import { type ContainerState, containerKey, containerState } from './containers.ts';
 import type { Engine } from './engine.ts';
-import { decodeMeta, type Gravestone, gravestoneHead, type ObjectRecord } from './object-format.ts';
+import { decodeMeta, type Gravestone, gravestoneHead } from './object-format.ts';
 
 /** `holder`: the device that remembers the operation; what it holds counts even if a majority never heard of it. */
 export async function reconcileKey(engine: Engine, key: Key, holder: Replica | undefined): Promise<boolean> {
@@ -86,7 +87,13 @@ async function settleUnder(
     if ('write' in decision) for (const { guardKey } of decision.write) if (guardKey) guards.add(guardKey);
     return decision;
   };
-  const once = () => decide(cluster, key, judgeNewest, { unseal: true });
+  const once = async (): Promise<WriteResult> => {
+    const done = await decide(cluster, key, judgeNewest, { unseal: true });
+    if (done.result !== 'ok' || done.passed === undefined) return done;
+    // A row that is newer than what it stands for: this must be newer still.
+    cluster.stamps.observe(done.passed);
+    return decide(cluster, key, judgeNewest, { unseal: true });
+  };
   const done = await once();
   if (done.result !== 'sealed' && done.result !== 'guard') return done.result === 'ok';
   // Whoever sealed the guard is gone, or a replica has missed it: nobody else may ever come by.
@@ -109,12 +116,9 @@ async function reconcileObject(
     const { account, container: containerName, name } = names;
     const container = await engine.containers.findFresh({ account, container: containerName });
     if (!container || packed(container) !== key.slice(17, KIND_AT)) return orphan(state, { key, names, ballot });
-    if (!state) return { write: [rowUnder(container, { name, record: undefined, stamp: ballot, ballot })] };
-    const record = isTombstone(state.head) ? undefined : decodeMeta<ObjectRecord>(state.head);
     engine.touched(container);
-    return {
-      write: [again(state, ballot), rowUnder(container, { name, record, stamp: headStamp(state.head), ballot })],
-    };
+    if (!state) return { write: [rowWrite(container, name, undefined, ballot)] };
+    return { write: [again(state, ballot), rowBeside(container, name, state.head, ballot)] };
   });
 }
 
@@ -129,26 +133,52 @@ function orphan(
 
 const packed = (container: ContainerState): string => container.rowPrefix.slice(17, KIND_AT);
 
-function rowUnder(
-  container: ContainerState,
-  { name, record, stamp, ballot }: { name: string; record: ObjectRecord | undefined; stamp: Stamp; ballot: Stamp },
-): QuorumWrite {
-  const write = rowWrite(container, name, record ? rowOf(record) : undefined, stamp);
-  return { ...write, head: withBallot(write.head, ballot) };
+/** Which object a row of the current table stands for; undefined when its container is gone. */
+async function objectOfRow(
+  engine: Engine,
+  key: Key,
+): Promise<{ object: Key; container: ContainerState; named: Gravestone } | undefined> {
+  const containerAt = makeKey(key.slice(1, 17), undefined, KIND.container);
+  const register = await readQuorum(engine.cluster, containerAt, false);
+  if (!register || isTombstone(register.head)) return undefined;
+  const container = containerState(containerAt, register.head, 0);
+  if (packed(container) !== key.slice(17, KIND_AT)) return undefined;
+  const { account, name: containerName } = container.record;
+  const name = latin1ToUtf8(key.slice(REST_AT + 3));
+  const object = makeKey(engine.cluster.hash(account, containerName, name), container.incarnation, KIND.object);
+  return { object, container, named: { account, container: containerName, name } };
+}
+
+const isCurrentRow = (key: Key): boolean =>
+  keyKind(key) === KIND.row && key.charCodeAt(REST_AT + 2) === TABLE.current;
+
+/** Whether an object's listing row says the same as its register; true for keys that are neither. */
+export async function rowMatches(engine: Engine, key: Key): Promise<boolean> {
+  const { cluster, containers } = engine;
+  if (isCurrentRow(key)) {
+    const found = await objectOfRow(engine, key);
+    return !found || sameVersion(await readQuorum(cluster, found.object, false), await readQuorum(cluster, key, false));
+  }
+  if (keyKind(key) !== KIND.object) return true;
+  const object = await readQuorum(cluster, key, false);
+  if (!object) return true;
+  const { account, container: containerName, name } = decodeMeta<Gravestone>(object.head);
+  const container = await containers.findFresh({ account, container: containerName });
+  if (!container || packed(container) !== key.slice(17, KIND_AT)) return isTombstone(object.head);
+  const row = makeKey(container.hash, container.incarnation, KIND.row, rowRest(TABLE.current, name));
+  return sameVersion(object, await readQuorum(cluster, row, false));
+}
+
+function sameVersion(object: ReadRegister | undefined, row: ReadRegister | undefined): boolean {
+  const live = ({ head }: ReadRegister): string => (isTombstone(head) ? '' : headStamp(head));
+  return (object ? live(object) : '') === (row ? live(row) : '');
 }
 
 /** A row leads to its object, which says what the row should be. */
 async function reconcileRow(engine: Engine, key: Key, holder: Replica | undefined): Promise<boolean> {
-  if (key.charCodeAt(REST_AT + 2) !== TABLE.current) return reconcileAlone(engine, key, holder);
-  const containerAt = makeKey(key.slice(1, 17), undefined, KIND.container);
-  const register = await readQuorum(engine.cluster, containerAt, false);
-  if (!register) return true;
-  const container = containerState(containerAt, register.head, 0);
-  if (isTombstone(register.head) || packed(container) !== key.slice(17, KIND_AT)) return true;
-  const { account, name: containerName } = container.record;
-  const name = latin1ToUtf8(key.slice(REST_AT + 3));
-  const object = makeKey(engine.cluster.hash(account, containerName, name), container.incarnation, KIND.object);
-  return reconcileObject(engine, object, undefined, { account, container: containerName, name });
+  if (!isCurrentRow(key)) return reconcileAlone(engine, key, holder);
+  const found = await objectOfRow(engine, key);
+  return !found || reconcileObject(engine, found.object, undefined, found.named);
 }
 
 async function reconcileContainer(engine: Engine, key: Key, holder: Replica | undefined): Promise<boolean> {

@@ -6,21 +6,10 @@
  */
 import { isFault } from '../../fabric/errors.ts';
 import { makeStamp, type Stamp, stampTicks } from '../../fabric/stamp.ts';
-import {
-  headBallot,
-  headKey,
-  isTombstone,
-  type Key,
-  KIND,
-  KIND_AT,
-  keyKind,
-  type ObjectServiceCalls,
-} from '../../object-server/contract.ts';
+import { type Key, KIND, keyKind, type ObjectServiceCalls } from '../../object-server/contract.ts';
 import type { Replica } from '../cluster.ts';
-import { rowWrite } from './commit.ts';
 import type { Engine } from './engine.ts';
-import { decodeMeta, type Gravestone } from './object-format.ts';
-import { reconcileKey } from './reconcile-key.ts';
+import { reconcileKey, rowMatches } from './reconcile-key.ts';
 
 /** An operation older than this is nobody's any more: calls have shorter deadlines. */
 export const UNSETTLED_MS = 15_000;
@@ -108,11 +97,15 @@ async function finishKeys(
     for (const key of keys) if (stamp > (newest.get(key) ?? '')) newest.set(key, stamp);
   }
   const failed = new Set<Key>();
-  const keys = [...newest];
-  for (let at = 0; at < keys.length; at += PARALLEL) {
-    const group = keys.slice(at, at + PARALLEL);
-    const results = await Promise.all(group.map(([key, stamp]) => attempt(engine, { key, stamp, holder })));
-    group.forEach(([key], i) => void (results[i] || failed.add(key)));
+  const all = [...newest].map(([key, stamp]) => ({ key, stamp, holder }));
+  // An object takes its row along; what is left of the rows comes after.
+  const isRow = ({ key }: Unfinished): boolean => keyKind(key) === KIND.row;
+  for (const some of [all.filter((one) => !isRow(one)), all.filter(isRow)]) {
+    for (let at = 0; at < some.length; at += PARALLEL) {
+      const group = some.slice(at, at + PARALLEL);
+      const results = await Promise.all(group.map((one) => attempt(engine, one)));
+      group.forEach(({ key }, i) => void (results[i] || failed.add(key)));
+    }
   }
   return failed;
 }
@@ -139,7 +132,7 @@ interface Unfinished {
 /** False when replicas are missing: another pass will find it again. */
 async function attempt(engine: Engine, { key, stamp, holder }: Unfinished): Promise<boolean> {
   try {
-    if ((await agreed(engine, key, stamp)) && (!holder || (await rowAgrees(engine, key, holder)))) return true;
+    if ((await agreed(engine, key, stamp)) && (await rowMatches(engine, key))) return true;
     return await reconcileKey(engine, key, holder);
   } catch (error) {
     if (!isFault(error)) throw error;
@@ -160,18 +153,6 @@ async function agreed({ cluster }: Engine, key: Key, stamp: Stamp): Promise<bool
   );
   const [first] = ballots;
   return first !== undefined && first !== '' && first >= stamp && ballots.every((ballot) => ballot === first);
-}
-
-/** An object may be everywhere and its row nowhere: then no device remembers the row's key, and this is who asks for it. */
-async function rowAgrees(engine: Engine, key: Key, { device, peer }: Replica): Promise<boolean> {
-  if (keyKind(key) !== KIND.object) return true;
-  const { head } = (await peer.call('read', { device, key, body: false })).value as ObjectServiceCalls['read']['reply'];
-  if (!head) return false;
-  const { account, container: containerName, name } = decodeMeta<Gravestone>(head);
-  const container = await engine.containers.findFresh({ account, container: containerName });
-  if (container?.rowPrefix.slice(17, KIND_AT) !== key.slice(17, KIND_AT)) return isTombstone(head);
-  const ballot = headBallot(head);
-  return agreed(engine, headKey(rowWrite(container, name, undefined, ballot).head), ballot);
 }
 
 async function settle({ device, peer }: Replica, writer: number, stamp: Stamp): Promise<void> {

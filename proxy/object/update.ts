@@ -7,7 +7,7 @@ import type { Stamp } from '../../fabric/stamp.ts';
 import { isTombstone } from '../../object-server/contract.ts';
 import { pause } from '../pause.ts';
 import { decide, type Judge, type OwnRounds } from '../quorum-decide.ts';
-import { goneOrNew, objectKey, rowOf, rowWrite, stillThere } from './commit.ts';
+import { alignRow, goneOrNew, objectKey, rowOf, rowWrite, stillThere } from './commit.ts';
 import { type Context, type ObjectAttributes, type ObjectInfo, type ObjectRef, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { checkAttributes } from './limits.ts';
@@ -38,7 +38,10 @@ export async function updateObject(
       return { write: [{ head, body: current.body }, rowWrite(container, ref.object, rowOf(next), ballot)] };
     };
     const done = await decide(engine.cluster, key, judge, { own });
-    if (done.result === 'ok') return info as ObjectInfo;
+    if (done.result === 'ok') {
+      await alignRow(engine, { container, name: ref.object }, done);
+      return info as ObjectInfo;
+    }
     engine.containers.forget(ref);
     if (done.result === 'full') throw new Fault(storeFaults.insufficientStorage);
     if (done.result === 'guard' && !(await stillThere(engine, container))) throw await goneOrNew(engine, container);

@@ -190,6 +190,7 @@ function copy(attempt: Attempt): Action {
       if (outcome.fault) return noteRefusedWrite(attempt, target, { text: 'copy', apply });
       const { info, source: from } = outcome.value as { info: ObjectInfo; source: ObjectInfo };
       learnEtag(history, id, info.etag);
+      learnEtag(history, operationOf(from.contentType), from.etag);
       const state = stateOf(operationOf(from.contentType), from.etag);
       note(attempt, objectRegister(source), {
         text: `copied: ${state}`,

@@ -87,12 +87,12 @@ export const isUnknown = ({ fault, gone }: Settle): boolean =>
 
 export const noContainer = ({ fault }: Settle): boolean => fault?.code === storeFaults.noSuchContainer;
 
-/**
- * What an answer says of the container. That there is no such object may be said from a remembered container: it is true
- * without one, too.
- */
+/** May be said of a container that is remembered, and gone. */
+const OF_REMEMBERED: readonly string[] = [storeFaults.noSuchObject, storeFaults.preconditionFailed];
+
+/** What an answer says of the container. */
 export function noteContainer(attempt: Attempt, container: string, outcome: Settle, end: number): void {
-  if (isUnknown(outcome) || outcome.fault?.code === storeFaults.noSuchObject) return;
+  if (isUnknown(outcome) || (outcome.fault && OF_REMEMBERED.includes(outcome.fault.code))) return;
   const gone = noContainer(outcome);
   const text = gone ? 'met no container' : 'met a container';
   note(attempt, containerRegister(container), { text, end, pure: true, apply: expect(gone ? isAbsent : isPresent) });
