@@ -1,10 +1,11 @@
 // npm run crash -- [--rounds N] [--seconds S] [--seed N] [--mode zone|all|main|mixed] [--keep]
-//                  [--strace delay|fail]: instead, one run with every fdatasync late, or failing in one zone.
-// Exit 0 when nothing acknowledged was lost and no listing was wrong, else 1.
+//   --delay-sync: instead, one run of S seconds with every fdatasync and fsync late by 80 ms (strace)
+//   --fail-sync: instead, one run in which every fdatasync of one zone fails with EIO from some moment on (strace)
+// Exit 0 when nothing acknowledged was lost and no listing was wrong, or when strace cannot be had; else 1.
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { type CampaignOptions, isClean, MODES, type Mode, runCampaign } from './campaign.ts';
-import { runDelayed, runFailing } from './strace.ts';
+import { missingStrace, runDelayed, runFailing } from './strace.ts';
 
 const { values } = parseArgs({
   options: {
@@ -12,7 +13,8 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '8' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     mode: { type: 'string', default: 'mixed' },
-    strace: { type: 'string' },
+    'delay-sync': { type: 'boolean', default: false },
+    'fail-sync': { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
   },
 });
@@ -30,8 +32,7 @@ async function main(): Promise<boolean> {
     report: say,
   };
   say(`seed ${options.seed}, mode ${options.mode}, ${options.rounds} rounds of ${options.seconds} s`);
-  if (values.strace === 'delay') return (await runDelayed(options)).passed;
-  if (values.strace === 'fail') return (await runFailing(options)).passed;
+  if (values['delay-sync'] || values['fail-sync']) return runStrace(options);
   const { rounds, fsck, cleanExit } = await runCampaign(options);
   const sum = (pick: (round: (typeof rounds)[number]) => number): number =>
     rounds.reduce((all, one) => all + pick(one), 0);
@@ -42,6 +43,17 @@ async function main(): Promise<boolean> {
       `wrong answers ${sum((r) => r.wrongAnswers.length)}, clean stop ${cleanExit}`,
   );
   return cleanExit && rounds.every(isClean) && fsck.exitCode < 2;
+}
+
+async function runStrace(options: CampaignOptions): Promise<boolean> {
+  const reason = missingStrace();
+  if (reason) {
+    say(`skipped: ${reason}`);
+    return true;
+  }
+  const delayed = !values['delay-sync'] || (await runDelayed(options)).passed;
+  const failing = !values['fail-sync'] || (await runFailing(options)).passed;
+  return delayed && failing;
 }
 
 process.exitCode = (await main()) ? 0 : 1;
