@@ -2,7 +2,7 @@
 import { readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { missing } from '../tools.ts';
-import { attempt, run, runBytes } from './command.ts';
+import { attempt, run, runBytes, versionFrom } from './command.ts';
 import type { Place, RealClient } from './contract.ts';
 import { holds, LARGE_BYTES, linesOf, makeTree, noise, same, sameBytes, sameTrees, TREE_NAMES } from './files.ts';
 
@@ -27,7 +27,11 @@ export const aws = (place: Place, ...args: string[]): Promise<string> =>
 export const awsAttempt = (place: Place, ...args: string[]) =>
   attempt(place, line(place, args), { env: awsEnv(place) });
 
-export const awsVersion = async (): Promise<string> => 'awscli';
+export const awsVersion = (): string => versionFrom('aws', '--version');
+
+/** `aws s3 cp|sync|mv`, without the bar that it draws. */
+export const transfer = (place: Place, verb: 'cp' | 'sync' | 'mv', ...args: string[]): Promise<string> =>
+  aws(place, 's3', verb, '--no-progress', ...args);
 
 export const awsS3: RealClient = {
   name: 'aws s3',
@@ -41,14 +45,14 @@ export const awsS3: RealClient = {
     },
     async sync(place) {
       const tree = makeTree(place.folder, 'tree');
-      await aws(place, 's3', 'sync', tree, `s3://${place.tag}/tree`);
-      same(await aws(place, 's3', 'sync', tree, `s3://${place.tag}/tree`), '', 'sent twice');
-      await aws(place, 's3', 'sync', `s3://${place.tag}/tree`, path.join(place.folder, 'out'));
+      await transfer(place, 'sync', tree, `s3://${place.tag}/tree`);
+      same(await transfer(place, 'sync', tree, `s3://${place.tag}/tree`), '', 'sent twice');
+      await transfer(place, 'sync', `s3://${place.tag}/tree`, path.join(place.folder, 'out'));
       sameTrees(path.join(place.folder, 'out'), tree);
     },
     async 'sync --delete'(place) {
       unlinkSync(path.join(place.folder, 'out', 'one byte'));
-      await aws(place, 's3', 'sync', '--delete', 'out', `s3://${place.tag}/tree`);
+      await transfer(place, 'sync', '--delete', 'out', `s3://${place.tag}/tree`);
       const listed = await aws(place, 's3', 'ls', `s3://${place.tag}/tree/`);
       holds(!listed.includes('one byte') && listed.includes('empty'), listed);
     },
@@ -61,14 +65,14 @@ export const awsS3: RealClient = {
       );
     },
     async cp(place) {
-      await aws(place, 's3', 'cp', `s3://${place.tag}/tree/large`, `s3://${place.tag}/copy`);
-      await aws(place, 's3', 'cp', `s3://${place.tag}/copy`, 'back');
+      await transfer(place, 'cp', `s3://${place.tag}/tree/large`, `s3://${place.tag}/copy`);
+      await transfer(place, 'cp', `s3://${place.tag}/copy`, 'back');
       sameBytes(readFileSync(path.join(place.folder, 'back')), noise(LARGE_BYTES, 11 + LARGE_BYTES), 'copy');
     },
     async 'cp from and to a pipe'(place) {
       const input = noise(300_000);
       const env = awsEnv(place);
-      await run(place, line(place, ['s3', 'cp', '-', `s3://${place.tag}/piped`]), { env, input });
+      await run(place, line(place, ['s3', 'cp', '--no-progress', '-', `s3://${place.tag}/piped`]), { env, input });
       sameBytes(
         await runBytes(place, line(place, ['s3', 'cp', `s3://${place.tag}/piped`, '-']), { env }),
         input,
@@ -76,7 +80,7 @@ export const awsS3: RealClient = {
       );
     },
     async mv(place) {
-      await aws(place, 's3', 'mv', `s3://${place.tag}/copy`, `s3://${place.tag}/moved`);
+      await transfer(place, 'mv', `s3://${place.tag}/copy`, `s3://${place.tag}/moved`);
       const listed = await aws(place, 's3', 'ls', `s3://${place.tag}/`);
       holds(listed.includes(`${LARGE_BYTES} moved`) && !listed.includes(' copy'), listed);
     },

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { findPython, missingPython } from '../tools.ts';
 import { awsEnv } from './aws.ts';
-import { run } from './command.ts';
+import { run, versionFrom } from './command.ts';
 import type { RealClient, Step } from './contract.ts';
 
 /** Beside the source: the compiler does not copy it. */
@@ -28,6 +28,6 @@ export const boto3: RealClient = {
   name: 'boto3',
   apis: ['s3'],
   missing: () => missingPython('boto3'),
-  version: async () => 'boto3',
+  version: () => versionFrom(findPython('boto3') ?? 'python3', '-c', 'import boto3; print(boto3.__version__)'),
   steps: Object.fromEntries(Object.entries(STEPS).map(([title, name]) => [title, step(name)])),
 };

@@ -1,10 +1,11 @@
 /** Runs one command of a client in the folder of its place, as a user would, with nothing of the caller's settings. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import process from 'node:process';
 import type { Place } from './contract.ts';
 
 const COMMAND_MS = 60_000;
 const MESSAGE_CHARS = 1_500;
+const VERSION_MS = 20_000;
 
 export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -49,4 +50,11 @@ export function attempt(place: Place, line: readonly string[], options: CommandO
     child.on('close', (code) => resolve({ code, stdout: Buffer.concat(chunks), stderr }));
     child.stdin.end(options.input ?? Buffer.alloc(0));
   });
+}
+
+/** The first dotted number that a command prints about itself; empty when it says nothing of the kind. */
+export function versionFrom(...line: readonly string[]): string {
+  const [command = '', ...args] = line;
+  const { stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: VERSION_MS });
+  return /\d+(?:\.\d+)+/.exec(`${stdout ?? ''}${stderr ?? ''}`)?.[0] ?? '';
 }

@@ -27,7 +27,7 @@ export interface RealClient {
   /** The reason to skip it, or false. */
   readonly missing: () => string | false;
   /** Of the installed one, as in the table. */
-  readonly version: () => Promise<string>;
+  readonly version: () => string;
   /** In this order; later ones may use what earlier ones made. */
   readonly steps: Readonly<Record<string, Step>>;
 }

@@ -2,10 +2,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { missing } from '../tools.ts';
-import { aws } from './aws.ts';
+import { aws, awsVersion, transfer } from './aws.ts';
 import type { Place, RealClient } from './contract.ts';
 import { holds, LARGE_BYTES, linesOf, makeTree, same, sameBytes, sameTrees, TREE_NAMES } from './files.ts';
-import { swift } from './swift.ts';
+import { swift, swiftVersion } from './swift.ts';
 
 async function s3Object(place: Place, key: string): Promise<Buffer> {
   await aws(place, 's3api', 'get-object', '--bucket', place.tag, '--key', key, 'got');
@@ -16,12 +16,12 @@ export const crossing: RealClient = {
   name: 'swift and aws',
   apis: ['s3', 'swift'],
   missing: () => missing('swift') || missing('aws'),
-  version: async () => '',
+  version: () => `${swiftVersion()}, ${awsVersion()}`,
   steps: {
     async 'swift writes, aws reads'(place) {
       const tree = makeTree(place.folder, 'tree');
       await swift(place, 'upload', place.tag, 'tree');
-      await aws(place, 's3', 'sync', `s3://${place.tag}/tree`, 'from-s3');
+      await transfer(place, 'sync', `s3://${place.tag}/tree`, 'from-s3');
       sameTrees(path.join(place.folder, 'from-s3'), tree);
     },
     async 'an SLO, read and copied by aws'(place) {
@@ -43,7 +43,7 @@ export const crossing: RealClient = {
       sameBytes(await s3Object(place, 'flat'), large, 'flat');
     },
     async 'aws writes in parts, swift reads'(place) {
-      await aws(place, 's3', 'sync', 'tree', `s3://${place.tag}/by-aws`);
+      await transfer(place, 'sync', 'tree', `s3://${place.tag}/by-aws`);
       mkdirSync(path.join(place.folder, 'from-swift'));
       await swift(place, 'download', place.tag, '-p', 'by-aws/', '-D', 'from-swift');
       sameTrees(path.join(place.folder, 'from-swift', 'by-aws'), path.join(place.folder, 'tree'));
@@ -57,7 +57,7 @@ export const crossing: RealClient = {
         await aws(place, 's3api', 'head-object', '--bucket', place.tag, '--key', 'note', '--output', 'json'),
       ) as { Metadata: Record<string, string>; ContentType: string };
       same([head.Metadata['colour'], head.ContentType], ['blue', 'text/x'], 'read by aws');
-      await aws(place, 's3', 'cp', 'note', `s3://${place.tag}/note2`, '--metadata', 'shade=dark');
+      await transfer(place, 'cp', 'note', `s3://${place.tag}/note2`, '--metadata', 'shade=dark');
       holds((await swift(place, 'stat', place.tag, 'note2')).includes('Meta Shade: dark'), 'read by swift');
     },
     async 'one listing'(place) {

@@ -2,7 +2,7 @@
 import { readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { missing } from '../tools.ts';
-import { runBytes } from './command.ts';
+import { runBytes, versionFrom } from './command.ts';
 import type { Place, RealClient } from './contract.ts';
 import { linesOf, makeTree, same, sameBytes, sameTrees, TREE_NAMES } from './files.ts';
 
@@ -38,7 +38,7 @@ function makeClient(remote: 's3' | 'swift', other: 's3' | 'swift'): RealClient {
     name: `rclone, ${remote}`,
     apis: ['s3', 'swift'],
     missing: () => missing('rclone'),
-    version: async () => 'rclone',
+    version: () => versionFrom('rclone', 'version'),
     steps: {
       async mkdir(place) {
         await rclone(place, 'mkdir', at(place));

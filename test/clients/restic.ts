@@ -2,7 +2,7 @@
 import { unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { missing } from '../tools.ts';
-import { run } from './command.ts';
+import { run, versionFrom } from './command.ts';
 import type { Place, RealClient } from './contract.ts';
 import { linesOf, makeTree, noise, same, sameTrees } from './files.ts';
 
@@ -32,7 +32,7 @@ function makeClient(backend: keyof typeof repositories): RealClient {
     name: `restic, ${backend}`,
     apis: [backend],
     missing: () => missing('restic'),
-    version: async () => 'restic',
+    version: () => versionFrom('restic', 'version'),
     steps: {
       async init(place) {
         await restic(place, backend, 'init');

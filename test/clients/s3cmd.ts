@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { missing } from '../tools.ts';
-import { attempt, run } from './command.ts';
+import { attempt, run, versionFrom } from './command.ts';
 import type { Place, RealClient } from './contract.ts';
 import { holds, LARGE_BYTES, linesOf, makeTree, same, sameBytes, sameTrees, TREE_NAMES } from './files.ts';
 
@@ -35,7 +35,7 @@ export const s3cmdClient: RealClient = {
   name: 's3cmd',
   apis: ['s3'],
   missing: () => missing('s3cmd'),
-  version: async () => 's3cmd',
+  version: () => versionFrom('s3cmd', '--version'),
   steps: {
     async mb(place) {
       await s3cmd(place, 'mb', at(place));

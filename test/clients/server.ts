@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
@@ -39,6 +40,7 @@ export async function startServer(options: { tls: boolean; processes: 'inline' |
     const args = [MAIN, 'start', '--data', data, ...ports, '--processes', options.processes, '--log-level', 'warn'];
     const child = spawn(process.execPath, [...args, ...tls], { stdio: ['ignore', 'pipe', 'pipe'] });
     const log = keepLog(child);
+    const guardian = guard(child.pid ?? 0, folder);
     const ready = await readReady(child, log);
     const pids = JSON.parse(readFileSync(path.join(data, 'run', 'pids.json'), 'utf8')) as Pids;
     return {
@@ -51,6 +53,7 @@ export async function startServer(options: { tls: boolean; processes: 'inline' |
         const code = await end(child);
         const left = Object.entries(pids.zones).filter(([, pid]) => existsSync(`/proc/${pid}`));
         for (const [, pid] of left) process.kill(pid, 'SIGKILL');
+        guardian.kill('SIGKILL');
         rmSync(folder, { recursive: true, force: true });
         if (left.length > 0)
           throw new Error(`left behind: ${left.map(([name, pid]) => `${name} (${pid})`).join(', ')}`);
@@ -61,6 +64,16 @@ export async function startServer(options: { tls: boolean; processes: 'inline' |
     rmSync(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** However this process ends, its end closes a pipe, and that ends the server (whose zones follow) and removes the folder. */
+function guard(pid: number, folder: string): ChildProcess {
+  const script = `read _; kill -9 "$1"; sleep 2; rm -rf "$2"`;
+  const stdio = ['pipe', 'ignore', 'ignore'] as const;
+  const guardian = spawn('sh', ['-c', script, 'guard', String(pid), folder], { detached: true, stdio: [...stdio] });
+  guardian.unref();
+  (guardian.stdin as Socket | null)?.unref();
+  return guardian;
 }
 
 function keepLog(child: ChildProcess): () => string {

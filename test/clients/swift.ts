@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { missing } from '../tools.ts';
-import { run, runBytes } from './command.ts';
+import { run, runBytes, versionFrom } from './command.ts';
 import type { Place, RealClient } from './contract.ts';
 import { holds, LARGE_BYTES, linesOf, makeTree, noise, same, sameBytes, sameTrees, TREE_NAMES } from './files.ts';
 
@@ -13,6 +13,8 @@ export const swiftLine = ({ swiftAuth, credentials, caFile }: Place): string[] =
 ];
 
 export const swift = (place: Place, ...args: string[]): Promise<string> => run(place, [...swiftLine(place), ...args]);
+
+export const swiftVersion = (): string => versionFrom('swift', '--version');
 
 const fileIn = ({ folder }: Place, name: string): Buffer => readFileSync(path.join(folder, name));
 
@@ -28,7 +30,7 @@ export const swiftClient: RealClient = {
   name: 'swift',
   apis: ['swift'],
   missing: () => missing('swift'),
-  version: async () => 'python-swiftclient',
+  version: swiftVersion,
   steps: {
     async stat(place) {
       holds((await swift(place, 'stat')).includes('Account: AUTH_'), 'account');

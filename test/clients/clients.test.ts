@@ -1,0 +1,21 @@
+// Real clients against the shipped server over plain HTTP, on both listeners. clients-tls.test.ts does the same over TLS.
+import t from 'tap';
+import { testClients } from './suite.ts';
+
+t.setTimeout(170_000);
+
+t.test('real clients over HTTP', (t) =>
+  testClients(t, {
+    tls: false,
+    clients: [
+      ['aws s3api', '--s3-port'],
+      ['swift', '--port'],
+      ['aws s3', '--port'],
+      ['boto3', '--port'],
+      ['rclone, s3', '--s3-port'],
+      ['rclone, swift', '--port'],
+      ['restic, s3', '--s3-port'],
+      ['s3cmd', '--s3-port'],
+    ],
+  }),
+);
