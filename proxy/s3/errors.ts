@@ -10,7 +10,8 @@ import { storeFaults } from '../object/contract.ts';
 
 const INTERNAL = 'We encountered an internal error. Please try again.';
 
-const CODES = {
+/** Status and default message by code. */
+export const CODES = {
   AccessControlListNotSupported: [400, 'The bucket does not allow ACLs'],
   AccessDenied: [403, 'Access Denied'],
   AccessForbidden: [403, 'CORSResponse: CORS is not enabled for this bucket.'],

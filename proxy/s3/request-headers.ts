@@ -110,7 +110,7 @@ export const AMZ_HEADERS: readonly HeaderRule[] = [
 ];
 
 /** Stored with the object; free text. */
-const STORED = [
+export const STORED = [
   'cache-control',
   'content-disposition',
   'content-encoding',
@@ -118,7 +118,7 @@ const STORED = [
   'content-type',
   'expires',
 ] as const;
-const CONDITIONS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'] as const;
+export const CONDITIONS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'] as const;
 const STORED_SET: ReadonlySet<string> = new Set(STORED);
 const CONDITION_SET: ReadonlySet<string> = new Set(CONDITIONS);
 const RANGE_SET: ReadonlySet<string> = new Set(['range', 'if-range']);

@@ -11,7 +11,7 @@ import { swiftFaults } from './faults.ts';
 import type { SwiftResponse } from './response.ts';
 import { lastModified, shownEtag } from './shown.ts';
 
-const STATUS: Readonly<Record<string, number>> = {
+export const STATUS: Readonly<Record<string, number>> = {
   [swiftFaults.badRequest]: 400,
   [swiftFaults.unauthorized]: 401,
   [swiftFaults.forbidden]: 403,
