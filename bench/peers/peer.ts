@@ -47,16 +47,16 @@ export async function startPeer({ name, directory }: PeerDirectory): Promise<Pee
   const script = (file: string): string[] => ['bash', path.join(directory, file)];
   if (!existsSync(script('start.sh')[1] as string)) throw new Error(`there is no ${name}/start.sh in ${directory}`);
   console.log(`starting ${name} …`);
-  let started = false;
+  // From the first moment: an interrupted start leaves servers behind.
+  let started = true;
   const stop = onEnd(async () => {
     if (started) await output(script('stop.sh'), { WIPE: '1' }, STOP_MS_MAX);
   });
   let text: string;
   try {
     text = await output(script('start.sh'), { FRESH: '1' }, START_MS_MAX);
-    started = true;
   } catch (error) {
-    // What runs already is somebody else's; what came up in part is ours to stop.
+    // What ran before is somebody else's; what came up in part is ours to stop.
     started = !/already running/.test((error as Error).message);
     await stop();
     throw error;
