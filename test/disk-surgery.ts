@@ -24,10 +24,10 @@ import { decodeMeta, type ObjectRecord } from '../proxy/object/object-format.ts'
 import { decodeRing } from '../ring/ring-file-format.ts';
 import { type Bench, prepare } from './crash/campaign.ts';
 import { Client } from './crash/client.ts';
+import { untilQuiet } from './crash/quiet.ts';
 import { CrashServer } from './crash/server.ts';
 
 const QUIET_LIMIT_MS = 30_000;
-const LOOK_EVERY_MS = 200;
 const silent = { info() {}, warn() {}, error() {} };
 
 /** Runs a cluster in `bench.data`, lets `write` fill it, waits until nothing is owed, and stops it in good order. */
@@ -38,23 +38,13 @@ export async function writeCluster(bench: Bench, write: (client: Client) => Prom
     await server.start();
     await prepare(client, server.url);
     await write(client);
-    await untilQuiet(client);
+    const owed = await untilQuiet(client, QUIET_LIMIT_MS);
+    if (owed.length > 0) throw new Error(`the cluster does not come to rest: ${owed.join(', ')}`);
     const code = await server.stop();
     if (code !== 0) throw new Error(`the cluster ended with ${code}`);
   } finally {
     client.close();
     await server.killAll();
-  }
-}
-
-async function untilQuiet(client: Client): Promise<void> {
-  const endMs = performance.now() + QUIET_LIMIT_MS;
-  const debts = /^needletail_(account_totals_lagging|open_operations|device_(handoff_copies|behind_bytes)).* [1-9]/m;
-  // A change is noted before it is worked on: two looks in a row must agree.
-  for (let calm = 0; calm < 6; ) {
-    if (performance.now() > endMs) throw new Error('the cluster does not come to rest');
-    calm = debts.test(await client.metrics()) ? 0 : calm + 1;
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   }
 }
 

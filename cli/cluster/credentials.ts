@@ -36,6 +36,8 @@ const PEOPLE = { main: 'test:tester', alt: 'test2:tester2', member: 'test:member
 
 export interface OpenedCredentials {
   readonly users: Users;
+  /** Storage accounts of the users. */
+  readonly accounts: readonly string[];
   /** Writes the file with the endpoints that clients can use now. */
   publish(endpoints: Endpoints): Promise<CredentialsFile>;
 }
@@ -46,6 +48,7 @@ export function openCredentials(directory: string, disk: Disk, random: Random): 
   const people = text ? parsePeople(text, file) : makePeople(random);
   return {
     users: indexUsers(people),
+    accounts: [people.main, people.alt].map(({ account }) => `AUTH_${account}`),
     async publish(endpoints) {
       const contents = render(people, endpoints);
       const next = `${JSON.stringify(contents, null, 2)}\n`;

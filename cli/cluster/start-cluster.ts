@@ -152,6 +152,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
   const urlOf = (listener: HttpListener): string => `${scheme}://${options.host}:${listener.port}`;
   const urls = { everything: urlOf(listeners.everything), s3: urlOf(listeners.s3) };
   const admin = await listenAdmin({ directory, identity: files.identity, log }, files.ring, zones.peers);
+  for (const account of opened.accounts) proxy.running.recount(account);
   const credentials = await opened.publish({ s3: urls.everything, swiftAuth: `${urls.everything}/auth/v1.0`, region });
   return {
     directory,

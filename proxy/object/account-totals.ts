@@ -1,23 +1,31 @@
 /**
  * Keeps an account's view of its containers' totals. A container that changed is noted; soon after, its totals are read
  * from a quorum and put into its row of the account. Account totals are therefore exact once writes pause, and lag by
- * TOTALS_LAG_MS while they go on.
+ * TOTALS_LAG_MS while they go on. What a crash made forgotten is found by `recount`, at the next start.
  */
-import type { AccountRow } from '../../account-container/contract.ts';
+import { type AccountRow, decodeRecord } from '../../account-container/contract.ts';
+import { isFault } from '../../fabric/errors.ts';
+import { headMeta, latin1ToUtf8 } from '../../object-server/contract.ts';
 import { writeUnder } from '../quorum-decide.ts';
 import { findAccount } from './accounts.ts';
 import { isBucketName, resolveBucket } from './buckets.ts';
 import { accountRowWrite } from './container-ops.ts';
 import type { ContainerState } from './containers.ts';
 import type { Engine } from './engine.ts';
-import { readTotals } from './rows.ts';
+import { listRows, readTotals, rowQuery } from './rows.ts';
 
 export const TOTALS_LAG_MS = 1_000;
 /** Containers waiting at most; beyond, the oldest note is dropped until the container changes again. */
 const WAITING_MAX = 100_000;
 
+/** After a failure, a container or an account is tried again when so much time has passed. */
+const RETRY_MS = 5_000;
+const PAGE_ROWS = 1_000;
+
 export interface AccountTotals {
   note(container: ContainerState): void;
+  /** Compares what the account shows of each of its containers with the container's own totals. */
+  recount(account: string): void;
   /** Containers whose account has not heard of their last change. */
   readonly waiting: number;
   stop(): void;
@@ -28,10 +36,48 @@ export function createAccountTotals(engine: () => Engine): AccountTotals {
   let timer: { cancel(): void } | undefined;
   let stopped = false;
 
+  let underWay = 0;
+
   const flush = async (): Promise<void> => {
     const batch = [...waiting.values()];
     waiting.clear();
-    for (const container of batch) await refresh(engine(), container);
+    underWay += batch.length;
+    for (const container of batch) {
+      try {
+        await refresh(engine(), container);
+      } catch (error) {
+        if (!isFault(error)) throw error;
+        later(() => note(container));
+      } finally {
+        underWay--;
+      }
+    }
+  };
+  /** Counts as lagging until then. */
+  const later = (work: () => void): void => {
+    underWay++;
+    engine().cluster.clock.after(RETRY_MS, () => {
+      underWay--;
+      if (!stopped) work();
+    });
+  };
+  const note = (container: ContainerState): void => {
+    if (waiting.size < WAITING_MAX) waiting.set(container.key, container);
+    arm();
+  };
+  const recount = (account: string): void => {
+    underWay++;
+    const work = async (): Promise<void> => {
+      try {
+        await findStale(engine(), account, note);
+      } catch (error) {
+        if (!isFault(error)) throw error;
+        later(() => recount(account));
+      } finally {
+        underWay--;
+      }
+    };
+    engine().later('recount of account totals', work);
   };
   const arm = (): void => {
     if (timer || stopped) return;
@@ -41,18 +87,39 @@ export function createAccountTotals(engine: () => Engine): AccountTotals {
     });
   };
   return {
-    note(container) {
-      if (waiting.size < WAITING_MAX) waiting.set(container.key, container);
-      arm();
-    },
+    note,
+    recount,
     get waiting() {
-      return waiting.size;
+      return waiting.size + underWay;
     },
     stop() {
       stopped = true;
       timer?.cancel();
     },
   };
+}
+
+/** Notes each container of which the account shows something else than its totals. */
+async function findStale(
+  engine: Engine,
+  accountName: string,
+  note: (container: ContainerState) => void,
+): Promise<void> {
+  const { cluster, containers } = engine;
+  const account = await findAccount(engine, accountName);
+  for (let marker = ''; account; ) {
+    const page = await listRows(cluster, account.rowPrefix, { ...rowQuery({ limit: PAGE_ROWS }), marker });
+    for (const { name, head } of page.entries) {
+      const container = head && (await containers.findFresh({ account: accountName, container: latin1ToUtf8(name) }));
+      if (!container) continue;
+      const shown = decodeRecord<AccountRow>(headMeta(head));
+      const totals = await readTotals(cluster, container.rowPrefix);
+      if (shown.objectCount !== totals.objectCount || shown.bytesUsed !== totals.bytesUsed) note(container);
+    }
+    const last = page.entries.at(-1);
+    if (!page.truncated || !last) return;
+    marker = last.name;
+  }
 }
 
 async function refresh(engine: Engine, container: ContainerState): Promise<void> {

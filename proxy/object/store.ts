@@ -32,6 +32,8 @@ export interface RunningStore {
   readonly engine: Engine;
   /** Containers whose account totals lag behind. */
   readonly lagging: () => number;
+  /** Account totals are compared with the containers', and brought up to date: after a start. */
+  recount(account: string): void;
   stop(): void;
 }
 
@@ -48,7 +50,7 @@ export function createStore({ cluster, digests, random, onError }: StoreOptions)
     touched: totals.note,
     later: (what, work) => void work().catch((error) => onError(what, error)),
   };
-  return { store: bind(engine), engine, lagging: () => totals.waiting, stop: totals.stop };
+  return { store: bind(engine), engine, lagging: () => totals.waiting, recount: totals.recount, stop: totals.stop };
 }
 
 function bind(engine: Engine): Store {

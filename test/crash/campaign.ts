@@ -12,6 +12,7 @@ import { Client } from './client.ts';
 import { type FsckResult, runFsck } from './fsck.ts';
 import { Ledger } from './ledger.ts';
 import { CONTAINERS, Load, type LoadCounts, newCounts } from './load.ts';
+import { untilQuiet } from './quiet.ts';
 import { CrashServer } from './server.ts';
 
 /** zone: one zone after the other, each back before the next. all: everything at once. main: only the parent. */
@@ -21,6 +22,7 @@ type RoundMode = Exclude<Mode, 'mixed'>;
 
 const WORKERS = 12;
 const RECOVERY_LIMIT_MS = 120_000;
+const QUIET_LIMIT_MS = 60_000;
 const LOOK_EVERY_MS = 20;
 const QUIET_BETWEEN_KILLS_MS = 300;
 /** The metrics page shows devices as they were up to a second ago. */
@@ -53,6 +55,9 @@ export interface RoundReport extends Findings {
 export interface CampaignReport {
   readonly rounds: readonly RoundReport[];
   readonly directory: string;
+  /** Debts that the cluster did not pay though it was left alone. */
+  readonly owed: readonly string[];
+  /** Of a cluster that owed nothing and stopped in good order: all must be at target. */
   readonly fsck: FsckResult;
   readonly cleanExit: boolean;
 }
@@ -75,7 +80,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
   let clean = false;
   try {
     const report = await campaign.run();
-    clean = report.cleanExit && report.rounds.every((round) => isClean(round)) && report.fsck.exitCode < 2;
+    clean = isWhole(report);
     return report;
   } finally {
     campaign.close();
@@ -83,6 +88,10 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
     if (clean && !options.keep) bench.remove();
     else options.report(`kept: ${bench.root}`);
   }
+}
+
+export function isWhole({ rounds, owed, fsck, cleanExit }: CampaignReport): boolean {
+  return rounds.every(isClean) && owed.length === 0 && fsck.exitCode === 0 && cleanExit;
 }
 
 export function isClean({ lost, wrongRows, wrongAnswers, fsck }: RoundReport): boolean {
@@ -118,8 +127,9 @@ class Campaign {
       rounds.push(report);
       this.#options.report(roundLine(report));
     }
+    const owed = await untilQuiet(this.#client, QUIET_LIMIT_MS);
     const cleanExit = (await this.#server.stop()) === 0;
-    return { rounds, directory: this.#bench.data, fsck: runFsck(this.#bench.data), cleanExit };
+    return { rounds, directory: this.#bench.data, owed, fsck: runFsck(this.#bench.data), cleanExit };
   }
 
   async #round(round: number): Promise<RoundReport> {

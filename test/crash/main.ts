@@ -4,7 +4,7 @@
 // Exit 0 when nothing acknowledged was lost and no listing was wrong, or when strace cannot be had; else 1.
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { type CampaignOptions, isClean, MODES, type Mode, runCampaign } from './campaign.ts';
+import { type CampaignOptions, isWhole, MODES, type Mode, runCampaign } from './campaign.ts';
 import { missingStrace, runDelayed, runFailing } from './strace.ts';
 
 const { values } = parseArgs({
@@ -33,16 +33,18 @@ async function main(): Promise<boolean> {
   };
   say(`seed ${options.seed}, mode ${options.mode}, ${options.rounds} rounds of ${options.seconds} s`);
   if (values['delay-sync'] || values['fail-sync']) return runStrace(options);
-  const { rounds, fsck, cleanExit } = await runCampaign(options);
+  const report = await runCampaign(options);
+  const { rounds, owed, fsck, cleanExit } = report;
   const sum = (pick: (round: (typeof rounds)[number]) => number): number =>
     rounds.reduce((all, one) => all + pick(one), 0);
+  for (const debt of owed) say(`still owed: ${debt}`);
   say(`fsck at the end: ${fsck.summary}`);
   say(
     `${rounds.length} rounds, ${sum((r) => r.kills)} kills, ${sum((r) => r.acked)} acked, ${sum((r) => r.failed)} failed, ` +
       `lost ${sum((r) => r.lost.length)}, wrong rows ${sum((r) => r.wrongRows.length)}, ` +
       `wrong answers ${sum((r) => r.wrongAnswers.length)}, clean stop ${cleanExit}`,
   );
-  return cleanExit && rounds.every(isClean) && fsck.exitCode < 2;
+  return isWhole(report);
 }
 
 async function runStrace(options: CampaignOptions): Promise<boolean> {
