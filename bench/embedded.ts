@@ -23,6 +23,8 @@ export interface EmbeddedOptions {
   readonly processes: 'inline' | 'zones';
   /** Parent of the data directory; the system's temporary one by default. */
   readonly parent?: string;
+  /** Where Node puts profiles of its JavaScript when the cluster ends; it exists. */
+  readonly profiles?: string;
   /** One that `directoryOfCluster` made, for a cluster that starts again; its owner removes it. */
   readonly directory?: string;
 }
@@ -54,7 +56,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const directory = options.directory ?? (own as Directory).path;
   const logFile = path.join(directory, 'log');
   const startMs = performance.now();
-  const child = spawnCluster(options.processes, path.join(directory, 'data'), logFile);
+  const child = spawnCluster(options, path.join(directory, 'data'), logFile);
   const stop = onEnd(async () => {
     await end(child);
     await own?.remove();
@@ -85,11 +87,15 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   }
 }
 
-function spawnCluster(processes: string, data: string, logFile: string): ChildProcess {
+function spawnCluster({ processes, profiles }: EmbeddedOptions, data: string, logFile: string): ChildProcess {
+  const profiling = profiles === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profiles];
   const args = ['start', '--data', data, '--port', '0', '--s3-port', '0', '--processes', processes];
   const log = openSync(logFile, 'w');
   // A group of its own: it is ended as one, and a Ctrl-C is ours to pass on.
-  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', log], detached: true });
+  const child = spawn(process.execPath, [...profiling, PROGRAM, ...args], {
+    stdio: ['ignore', 'pipe', log],
+    detached: true,
+  });
   closeSync(log);
   return child;
 }

@@ -28,6 +28,7 @@ export interface RunOptions {
   /** First word of each line is a pid of the server under `target`. */
   readonly pidfile: string | undefined;
   readonly directory: string | undefined;
+  readonly profiles: string | undefined;
   readonly out: string | undefined;
   readonly chart: string | undefined;
   readonly writeDocs: boolean;
@@ -49,13 +50,14 @@ export const RUN_HELP = `npm run bench -- run [options]
   --pidfile FILE          processes of a server elsewhere on this machine, for its CPU, disk and memory
   --region NAME           default us-east-1
   --out FILE.json         result; --chart FILE.svg: rates as bars (with --out beside it by default)
+  --profile DIR           embedded only: profiles of the cluster's JavaScript, and what took most of its time; it costs
   --write-docs            table and chart into docs/benchmarks.md
 exit 1 when a row had errors
 `;
 
 const STRINGS = [
   'target', 'api', 'port', 'scenario', 'sizes', 'connections', 'seconds', 'warmup', 'names', 'delete-names', 'processes',
-  'dir', 'pidfile', 'region', 'out', 'chart', 'user', 'key', 'token', 'access-key', 'secret-key',
+  'dir', 'pidfile', 'profile', 'region', 'out', 'chart', 'user', 'key', 'token', 'access-key', 'secret-key',
 ] as const; // biome-ignore format: a list of words
 
 export function parseRun(args: readonly string[]): RunOptions {
@@ -86,6 +88,7 @@ export function parseRun(args: readonly string[]): RunOptions {
     region: values.region ?? 'us-east-1',
     pidfile: values.pidfile,
     directory: values.dir,
+    profiles: values.profile,
     out: values.out,
     chart: values.chart ?? values.out?.replace(/(?:\.json)?$/, '.svg'),
     writeDocs: all['write-docs'] === true,

@@ -1,5 +1,6 @@
 /** `npm run bench`: every row that was asked for, in order, each with its counts and costs. Decides; measures nothing. */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { measureCeilings } from './ceilings.ts';
 import { chartOf } from './chart.ts';
 import { writeDocument, writeSections } from './document.ts';
@@ -8,6 +9,7 @@ import type { LoadKind } from './load/plan.ts';
 import type { Measured } from './load/run-load.ts';
 import type { RunOptions } from './options.ts';
 import { pidsOfFile, processTree, pssBytes } from './process-tree.ts';
+import { profileText } from './profile.ts';
 import { printHeading, printRow, resultText } from './report.ts';
 import { machineLine, RESULT_VERSION, type Result, type Row, writeResult } from './result-format.ts';
 import { StoreUnderTest } from './store-under-test.ts';
@@ -67,6 +69,7 @@ export async function run(options: RunOptions, command: string): Promise<boolean
     rows,
   };
   if (idlePssMiB !== undefined) console.log(`memory when idle (PSS): ${idlePssMiB.toFixed(0)} MiB`);
+  if (options.profiles) console.log(`\ntime of their own, all rows together:\n${profileText(options.profiles)}`);
   if (options.writeDocs) {
     writeDocument('benchmarks.svg', chartOf(result));
     writeSections({ run: `${resultText(result)}\n\n![Rates of all rows](benchmarks.svg)` });
@@ -116,8 +119,10 @@ function namesFor(sizeBytes: number): number {
 
 async function open(options: RunOptions): Promise<Opened> {
   if (options.target === 'embedded') {
-    const { processes, directory: parent, api, port } = options;
-    const cluster = await startEmbedded({ processes, ...(parent ? { parent } : {}) });
+    const { processes, directory: parent, api, port, profiles } = options;
+    if (profiles) mkdirSync(profiles, { recursive: true });
+    const places = { ...(parent ? { parent } : {}), ...(profiles ? { profiles: path.resolve(profiles) } : {}) };
+    const cluster = await startEmbedded({ processes, ...places });
     return { store: new StoreUnderTest(await cluster.target(api, port), [cluster.pid], false), close: cluster.stop };
   }
   const roots = options.pidfile ? pidsOfFile(options.pidfile) : [];
