@@ -12,6 +12,7 @@ import {
   type ObjectAttributes,
   type ObjectInfo,
   type ObjectRef,
+  type OpenObject,
   storeFaults,
 } from '../object/contract.ts';
 import { readCopySource } from './address.ts';
@@ -19,6 +20,7 @@ import { readAttributes } from './attributes.ts';
 import { checkOwner, checkVersionId, isoTime, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { type ChecksumKind, checksumsXml, type Digest, kindOfWord, startDigest } from './checksums.ts';
 import { readSourceConditions, readWriteConditions } from './conditions.ts';
+import { openWholeSource } from './dynamic.ts';
 import { s3Fault } from './errors.ts';
 import { explainIfMatch } from './put-object.ts';
 import { BODY_BYTES_MAX } from './upload-body.ts';
@@ -40,11 +42,7 @@ export async function copyObject(call: S3Call): Promise<HttpResponse> {
   const source = await readSource(call, directive === 'copy' && !headers.has('x-amz-storage-class'));
   const ref = await resolveObject(call);
   const options: CopyOptions = { source, sourceConditions, conditions, directive, attributes };
-  const copying =
-    kind === undefined
-      ? call.world.store.copyObject(call.context, ref, options).then(({ info }) => info)
-      : copyWithChecksum(call, ref, { options, kind });
-  const info = await explainIfMatch(sourceErrors(copying), call, { ref, conditions });
+  const info = await explainIfMatch(sourceErrors(copy(call, ref, { options, kind })), call, { ref, conditions });
   const type =
     Object.keys(info.checksums).length === 0 ? '' : xmlElement('ChecksumType', info.checksumType ?? 'FULL_OBJECT');
   const times = `<LastModified>${isoTime(info.stamp)}</LastModified><ETag>&quot;${info.etag}&quot;</ETag>`;
@@ -85,10 +83,24 @@ export async function sourceErrors<T>(copying: Promise<T>): Promise<T> {
   }
 }
 
+interface Copying {
+  readonly options: CopyOptions;
+  /** The checksum that the client asks for. */
+  readonly kind: ChecksumKind | undefined;
+}
+
+async function copy(call: S3Call, target: ObjectRef, { options, kind }: Copying): Promise<ObjectInfo> {
+  // What a prefix yields is nowhere stored as such.
+  const whole = await openWholeSource(call, options.source, options.sourceConditions);
+  if (whole !== undefined) return copyBytes(call, target, { options, kind, opened: whole });
+  if (kind !== undefined) return copyWithChecksum(call, target, { options, kind });
+  return (await call.world.store.copyObject(call.context, target, options)).info;
+}
+
 async function copyWithChecksum(
   call: S3Call,
   target: ObjectRef,
-  { options, kind }: { options: CopyOptions; kind: ChecksumKind },
+  { options, kind }: Copying & { kind: ChecksumKind },
 ): Promise<ObjectInfo> {
   const { store } = call.world;
   const conditions = options.sourceConditions;
@@ -102,20 +114,30 @@ async function copyWithChecksum(
   if (source.checksums[kind.name] !== undefined && isWhole) {
     return (await store.copyObject(call.context, target, options)).info;
   }
+  return copyBytes(call, target, { options, kind, opened });
+}
+
+/** Reads the source and writes it anew. */
+async function copyBytes(
+  call: S3Call,
+  target: ObjectRef,
+  { options, kind, opened }: Copying & { opened: OpenObject },
+): Promise<ObjectInfo> {
+  const source = opened.info;
   if (source.sizeBytes > BODY_BYTES_MAX) {
     const message = 'The specified copy source is larger than the maximum allowable size for a copy source';
     throw s3Fault('InvalidRequest', `${message}: ${BODY_BYTES_MAX}`);
   }
   const attributes: ObjectAttributes = options.attributes ?? source;
-  const body = new DigestedBody(opened.open(0, source.sizeBytes), startDigest(kind.name));
+  const body = new DigestedBody(opened.open(0, source.sizeBytes), kind && startDigest(kind.name));
   try {
-    return await store.putObject(call.context, target, {
+    return await call.world.store.putObject(call.context, target, {
       contentType: attributes.contentType,
       user: attributes.user,
       headers: attributes.headers,
       conditions: options.conditions,
       body,
-      finish: () => ({ checksums: { [kind.name]: body.digest.base64() } }),
+      finish: () => (kind && body.digest ? { checksums: { [kind.name]: body.digest.base64() } } : {}),
     });
   } catch (error) {
     body.cancel();
@@ -124,12 +146,12 @@ async function copyWithChecksum(
 }
 
 /** An object's bytes as another one's body. */
-class DigestedBody implements BodySource {
+export class DigestedBody implements BodySource {
   readonly lengthBytes: number;
-  readonly digest: Digest;
+  readonly digest: Digest | undefined;
   readonly #body: Body;
 
-  constructor(body: Body, digest: Digest) {
+  constructor(body: Body, digest?: Digest) {
     this.lengthBytes = body.lengthBytes;
     this.digest = digest;
     this.#body = body;
@@ -137,7 +159,7 @@ class DigestedBody implements BodySource {
 
   async read(): Promise<Uint8Array | undefined> {
     const piece = await this.#body.next();
-    if (piece !== undefined) this.digest.update(piece);
+    if (piece !== undefined) this.digest?.update(piece);
     return piece;
   }
 

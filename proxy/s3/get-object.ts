@@ -8,6 +8,7 @@ import { checkText, pushAttributes } from './attributes.ts';
 import { checkVersionId, lastModifiedMs, resolveObject, type S3Call } from './call.ts';
 import { pushChecksums } from './checksums.ts';
 import { bareEtag, readConditions } from './conditions.ts';
+import { isDynamic, openWhole } from './dynamic.ts';
 import { s3Fault } from './errors.ts';
 import { readCount } from './query.ts';
 
@@ -21,9 +22,14 @@ export async function getObject(call: S3Call): Promise<HttpResponse> {
   const options = conditions === undefined ? undefined : { conditions };
   try {
     if (request.method === 'HEAD') {
-      return answer(call, { info: await call.world.store.headObject(context, ref, options), overrides });
+      const info = await call.world.store.headObject(context, ref, options);
+      return answer(call, {
+        info: isDynamic(info) ? (await openWhole(call, ref.account, info)).info : info,
+        overrides,
+      });
     }
-    const open = await call.world.store.getObject(context, ref, options);
+    const found = await call.world.store.getObject(context, ref, options);
+    const open = isDynamic(found.info) ? await openWhole(call, ref.account, found.info) : found;
     return answer(call, { info: open.info, open, overrides });
   } catch (error) {
     if (isFault(error, storeFaults.notModified))

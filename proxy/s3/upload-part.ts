@@ -1,9 +1,12 @@
 /** UploadPart and UploadPartCopy. */
+import { Fault } from '../../fabric/errors.ts';
 import type { HttpResponse } from '../../fabric/http/contract.ts';
+import { type OpenObject, storeFaults } from '../object/contract.ts';
 import { isoTime, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { checksumsXml, kindOfName, pushChecksums } from './checksums.ts';
 import { readSourceConditions } from './conditions.ts';
-import { readSource, sourceErrors } from './copy-object.ts';
+import { DigestedBody, readSource, sourceErrors } from './copy-object.ts';
+import { openWholeSource } from './dynamic.ts';
 import { s3Fault } from './errors.ts';
 import { openUploadBody } from './upload-body.ts';
 
@@ -58,9 +61,19 @@ async function copyPart(call: S3Call, part: Part): Promise<HttpResponse> {
   const ref = await resolveObject(call);
   const sourceConditions = readSourceConditions(call.request.headers);
   const options = { source, sourceConditions, range, directive: 'copy' as const };
-  const stored = await sourceErrors(call.world.store.copyPart(call.context, ref, part, options));
+  const whole = await sourceErrors(openWholeSource(call, source, sourceConditions));
+  const stored = whole
+    ? await call.world.store.putPart(call.context, ref, part, { body: wholeBody(whole, range) })
+    : await sourceErrors(call.world.store.copyPart(call.context, ref, part, options));
   const times = `<LastModified>${isoTime(stored.stamp)}</LastModified><ETag>&quot;${stored.etag}&quot;</ETag>`;
   return xmlAnswer(call, 'CopyPartResult', times + checksumsXml(stored.checksums));
+}
+
+function wholeBody(whole: OpenObject, range: { offset: number; length: number } | undefined): DigestedBody {
+  const { sizeBytes } = whole.info;
+  const { offset, length } = range ?? { offset: 0, length: sizeBytes };
+  if (offset + length > sizeBytes) throw new Fault(storeFaults.invalidRange, { sizeBytes });
+  return new DigestedBody(whole.open(offset, length));
 }
 
 /** `bytes=first-last`, both given. That it lies within the source is for the store to say. */

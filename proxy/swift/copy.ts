@@ -5,13 +5,14 @@
  */
 import { type ByteRange, parseRange } from '../http-range.ts';
 import type { CopyOptions, ObjectAttributes, ObjectInfo, ObjectRef } from '../object/contract.ts';
+import { manifestOf, withoutManifest } from '../object/dynamic.ts';
 import { bodySource, emptyBody } from './body-source.ts';
 import type { SwiftCall } from './call.ts';
 import { readConditions } from './conditions.ts';
 import { openDynamic } from './dlo.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { checkNewName, decodeName, encodeName } from './names.ts';
-import { isTrue, manifestOf, pushUserMetadata, readAttributes, withoutManifest } from './object-headers.ts';
+import { isTrue, pushUserMetadata, readAttributes } from './object-headers.ts';
 import { createdResponse, FILE_BYTES_MAX } from './object-put.ts';
 import type { SwiftResponse } from './response.ts';
 import { lastModified } from './shown.ts';

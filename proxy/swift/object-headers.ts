@@ -4,6 +4,7 @@
  */
 import { stampToSwift } from '../../fabric/stamp.ts';
 import type { ObjectAttributes, ObjectInfo } from '../object/contract.ts';
+import { MANIFEST_HEADER } from '../object/dynamic.ts';
 import type { SwiftCall } from './call.ts';
 import { guessContentType } from './content-type.ts';
 import { refuse, swiftFaults } from './faults.ts';
@@ -20,7 +21,6 @@ const KEPT_HEADERS = [
   'expires',
   'x-robots-tag',
 ] as const;
-const MANIFEST_HEADER = 'x-object-manifest';
 const DELETE_AT_MAX = 9_999_999_999;
 const INTEGER = /^\d{1,15}$/;
 
@@ -108,21 +108,4 @@ export function objectHeaders(info: ObjectInfo): string[] {
 
 export function pushUserMetadata(headers: string[], info: ObjectInfo): void {
   for (const name in info.user) headers.push(titleCase(`x-object-meta-${name}`), info.user[name] as string);
-}
-
-/** The prefix that a dynamic large object gathers, or undefined for any other object. */
-export function manifestOf(info: ObjectInfo): { container: string; prefix: string } | undefined {
-  const value = info.headers[MANIFEST_HEADER];
-  if (value === undefined) return undefined;
-  const name = decodeName(value);
-  const start = name.startsWith('/') ? 1 : 0;
-  const slash = name.indexOf('/', start);
-  return slash < 0 ? undefined : { container: name.slice(start, slash), prefix: name.slice(slash + 1) };
-}
-
-/** Attributes without the header that makes an object a dynamic large one. */
-export function withoutManifest(headers: ObjectInfo['headers']): Record<string, string> {
-  const rest = { ...headers };
-  delete rest[MANIFEST_HEADER];
-  return rest;
 }
