@@ -6,7 +6,7 @@ import { refuse, swiftFaults } from './faults.ts';
 import { chooseFormat, pushVary } from './listing-format.ts';
 import { readListQuery } from './listing-query.ts';
 import { renderContainers } from './listing-render.ts';
-import { pushMetadata, readMetadataChange } from './metadata.ts';
+import { pushMetadata, readMetadataChange, titleCase } from './metadata.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
 
 /** Accounts come and go with their users, not by request. */
@@ -45,5 +45,15 @@ function pushAccount(headers: string[], call: SwiftCall, info: AccountInfo): voi
   headers.push('X-Account-Object-Count', String(info.objectCount));
   headers.push('X-Account-Bytes-Used', String(info.bytesUsed));
   headers.push('X-Timestamp', stampToSwift(info.createdStamp), 'Accept-Ranges', 'bytes');
+  pushPolicy(headers, call, info);
   pushMetadata(headers, call, info.metadata);
+}
+
+/** Totals by policy. With a single one they are the account's. */
+function pushPolicy(headers: string[], call: SwiftCall, info: AccountInfo): void {
+  const [policy, second] = call.world.policies;
+  if (policy === undefined || second !== undefined) return;
+  const start = `X-Account-Storage-Policy-${titleCase(policy.name.toLowerCase())}`;
+  headers.push(`${start}-Container-Count`, String(info.containerCount));
+  headers.push(`${start}-Object-Count`, String(info.objectCount), `${start}-Bytes-Used`, String(info.bytesUsed));
 }

@@ -5,9 +5,8 @@
 import { isFault } from '../../fabric/errors.ts';
 import type { ObjectRef } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
-import { deleteEach, newTally, tallyResponse } from './delete-many.ts';
+import { deleteEach, newTally, type Tally, tallyResponse } from './delete-many.ts';
 import { statusLine } from './errors.ts';
-import { refuse, swiftFaults } from './faults.ts';
 import { decodeName } from './names.ts';
 import type { SwiftResponse } from './response.ts';
 
@@ -15,31 +14,41 @@ export const BULK_DELETES_MAX = 10_000;
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
 export async function bulkDelete(call: SwiftCall): Promise<SwiftResponse> {
+  const tally = newTally();
+  const lines = await readLines(call);
+  if (typeof lines === 'number') return refusedResponse(call, tally, lines);
+  const refs = lines.flatMap((line) => parseLine(call, line.trim(), tally.errors));
+  // Containers last, so that those emptied here can go.
+  const objects = refs.filter((ref) => ref.object !== '');
+  await deleteEach(call, objects, tally);
+  const containers = refs.filter((ref) => ref.object === '');
+  await deleteEach(call, containers, tally);
+  return tallyResponse(call, tally);
+}
+
+/** The paths, or the status that the report refuses all of them with. */
+async function readLines(call: SwiftCall): Promise<readonly string[] | 400 | 406 | 413> {
   const type = call.header('content-type') ?? '';
-  if (type !== '' && !type.startsWith('text/plain')) throw refuse(swiftFaults.notAcceptable);
+  if (type !== '' && !type.startsWith('text/plain')) return 406;
   const body = await call.http.body.collect(BODY_BYTES_MAX);
   const lines = body
     .toString('latin1')
     .split('\n')
     .filter((line) => line.trim() !== '');
-  if (lines.length > BULK_DELETES_MAX) {
-    throw refuse(swiftFaults.tooLarge, `Maximum Bulk Deletes: ${BULK_DELETES_MAX} per request`);
-  }
-  if (lines.length === 0) throw refuse(swiftFaults.badRequest, 'Invalid bulk delete.');
-  const tally = newTally();
-  const refs = lines.flatMap((line) => parseLine(call, line.trim(), tally.errors));
-  // Containers last, so that those emptied here can go.
-  await deleteEach(
-    call,
-    refs.filter((ref) => ref.object !== ''),
-    tally,
-  );
-  await deleteEach(
-    call,
-    refs.filter((ref) => ref.object === ''),
-    tally,
-  );
-  return tallyResponse(call, tally);
+  if (lines.length > BULK_DELETES_MAX) return 413;
+  return lines.length === 0 ? 400 : lines;
+}
+
+const REASONS = {
+  400: 'Invalid bulk delete.',
+  406: '',
+  413: `Maximum Bulk Deletes: ${BULK_DELETES_MAX} per request`,
+} as const;
+
+/** Swift's clients look for the refusal in the report, not in the status. */
+function refusedResponse(call: SwiftCall, tally: Tally, status: keyof typeof REASONS): SwiftResponse {
+  tally.status = status;
+  return tallyResponse(call, tally, REASONS[status]);
 }
 
 function parseLine(call: SwiftCall, line: string, errors: [string, string][]): ObjectRef[] {

@@ -62,14 +62,14 @@ export function pathOf(ref: ObjectRef): string {
   return ref.object === '' ? `/${ref.container}` : `/${ref.container}/${ref.object}`;
 }
 
-export function tallyResponse(call: SwiftCall, tally: Tally): SwiftResponse {
+export function tallyResponse(call: SwiftCall, tally: Tally, text = ''): SwiftResponse {
   const { contentType, body } = renderReport(call, {
     root: 'delete',
     fields: [
       ['Number Deleted', tally.deleted],
       ['Number Not Found', tally.notFound],
       ['Response Status', statusLine(wholeStatus(tally))],
-      ['Response Body', ''],
+      ['Response Body', text],
     ],
     errors: tally.errors,
   });

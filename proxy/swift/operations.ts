@@ -101,7 +101,7 @@ function variantOf(call: SwiftCall, target: Target): Variant {
 }
 
 function methodsOf(target: Target): string {
-  const rows = OPERATIONS.filter((each) => each.target === target && each.status !== '403');
+  const rows = OPERATIONS.filter((each) => each.target === target && each.variant === '' && each.status !== '403');
   return [...new Set(rows.map((each) => each.method))].join(', ');
 }
 

@@ -209,7 +209,10 @@ export const slo: SwiftSuite = {
       Errors: [[String, '412 Precondition Failed']],
     });
     t.equal((await client.ask('HEAD', c)).status, 404, 'the container went last');
-    t.equal((await ask('\n')).status, 400);
-    t.equal((await ask('/x/y\n'.repeat(10_001))).status, 413);
+    const none = await ask('\n');
+    t.equal(none.status, 200, 'the report says it, as in Swift');
+    t.match(JSON.parse(none.text), { 'Response Status': '400 Bad Request', 'Response Body': 'Invalid bulk delete.' });
+    const many = JSON.parse((await ask('/x/y\n'.repeat(10_001))).text) as unknown;
+    t.match(many, { 'Number Deleted': 0, 'Response Status': '413 Request Entity Too Large' });
   },
 };
