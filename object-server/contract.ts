@@ -136,7 +136,10 @@ export interface ObjectServiceCalls {
       oldest: Lsn;
     };
   };
-  /** Operations whose writer has not settled them for `olderThanMs`. */
+  /**
+   * Operations whose writer has not settled them for `olderThanMs`, and handoff copies that a promise keeps from their target. A
+   * key in SPACE_HANDOFF is a copy's own.
+   */
   unsettled: {
     args: { device: number; olderThanMs: number; limit: number };
     reply: { operations: readonly { stamp: Stamp; keys: readonly Key[] }[] };

@@ -38,6 +38,9 @@ export type PrepareResult =
 
 const ABSENT: ReadResult = { head: null };
 
+/** More undeliverable handoff copies than these are told of later. */
+const BLOCKED_MAX = 1_000;
+
 export class Device implements DeviceStore {
   readonly deviceId: number;
   readonly identity: DeviceIdentity;
@@ -47,6 +50,8 @@ export class Device implements DeviceStore {
   readonly #blobs: BlobStore;
   readonly #compactor: Compactor;
   readonly #reader: RecordReader;
+  /** Found again by the next delivery after a restart. */
+  readonly #blocked = new Map<Key, { readonly ballot: Stamp; readonly sinceMs: number }>();
 
   constructor(parts: DeviceParts) {
     this.#parts = parts;
@@ -222,9 +227,23 @@ export class Device implements DeviceStore {
     return this.#blobs.read(key, offset, length);
   }
 
-  /** Oldest first. */
+  /** Oldest first, then the handoff copies that cannot be delivered; keys of handoff copies are their own. */
   unsettled(olderThanMs: number, limit: number): UnsettledOperation[] {
-    return this.#registers.unsettled.olderThan(this.#parts.clock.nowMs() - olderThanMs, limit);
+    const beforeMs = this.#parts.clock.nowMs() - olderThanMs;
+    const old = this.#registers.unsettled.olderThan(beforeMs, limit);
+    for (const [key, { ballot, sinceMs }] of this.#blocked) {
+      const entry = this.#registers.get(key);
+      if (entry?.ballot !== ballot) this.#blocked.delete(key);
+      else if (sinceMs <= beforeMs && old.length < limit)
+        old.push({ stamp: ballot, keys: [key], lsn: entry.lsn, arrivedMs: sinceMs });
+    }
+    return old;
+  }
+
+  /** A handoff copy's target refuses it for somebody's promise and holds nothing newer: only a decision can help. */
+  blocked(key: Key, ballot: Stamp): void {
+    if (this.#blocked.get(key)?.ballot === ballot || this.#blocked.size >= BLOCKED_MAX) return;
+    this.#blocked.set(key, { ballot, sinceMs: this.#parts.clock.nowMs() });
   }
 
   /** Removes a delivered handoff copy (its own key, not the original) if it is still at `ballot`. */

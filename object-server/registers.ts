@@ -163,12 +163,12 @@ export class Registers {
     if (ballot > this.maxStamp) this.maxStamp = ballot;
     if (this.promises.size > 0) this.#clearPromise(key, ballot);
     if (held && held.ballot !== ballot) this.#releaseBlobs(key, held, entry);
-    if (key.startsWith(SPACE_HANDOFF)) {
-      if (!held) this.handoffCopies++;
-      return;
-    }
+    const handoff = key.startsWith(SPACE_HANDOFF);
+    if (handoff && !held) this.handoffCopies++;
     if (moved) return;
+    // Of a handoff copy, too: should the writer die, it may be all there is of its operation.
     if (this.#nowMs !== undefined) this.unsettled.add(ballot, key, entry.lsn, this.#nowMs);
+    if (handoff) return;
     const projections = this.#projections.get(keyKind(key));
     if (projections) for (const projection of projections) projection.applied(key, held, entry);
   }

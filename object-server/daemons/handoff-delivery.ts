@@ -192,21 +192,25 @@ export class HandoffDelivery implements Daemon {
     outcome: Outcome | undefined,
   ): Promise<boolean> {
     if (outcome?.result === 'ok') return true;
-    if (outcome?.result === 'newer') return this.#holdsNewer(receiver, copy);
+    if (outcome?.result === 'newer') {
+      const newer = await this.#holdsNewer(receiver, copy);
+      if (newer === false) this.#world.device.blocked(copy.key, copy.ballot);
+      return newer === true;
+    }
     if (outcome?.result !== 'missing-blob' || !(await this.#sendBlobs(receiver, copy, true))) return false;
     return (await this.#apply(receiver, [mutation]))[0]?.result === 'ok';
   }
 
-  /** 'newer' may be a mere promise: then nothing newer is there yet, and the copy must stay. */
-  async #holdsNewer(receiver: number, { original, ballot }: HandoffCopy): Promise<boolean> {
+  /** 'newer' may be a mere promise: then nothing newer is there yet, and the copy must stay. undefined: not known now. */
+  async #holdsNewer(receiver: number, { original, ballot }: HandoffCopy): Promise<boolean | undefined> {
     const { device } = this.#world;
     try {
       const peer = peerOf(this.#world, receiver);
       if (receiver === device.deviceId) return (await device.check(original)) >= ballot;
-      return peer !== undefined && (await ask(peer, 'check', { device: receiver, key: original })).ballot >= ballot;
+      return peer && (await ask(peer, 'check', { device: receiver, key: original })).ballot >= ballot;
     } catch (error) {
       if (!isFault(error)) throw error;
-      return false;
+      return undefined;
     }
   }
 

@@ -8,6 +8,7 @@ import {
   encodeHead,
   FLAG_TOMBSTONE,
   headBallot,
+  headKey,
   headMeta,
   headStamp,
   isTombstone,
@@ -23,7 +24,7 @@ import {
   TABLE,
   withBallot,
 } from '../../object-server/contract.ts';
-import type { ReadRegister, Replica } from '../cluster.ts';
+import type { Cluster, ReadRegister, Replica } from '../cluster.ts';
 import { type Decision, decide, type Judge, KEEP } from '../quorum-decide.ts';
 import { readQuorum } from '../quorum-read.ts';
 import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
@@ -35,8 +36,14 @@ import { type ContainerState, containerKey, containerState } from './containers.
 import type { Engine } from './engine.ts';
 import { decodeMeta, type Gravestone, gravestoneHead } from './object-format.ts';
 
+/** Where a version of the key is, under which key: the device may hold it as another's handoff copy. */
+export interface Holder {
+  readonly replica: Replica;
+  readonly heldAs: Key;
+}
+
 /** `holder`: the device that remembers the operation; what it holds counts even if a majority never heard of it. */
-export async function reconcileKey(engine: Engine, key: Key, holder: Replica | undefined): Promise<boolean> {
+export async function reconcileKey(engine: Engine, key: Key, holder: Holder | undefined): Promise<boolean> {
   switch (keyKind(key)) {
     case KIND.object:
       return reconcileObject(engine, key, holder);
@@ -56,15 +63,15 @@ export async function reconcileKey(engine: Engine, key: Key, holder: Replica | u
 
 /** What `holder` has, when it is newer than what the majority promised about. */
 async function newest(
-  key: Key,
   current: ReadRegister | undefined,
-  holder: Replica | undefined,
+  holder: Holder | undefined,
 ): Promise<ReadRegister | undefined> {
   if (!holder) return current;
-  const reply = await holder.peer.call('read', { device: holder.device, key, body: true });
+  const { replica, heldAs } = holder;
+  const reply = await replica.peer.call('read', { device: replica.device, key: heldAs, body: true });
   const { head, body } = reply.value as ObjectServiceCalls['read']['reply'];
   if (!head || (current && headBallot(current.head) >= headBallot(head))) return current;
-  return { head, body, replica: holder };
+  return { head, body, replica };
 }
 
 const again = (register: ReadRegister, ballot: Stamp): QuorumWrite => ({
@@ -75,16 +82,16 @@ const again = (register: ReadRegister, ballot: Stamp): QuorumWrite => ({
 async function settleUnder(
   engine: Engine,
   key: Key,
-  holder: Replica | undefined,
+  holder: Holder | undefined,
   judge: (state: ReadRegister | undefined, ballot: Stamp) => Promise<Decision> | Decision,
 ): Promise<boolean> {
   const { cluster } = engine;
-  const guards = new Set<Key>();
+  let writes: readonly QuorumWrite[] = [];
   const judgeNewest: Judge = async (current, ballot) => {
-    const state = await newest(key, current, holder);
+    const state = await newest(current, holder);
     if (state) await repairBlobs(cluster, state);
     const decision = await judge(state, ballot);
-    if ('write' in decision) for (const { guardKey } of decision.write) if (guardKey) guards.add(guardKey);
+    writes = 'write' in decision ? decision.write : [];
     return decision;
   };
   const once = async (): Promise<WriteResult> => {
@@ -95,19 +102,37 @@ async function settleUnder(
     return decide(cluster, key, judgeNewest, { unseal: true });
   };
   const done = await once();
-  if (done.result !== 'sealed' && done.result !== 'guard') return done.result === 'ok';
-  // Whoever sealed the guard is gone, or a replica has missed it: nobody else may ever come by.
+  const kept = done.result === 'sealed' || done.result === 'guard';
+  if (!kept && (done.result !== 'ok' || (await everywhere(cluster, writes)))) return done.result === 'ok';
+  // Whoever sealed a guard is gone, or a replica has missed the guard: nobody else may ever come by.
+  const guards = new Set(writes.flatMap(({ guardKey }) => guardKey ?? []));
   for (const guard of guards) await decide(cluster, guard, () => KEEP, { unseal: true });
   return (await once()).result === 'ok';
 }
 
-const reconcileAlone = (engine: Engine, key: Key, holder: Replica | undefined): Promise<boolean> =>
+/** Whether no primary refuses what has a guard: on a majority the round may have succeeded without one. */
+async function everywhere(cluster: Cluster, writes: readonly QuorumWrite[]): Promise<boolean> {
+  for (const { head, guardKey } of writes) {
+    if (guardKey === undefined) continue;
+    const key = headKey(head);
+    const ballots = await Promise.all(
+      cluster.primaries(key).map(async ({ device, peer }) => {
+        const { value } = await peer.call('check', { device, key });
+        return (value as ObjectServiceCalls['check']['reply']).ballot;
+      }),
+    );
+    if (ballots.some((ballot) => ballot < headBallot(head))) return false;
+  }
+  return true;
+}
+
+const reconcileAlone = (engine: Engine, key: Key, holder: Holder | undefined): Promise<boolean> =>
   settleUnder(engine, key, holder, (state, ballot) => (state ? { write: [again(state, ballot)] } : { keep: true }));
 
 async function reconcileObject(
   engine: Engine,
   key: Key,
-  holder: Replica | undefined,
+  holder: Holder | undefined,
   named?: Gravestone,
 ): Promise<boolean> {
   return settleUnder(engine, key, holder, async (state, ballot) => {
@@ -175,13 +200,13 @@ function sameVersion(object: ReadRegister | undefined, row: ReadRegister | undef
 }
 
 /** A row leads to its object, which says what the row should be. */
-async function reconcileRow(engine: Engine, key: Key, holder: Replica | undefined): Promise<boolean> {
+async function reconcileRow(engine: Engine, key: Key, holder: Holder | undefined): Promise<boolean> {
   if (!isCurrentRow(key)) return reconcileAlone(engine, key, holder);
   const found = await objectOfRow(engine, key);
   return !found || reconcileObject(engine, found.object, undefined, found.named);
 }
 
-async function reconcileContainer(engine: Engine, key: Key, holder: Replica | undefined): Promise<boolean> {
+async function reconcileContainer(engine: Engine, key: Key, holder: Holder | undefined): Promise<boolean> {
   return settleUnder(engine, key, holder, async (state, ballot) => {
     if (!state) return { keep: true };
     const record = decodeRecord<ContainerRecord>(headMeta(state.head));
@@ -204,7 +229,7 @@ async function reconcileContainer(engine: Engine, key: Key, holder: Replica | un
   });
 }
 
-async function reconcileAccountRow(engine: Engine, key: Key, holder: Replica | undefined): Promise<boolean> {
+async function reconcileAccountRow(engine: Engine, key: Key, holder: Holder | undefined): Promise<boolean> {
   const account = await findAccountByHash(engine, key.slice(1, 17));
   if (!account || account.rowPrefix.slice(17, KIND_AT) !== key.slice(17, KIND_AT)) return true;
   const ref = { account: account.record.name, container: latin1ToUtf8(key.slice(REST_AT + 2)) };

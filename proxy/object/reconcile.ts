@@ -6,10 +6,17 @@
  */
 import { isFault } from '../../fabric/errors.ts';
 import { makeStamp, type Stamp, stampTicks } from '../../fabric/stamp.ts';
-import { type Key, KIND, keyKind, type ObjectServiceCalls } from '../../object-server/contract.ts';
+import {
+  handoffOriginal,
+  type Key,
+  KIND,
+  keyKind,
+  type ObjectServiceCalls,
+  SPACE_HANDOFF,
+} from '../../object-server/contract.ts';
 import type { Replica } from '../cluster.ts';
 import type { Engine } from './engine.ts';
-import { reconcileKey, rowMatches } from './reconcile-key.ts';
+import { type Holder, reconcileKey, rowMatches } from './reconcile-key.ts';
 
 /** An operation older than this is nobody's any more: calls have shorter deadlines. */
 export const UNSETTLED_MS = 15_000;
@@ -76,7 +83,7 @@ async function reconcileDevice(engine: Engine, replica: Replica, olderThanMs: nu
   const finished = new Map<number, Stamp>();
   for (const { stamp, keys } of operations) {
     const writer = Number.parseInt(stamp.slice(13), 16);
-    if (keys.some((key) => failed.has(key))) stuck.add(writer);
+    if (keys.some((key) => failed.has(originalKey(key)))) stuck.add(writer);
     else if (!stuck.has(writer)) finished.set(writer, stamp);
   }
   for (const [writer, stamp] of finished) await settle(replica, writer, stamp);
@@ -90,14 +97,18 @@ async function reconcileDevice(engine: Engine, replica: Replica, olderThanMs: nu
 async function finishKeys(
   engine: Engine,
   operations: readonly { readonly stamp: Stamp; readonly keys: readonly Key[] }[],
-  holder?: Replica,
+  replica?: Replica,
 ): Promise<Set<Key>> {
-  const newest = new Map<Key, Stamp>();
+  const newest = new Map<Key, Unfinished>();
   for (const { stamp, keys } of operations) {
-    for (const key of keys) if (stamp > (newest.get(key) ?? '')) newest.set(key, stamp);
+    for (const heldAs of keys) {
+      const key = originalKey(heldAs);
+      if (stamp > (newest.get(key)?.stamp ?? ''))
+        newest.set(key, { key, stamp, holder: replica && { replica, heldAs } });
+    }
   }
   const failed = new Set<Key>();
-  const all = [...newest].map(([key, stamp]) => ({ key, stamp, holder }));
+  const all = [...newest.values()];
   // An object takes its row along; what is left of the rows comes after.
   const isRow = ({ key }: Unfinished): boolean => keyKind(key) === KIND.row;
   for (const some of [all.filter((one) => !isRow(one)), all.filter(isRow)]) {
@@ -122,18 +133,21 @@ async function oldOperations(replica: Replica, olderThanMs: number): Promise<Ope
   }
 }
 
+const originalKey = (key: Key): Key => (key.startsWith(SPACE_HANDOFF) ? handoffOriginal(key) : key);
+
 interface Unfinished {
   readonly key: Key;
   /** Of the operation: what the primaries hold must not be older. */
   readonly stamp: Stamp;
-  readonly holder: Replica | undefined;
+  readonly holder: Holder | undefined;
 }
 
 /** False when replicas are missing: another pass will find it again. */
 async function attempt(engine: Engine, { key, stamp, holder }: Unfinished): Promise<boolean> {
   try {
-    if ((await agreed(engine, key, stamp)) && (await rowMatches(engine, key))) return true;
-    return await reconcileKey(engine, key, holder);
+    const { agreed, best } = await compare(engine, key, stamp);
+    if (agreed && (await rowMatches(engine, key))) return true;
+    return await reconcileKey(engine, key, best ?? holder);
   } catch (error) {
     if (!isFault(error)) throw error;
     return false;
@@ -141,18 +155,24 @@ async function attempt(engine: Engine, { key, stamp, holder }: Unfinished): Prom
 }
 
 /**
- * All primaries hold the same ballot, and not that of a time before the operation: nothing to do for this key. Its
- * companions are keys of the operation themselves, where a device holds them.
+ * Agreed: all primaries hold the same ballot, and not that of a time before the operation: nothing to do for this key.
+ * Otherwise the best one is that with the newest state, if it has heard of the operation: a majority alone might miss it.
  */
-async function agreed({ cluster }: Engine, key: Key, stamp: Stamp): Promise<boolean> {
-  const ballots = await Promise.all(
-    cluster.primaries(key).map(async ({ device, peer }) => {
-      const reply = await peer.call('check', { device, key });
-      return (reply.value as ObjectServiceCalls['check']['reply']).ballot;
+async function compare(
+  { cluster }: Engine,
+  key: Key,
+  stamp: Stamp,
+): Promise<{ agreed: boolean; best: Holder | undefined }> {
+  const held = await Promise.all(
+    cluster.primaries(key).map(async (replica) => {
+      const reply = await replica.peer.call('check', { device: replica.device, key });
+      return { replica, ballot: (reply.value as ObjectServiceCalls['check']['reply']).ballot };
     }),
   );
-  const [first] = ballots;
-  return first !== undefined && first !== '' && first >= stamp && ballots.every((ballot) => ballot === first);
+  const [newest] = held.sort((a, b) => (a.ballot > b.ballot ? -1 : 1));
+  if (!newest || newest.ballot === '' || newest.ballot < stamp) return { agreed: false, best: undefined };
+  const agreed = held.every(({ ballot }) => ballot === newest.ballot);
+  return { agreed, best: { replica: newest.replica, heldAs: key } };
 }
 
 async function settle({ device, peer }: Replica, writer: number, stamp: Stamp): Promise<void> {

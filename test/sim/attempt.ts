@@ -10,7 +10,10 @@ import {
   isAbsent,
   isPresent,
   operationIn,
+  replacing,
+  shownOf,
   stateOf,
+  undone,
   write,
 } from './history.ts';
 import type { SimProxy } from './sim-proxy.ts';
@@ -104,7 +107,12 @@ export function noteWrite(attempt: Attempt, ref: ObjectRef, how: { text: string;
   const { id, history } = attempt;
   if (Number.isFinite(how.end)) history.acknowledged.add(id);
   const row: Apply = how.text === 'delete' ? write(ABSENT) : () => stateOf(id, history.etags.get(id) ?? '?');
-  note(attempt, rowRegister(ref), { text: how.text, end: how.end, apply: row });
+  if (Number.isFinite(how.end)) return note(attempt, rowRegister(ref), { text: how.text, end: how.end, apply: row });
+  const over: Apply = (state) => replacing(row(state) as string, state);
+  note(attempt, rowRegister(ref), { text: how.text, end: how.end, apply: over });
+  const undo: Apply = (state) =>
+    history.listed.has(id) && isPresent(shownOf(state)) && operationIn(state) === id ? undone(state) : undefined;
+  note(attempt, rowRegister(ref), { text: `${how.text} did not happen`, end: how.end, apply: undo });
 }
 
 /**
@@ -119,7 +127,7 @@ export function noteRefusedWrite(attempt: Attempt, ref: ObjectRef, how: { text: 
 export function noteVanishing(attempt: Attempt, ref: ObjectRef): void {
   const { history } = attempt;
   const apply: Apply = (state) =>
-    isPresent(state) && !history.acknowledged.has(operationIn(state)) ? ABSENT : undefined;
+    isPresent(shownOf(state)) && !history.acknowledged.has(operationIn(state)) ? ABSENT : undefined;
   const how = { text: 'gone with its container', end: Number.POSITIVE_INFINITY, apply };
   note(attempt, objectRegister(ref), how);
   note(attempt, rowRegister(ref), how);

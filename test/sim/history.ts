@@ -12,6 +12,8 @@ export class History {
   readonly etags = new Map<number, string>();
   /** Writes that were answered with success. */
   readonly acknowledged = new Set<number>();
+  /** Writes that a listing has shown. */
+  readonly listed = new Set<number>();
   #now = 0;
   operations = 0;
 
@@ -79,3 +81,18 @@ export const expect =
     wanted(state) ? state : undefined;
 export const isAbsent = (state: State): boolean => state === ABSENT;
 export const isPresent = (state: State): boolean => state !== ABSENT;
+
+/**
+ * A row's state remembers what the writes replaced that nobody acknowledged: such a write may be listed for a moment and
+ * then turn out not to have happened (its row came to stand, its object did not). `SHOWN > REPLACED > …`.
+ */
+const REPLACED = ' > ';
+const REPLACED_MAX = 3;
+
+export const replacing = (state: State, replaced: State): State =>
+  [state, ...replaced.split(REPLACED).slice(0, REPLACED_MAX)].join(REPLACED);
+export const shownOf = (state: State): State => state.split(REPLACED)[0] as State;
+export const undone = (state: State): State | undefined => {
+  const at = state.indexOf(REPLACED);
+  return at < 0 ? undefined : state.slice(at + REPLACED.length);
+};

@@ -13,7 +13,7 @@ import {
   rowRegister,
   type Settle,
 } from './attempt.ts';
-import { expect, isAbsent, stateOf } from './history.ts';
+import { expect, isAbsent, shownOf, stateOf } from './history.ts';
 
 const PAGES_MAX = 20;
 
@@ -115,10 +115,11 @@ function noteRow(attempt: Attempt, { container }: Listing, { name, from, to, ent
   const register = rowRegister({ account: ACCOUNT, container, object: name });
   const within = { ...attempt, start: from };
   if (!entry || 'prefix' in entry) {
-    return note(within, register, { text: 'listed: nothing', end: to, pure: true, apply: expect(isAbsent) });
+    return note(within, register, { text: 'listed: nothing', end: to, pure: true, apply: expect((held) => isAbsent(shownOf(held))) });
   }
   const id = operationOf(entry.contentType);
   learnEtag(history, id, entry.etag);
+  history.listed.add(id);
   const state = stateOf(id, entry.etag);
-  note(within, register, { text: `listed: ${state}`, end: to, pure: true, apply: expect((held) => held === state) });
+  note(within, register, { text: `listed: ${state}`, end: to, pure: true, apply: expect((held) => shownOf(held) === state) });
 }
