@@ -149,7 +149,8 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
   const handlers = createHandlers(world, createMetricsPage(sources));
   const listeners = await openListeners(options, handlers, log);
   const scheme = options.tlsCert ? 'https' : 'http';
-  const urlOf = (listener: HttpListener): string => `${scheme}://${options.host}:${listener.port}`;
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+  const urlOf = (listener: HttpListener): string => `${scheme}://${host}:${listener.port}`;
   const urls = { everything: urlOf(listeners.everything), s3: urlOf(listeners.s3) };
   const admin = await listenAdmin({ directory, identity: files.identity, log }, files.ring, zones.peers);
   for (const account of opened.accounts) proxy.running.recount(account);
