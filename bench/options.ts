@@ -42,7 +42,7 @@ export const RUN_HELP = `npm run bench -- run [options]
   --scenario LIST         of ${SCENARIOS.join(',')}; default all but large
   --sizes LIST            default 4k,64k,1m,64m
   --connections LIST      default 1,16,64 (at most 4 for bodies of 16 MiB and more)
-  --seconds N             measured time per row, default 5; --warmup N before it, default 1
+  --seconds N             measured time per row, default 5 (twice that from 16 MiB on); --warmup N before it, default 1
   --names LIST            sizes of the containers in scenario large, default 10000,1000000
   --delete-names N        objects written to be deleted, per row; default by size
   --processes inline|zones  process model of the embedded cluster, default inline

@@ -18,6 +18,8 @@ import { swiftLogin, type Target } from './target.ts';
 const MIB = 1 << 20;
 const LARGE_BYTES = 16 * MIB;
 const LARGE_CONNECTIONS_MAX = 4;
+/** One operation takes a good part of a second. */
+const LARGE_TIME_FACTOR = 2;
 /** Pages of a large container are for latency and CPU, not for a race. */
 const PAGE_CONNECTIONS = 4;
 const FEW_OPS = 100;
@@ -49,7 +51,8 @@ export async function run(options: RunOptions, command: string): Promise<boolean
     try {
       if (store.roots.length > 0) idlePssMiB ??= pssBytes(processTree(store.roots)) / MIB;
       for (const plan of group) {
-        const { seconds, warmupSeconds } = options;
+        const { warmupSeconds } = options;
+        const seconds = options.seconds * (plan.sizeBytes >= LARGE_BYTES ? LARGE_TIME_FACTOR : 1);
         const row = rowOf(options, plan, await store.load({ ...plan, seconds, warmupSeconds }));
         rows.push(row);
         printRow(row);

@@ -86,7 +86,8 @@ async function measureRow(row: PeerRow, pair: Pair, options: PeersOptions): Prom
 
 async function measure(row: PeerRow, side: Side, options: PeersOptions): Promise<Sample> {
   const bounded = row.op === 'delete';
-  const { warmupSeconds, seconds } = options;
+  const { warmupSeconds } = options;
+  const seconds = options.seconds * row.timeFactor;
   const warming = bounded ? { ...row, names: WARMUP_DELETES } : row;
   if (warmupSeconds > 0) await runCLoad(warming, { ...side, seconds: warmupSeconds });
   return await runCLoad(bounded ? { ...row, names: side.deletes } : row, { ...side, seconds });

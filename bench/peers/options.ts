@@ -15,7 +15,8 @@ export const PEERS_HELP = `npm run bench -- peers --peers-dir DIR [options]
   --swift-dir DIR, --rgw-dir DIR, --load-dir DIR   the same one by one, where they do not lie together
   --only LIST             of swift, rgw and s3 (our own S3 on both engines against our Swift API); default all there are
   --rows LIST             of ${ROWS.map(({ id }) => id).join(',')}; default all
-  --passes N              of each row, peer and we by turns, default 2; --seconds N measured in each, default 5
+  --passes N              of each row, peer and we by turns, default 2; --seconds N measured in each, default 5 (twice that
+                          for 64 MiB)
   --warmup N              seconds before each measurement, default 1; --prime N after each start, default 4
   --processes inline|zones  of our cluster, default inline
   --dir DIR               where our cluster keeps its data while it runs

@@ -16,6 +16,8 @@ export interface PeerRow {
   readonly connections: number;
   /** Objects there before the load; load.sh chooses otherwise. */
   readonly names?: number;
+  /** Longer where a single operation takes a good part of a second. */
+  readonly timeFactor: number;
   readonly floor: Goal;
   readonly aim: Goal;
 }
@@ -46,7 +48,17 @@ function row(
   aim: Pair,
 ): PeerRow {
   const goal = ([rate, cpu]: Pair): Goal => (cpu === undefined ? { rate } : { rate, cpu });
-  return { id, title: `${title}, ${connections}`, op, size, connections, floor: goal(floor), aim: goal(aim) };
+  const timeFactor = size === '64m' ? 2 : 1;
+  return {
+    id,
+    title: `${title}, ${connections}`,
+    op,
+    size,
+    connections,
+    timeFactor,
+    floor: goal(floor),
+    aim: goal(aim),
+  };
 }
 
 /** `ids` empty: all of them. */
