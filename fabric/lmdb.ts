@@ -3,7 +3,8 @@
  * Every commit is one transaction and durable when its promise resolves: no NOSYNC, no overlapping sync, ever.
  * It has no opinion of what the bytes mean.
  */
-import { closeSync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
 import { open, type RangeOptions, type RootDatabase } from 'lmdb';
 import { assert } from './assert.ts';
 import { DiskFault, diskFaults } from './disk.ts';
@@ -34,6 +35,7 @@ export async function openLmdb({ path, readOnly = false }: LmdbOptions): Promise
     maxReaders: 32,
   } as const;
   let database: RootDatabase<Buffer, KvKey>;
+  checkFile(join(path, 'data.mdb'));
   try {
     database = open<Buffer, KvKey>(options);
   } catch (error) {
@@ -41,6 +43,46 @@ export async function openLmdb({ path, readOnly = false }: LmdbOptions): Promise
   }
   if (!readOnly) syncDirectory(path);
   return new LmdbKv(database, path);
+}
+
+/**
+ * The file's two meta pages, which LMDB trusts: a damaged one would end the process by a signal. Offsets are of lmdb's own
+ * build (64-bit page header of 24 bytes, then struct MDB_meta of its mdb.c); u64 fields are read as far as sizes can go.
+ */
+const META = { bytes: 4096, magicAt: 24, magic: 0xbeefc0de, pageBytesAt: 48, rootsAt: [88, 136], txnAt: 152 } as const;
+const NO_ROOT = 0xffffffff;
+
+/** A file that is not there or empty is a new index. DiskFault for one that LMDB must not be given. */
+function checkFile(file: string): void {
+  let fd: number;
+  try {
+    fd = openSync(file, 'r');
+  } catch {
+    return;
+  }
+  try {
+    const { size } = fstatSync(fd);
+    if (size > 0) checkMetas(fd, { file, size });
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function checkMetas(fd: number, { file, size }: { file: string; size: number }): void {
+  const damaged = (what: string): DiskFault =>
+    new DiskFault(diskFaults.other, file, `the index is damaged (${what}); without its folder it is made anew`);
+  const metas = [Buffer.alloc(META.bytes), Buffer.alloc(META.bytes)];
+  readSync(fd, metas[0] as Buffer, 0, META.bytes, 0);
+  const pageBytes = (metas[0] as Buffer).readUInt32LE(META.pageBytesAt);
+  if ((metas[0] as Buffer).readUInt32LE(META.magicAt) !== META.magic) throw damaged('first page');
+  readSync(fd, metas[1] as Buffer, 0, META.bytes, pageBytes);
+  if ((metas[1] as Buffer).readUInt32LE(META.magicAt) !== META.magic) throw damaged('second page');
+  const txn = (meta: Buffer): bigint => meta.readBigUInt64LE(META.txnAt);
+  const newest = metas.reduce((a, b) => (txn(b) > txn(a) ? b : a));
+  for (const at of META.rootsAt) {
+    const root = newest.readUInt32LE(at);
+    if (root !== NO_ROOT && (root + 1) * pageBytes > size) throw damaged('cut short');
+  }
 }
 
 /** LMDB syncs its file, not the name of it. */

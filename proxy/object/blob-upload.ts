@@ -41,12 +41,13 @@ export async function uploadBlob(engine: Engine, target: BlobTarget): Promise<Bl
   const key = makeKey(target.hash, target.incarnation, KIND.blob, blobId.toString('latin1'));
   const fanOut = createFanOut(cluster.clock, (payload) => engine.digests.recycle(payload));
   const writes = cluster.primaries(key).filter((each) => each.peer.up);
-  const done = writes.map((replica) => sendBlob(replica, key, fanOut.lane()));
+  const tally: Tally = { good: 0, full: 0, open: writes.length };
+  const done = writes.map((replica) => sendBlob(replica, key, { lane: fanOut.lane(), tally }));
   try {
     if (writes.length < cluster.quorum) throw new Fault(storeFaults.quorumUnavailable, { reason: 'primaries down' });
-    const sizeBytes = await pump(target, blobId, { fanOut, need: cluster.quorum });
+    const sizeBytes = await pump(target, blobId, { fanOut, tally, need: cluster.quorum });
     fanOut.end();
-    await majority(engine, done);
+    await majority(engine, done, tally);
     return { sizeBytes, extents: [{ id: blobId.toString('latin1'), offset: 0, length: sizeBytes }] };
   } catch (error) {
     fanOut.fail(error);
@@ -56,24 +57,45 @@ export async function uploadBlob(engine: Engine, target: BlobTarget): Promise<Bl
   }
 }
 
-async function sendBlob({ device, peer }: Replica, key: Key, lane: Lane): Promise<boolean> {
+/** What came of the replicas so far. */
+interface Tally {
+  good: number;
+  full: number;
+  open: number;
+}
+
+async function sendBlob(
+  { device, peer }: Replica,
+  key: Key,
+  { lane, tally }: { lane: Lane; tally: Tally },
+): Promise<void> {
   try {
     await peer.call('blobWrite', { device, key }, { deadlineMs: BLOB_DEADLINE_MS, upload: lane });
-    return true;
+    tally.good++;
   } catch (error) {
+    // Before the lane goes: whoever waits for it then asks why.
+    if (isFault(error, 'DeviceFull')) tally.full++;
     lane.cancel();
     if (!isFault(error)) throw error;
-    return false;
+  } finally {
+    tally.open--;
   }
+}
+
+/** Too few replicas took it: for want of space, if that is why it is too few. */
+function tooFew({ good, full, open }: Tally, need: number, reason: string): Fault {
+  const forSpace = full > 0 && good + open + full >= need;
+  return forSpace ? new Fault(storeFaults.insufficientStorage) : new Fault(storeFaults.quorumUnavailable, { reason });
 }
 
 interface Sink {
   readonly fanOut: FanOut;
+  readonly tally: Tally;
   /** Replicas without which the upload is pointless. */
   readonly need: number;
 }
 
-async function pump(target: BlobTarget, blobId: Buffer, { fanOut, need }: Sink): Promise<number> {
+async function pump(target: BlobTarget, blobId: Buffer, { fanOut, tally, need }: Sink): Promise<number> {
   const { body, digest, bodyBytesMax } = target;
   let sizeBytes = 0;
   let index = 0;
@@ -90,7 +112,7 @@ async function pump(target: BlobTarget, blobId: Buffer, { fanOut, need }: Sink):
     const hashed = digest.update(payload, () => fanOut.release(payload));
     const live = await fanOut.push(encodeChunkHead(blobId, index++, payload), payload);
     fanOut.release(payload);
-    if (live < need) throw new Fault(storeFaults.quorumUnavailable, { reason: 'replicas failed during the upload' });
+    if (live < need) throw tooFew(tally, need, 'replicas failed during the upload');
     await hashed;
     if (payload.length < CHUNK_BYTES) break;
   }
@@ -119,25 +141,16 @@ async function nextChunk(
 }
 
 /** A majority must have every byte on disk; the rest gets a moment more, so that it need not be repaired. */
-async function majority(engine: Engine, writes: readonly Promise<boolean>[]): Promise<void> {
-  const { cluster } = engine;
-  let good = 0;
-  let open = writes.length;
+async function majority({ cluster }: Engine, writes: readonly Promise<void>[], tally: Tally): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     let timer: { cancel(): void } | undefined;
     const check = (): void => {
-      if (open === 0) {
+      if (tally.open === 0) {
         timer?.cancel();
-        if (good >= cluster.quorum) resolve();
-        else reject(new Fault(storeFaults.quorumUnavailable, { reason: 'blob' }));
-      } else if (good >= cluster.quorum) timer ??= cluster.clock.after(STRAGGLER_MS, resolve);
+        if (tally.good >= cluster.quorum) resolve();
+        else reject(tooFew(tally, cluster.quorum, 'blob'));
+      } else if (tally.good >= cluster.quorum) timer ??= cluster.clock.after(STRAGGLER_MS, resolve);
     };
-    for (const write of writes) {
-      write.then((ok) => {
-        open--;
-        if (ok) good++;
-        check();
-      }, reject);
-    }
+    for (const write of writes) write.then(check, reject);
   });
 }
