@@ -80,17 +80,20 @@ async function rebuildLocked(
   const byDevice = placed(heads, createRing(ringData));
   const readable = devices.filter(({ name }) => !inventory.unreadable.some((words) => words.startsWith(`${name}:`)));
   let applied = 0;
+  const skipped = [...inventory.unreadable];
   for (const device of readable) {
     await doubtTotals(path.join(zones, device.name), device.name, inventory);
     const common = { disk: systemDisk, clock: systemClock, random: systemRandom, log };
     const zone = await openZone({ directory: zones, clusterId, devices: [device], ...common });
     try {
-      applied += await give(zone.devices.get(device.id) as Device, byDevice.get(device.id) ?? []);
+      const opened = zone.devices.get(device.id);
+      if (opened) applied += await give(opened, byDevice.get(device.id) ?? []);
+      else skipped.push(`${device.name}: it cannot be opened`);
     } finally {
       await zone.close();
     }
   }
-  return { ...plan, applied, skipped: inventory.unreadable };
+  return { ...plan, applied, skipped };
 }
 
 /** Stamps above every one on any disk, each issued once in the life of the cluster. */

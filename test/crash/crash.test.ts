@@ -1,10 +1,18 @@
 // The crash campaign in short: what `npm run crash` does for as long as it is told to, for half a minute.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import process from 'node:process';
+import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { readPids } from '../../cli/cluster/pids.ts';
 import { type RoundReport, runCampaign } from './campaign.ts';
 import { Ledger } from './ledger.ts';
 import { DELAY_MS, missingStrace, runDelayed, runFailing } from './strace.ts';
 
+const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
+const EVENTUALLY_MS = 20_000;
 const SEED = 20_261;
 const TEST_LIMIT_MS = 170_000;
 t.setTimeout(TEST_LIMIT_MS);
@@ -50,6 +58,31 @@ function judge(t: Test, { mode, acked, failures, lost, wrongRows, wrongAnswers, 
   // Requests on their way when everything dies are cut; one zone alone is missed by nobody.
   if (mode === 'zone') t.same(failures, {}, 'no failed request while single zones are killed');
   if (fsck) t.ok(fsck.exitCode < 2, fsck.summary);
+}
+
+t.test('whatever ends the campaign ends its cluster', { skip: notProc }, async (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'needletail-crash-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const env = { ...process.env, TMPDIR: folder };
+  const campaign = spawn(process.execPath, [MAIN, '--rounds', '1', '--seconds', '60'], { env, stdio: 'ignore' });
+  const pids = await eventually(() => {
+    const [bench] = readdirSync(folder);
+    return bench === undefined ? undefined : readPids(path.join(folder, bench, 'data', 'run'));
+  });
+  campaign.kill('SIGKILL');
+  t.ok(pids, 'the cluster ran');
+  const all = pids ? [pids.main, ...Object.values(pids.zones)].filter((pid) => pid > 0) : [];
+  const left = (): number[] => all.filter((pid) => existsSync(`/proc/${pid}/exe`));
+  await eventually(() => (left().length === 0 ? true : undefined));
+  t.same(left(), []);
+});
+
+async function eventually<T>(look: () => T | undefined): Promise<T | undefined> {
+  const endMs = performance.now() + EVENTUALLY_MS;
+  for (let found = look(); ; found = look()) {
+    if (found !== undefined || performance.now() > endMs) return found;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }
 
 t.test('no 2xx before the disk has it', { skip: notProc || missingStrace() }, async (t) => {

@@ -65,7 +65,7 @@ export class CrashServer {
 
   /** However this process ends, its end closes a pipe, and that ends the cluster. */
   #guard(group: number): void {
-    const script = `read _; kill -9 -- -${group}`;
+    const script = `read _; kill -KILL -${group}`;
     this.#guardian = spawn('sh', ['-c', script], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
     this.#guardian.unref();
     (this.#guardian.stdin as Socket | null)?.unref();
