@@ -5,7 +5,7 @@ import { openLmdb } from '../fabric/lmdb.ts';
 import { createSeededRandom } from '../fabric/random.ts';
 import { systemDisk } from '../fabric/system-disk.ts';
 import { apply, type Bed, blobStream, createBed, objectKey, put, remove, stampAt } from '../test/engine-bed.ts';
-import { type Key, KIND } from './contract.ts';
+import { handoffKey, type Key, KIND } from './contract.ts';
 import { type ScanProblem, scanDevice } from './scan.ts';
 
 const random = createSeededRandom(3);
@@ -46,6 +46,21 @@ t.test('an offline walk finds every register, and every kind of damage', async (
   t.equal(keys.has(objectKey(5)), false);
   t.match(problems.map(({ problem }) => problem).sort(), [/^chunk 1 at/, /^damaged record/, /^points at \d+, where/]);
   t.ok(problems.some(({ key }) => key === blob));
+});
+
+t.test('what was given up after the last checkpoint is no damage, though the index still has it', async (t) => {
+  const bed = createBed();
+  t.teardown(() => bed.remove());
+  const device = await bed.open();
+  const { head } = put(objectKey(1), stampAt(1), { body: 'for another' });
+  await device.apply([{ head, body: Buffer.from('for another') }], { writer: 1, settled: stampAt(0), handoffFor: 4 });
+  await apply(device, put(objectKey(2), stampAt(2), { body: 'stays' }));
+  await device.checkpoint();
+  t.ok(await device.dropHandoff(handoffKey(4, objectKey(1)), stampAt(1)));
+  await device.abandon();
+  const { keys, problems } = await scan(bed);
+  t.same(problems, []);
+  t.same([...keys], [objectKey(2)]);
 });
 
 function damage(bed: Bed, file: string, position: number): void {

@@ -78,6 +78,8 @@ class Scan {
   readonly #bulk: Segments;
   /** Newest record of each key that the log holds. */
   readonly #newest = new Map<Key, Entry>();
+  /** Where each key was given up: the index still has those that went after its checkpoint. */
+  readonly #dropped = new Map<Key, Lsn>();
   #frames = 0;
   #registers = 0;
   #blobs = 0;
@@ -129,7 +131,7 @@ class Scan {
         frame: ({ lsn, frame, head }) => {
           this.#frames++;
           if (frame.type === FRAME.register) this.#take(lsn, frame, head);
-          else if (frame.type === FRAME.drop) this.#drop(head);
+          else if (frame.type === FRAME.drop) this.#drop(lsn, head);
         },
         damage: ({ from, to, head }) => {
           const key = head ? headKey(head) : undefined;
@@ -157,9 +159,11 @@ class Scan {
     this.#newest.set(key, Entry.of(Buffer.from(head), lsn, frame.origin));
   }
 
-  #drop(head: Buffer): void {
+  #drop(lsn: Lsn, head: Buffer): void {
     const key = head.toString('latin1', 8);
-    if (this.#newest.get(key)?.ballot === head.toString('hex', 0, 8)) this.#newest.delete(key);
+    if (this.#newest.get(key)?.ballot !== head.toString('hex', 0, 8)) return;
+    this.#newest.delete(key);
+    this.#dropped.set(key, lsn);
   }
 
   /** Every index entry must be what the log says it is. */
@@ -197,6 +201,7 @@ class Scan {
     try {
       const entry = decodeIndexValue(key, value, noHead);
       const logged = this.#newest.get(key);
+      if (!logged && (this.#dropped.get(key) ?? -1) >= covered) return;
       if (!logged) this.#problem({ path, problem: `points at ${entry.lsn}, where the log has nothing`, key });
       else if (logged.lsn !== entry.lsn && logged.lsn < covered) {
         this.#problem({ path, problem: `points at ${entry.lsn}, the log's newest is ${logged.lsn}`, key });

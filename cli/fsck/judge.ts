@@ -3,7 +3,15 @@
  * contradict each other. Every rule is about disks alone; nothing the server believes of itself is asked.
  */
 import { type Stamp, stampMs } from '../../fabric/stamp.ts';
-import { isTombstone, type Key, KIND, keyHashPrefix, keyKind } from '../../object-server/contract.ts';
+import {
+  handoffOriginal,
+  isTombstone,
+  type Key,
+  KIND,
+  keyHashPrefix,
+  keyKind,
+  SPACE_HANDOFF,
+} from '../../object-server/contract.ts';
 import { blobKey, decodeMeta, type Extent, type ObjectRecord } from '../../proxy/object/object-format.ts';
 import type { Partition, Ring } from '../../ring/contract.ts';
 import type { Category, Findings, JudgeWorld } from './findings.ts';
@@ -105,7 +113,9 @@ function judgeHandoffs({ inventory, namer, find }: JudgeWorld): void {
 function judgeVanished({ inventory, namer, find }: JudgeWorld): void {
   const vanished = new Set<Key>();
   for (const { key } of inventory.problems) {
-    if (key !== undefined && keyKind(key) !== KIND.blob && !inventory.keys.has(key)) vanished.add(key);
+    if (key === undefined) continue;
+    const original = key.startsWith(SPACE_HANDOFF) ? handoffOriginal(key) : key;
+    if (keyKind(original) !== KIND.blob && !inventory.keys.has(original)) vanished.add(original);
   }
   for (const key of vanished) find('lost', `${namer(key)}: its only record is damaged`);
 }

@@ -2,7 +2,7 @@
  * Rounds of load, kill -9, recovery and checking against one data directory. A round's findings are in its report; the
  * campaign itself fails only when the cluster cannot be driven at all.
  */
-import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -151,6 +151,7 @@ class Campaign {
       await load.stop();
       // Disks as the crash left them.
       if (mode === 'all') fsck = runFsck(this.#bench.data);
+      if (fsck && fsck.exitCode > 1) cpSync(this.#bench.data, `${this.#bench.data}-${round}`, { recursive: true });
       recoverySeconds = await this.#server.start();
       await this.#client.login(this.#server.url);
     }
