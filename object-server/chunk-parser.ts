@@ -50,7 +50,7 @@ export class ChunkParser {
     this.#checkPlace(decoded);
     if (!(await this.#fill(decoded.payloadBytes))) throw corrupt('stream ends within a chunk');
     const payload = this.#take(decoded.payloadBytes);
-    checkBlocks(decoded, payload);
+    if (!this.#stream.unmoved) checkBlocks(decoded, payload);
     return { head, payload, payloadBytes: decoded.payloadBytes };
   }
 

@@ -16,6 +16,8 @@ export interface CallOptions {
 
 /** A pulled stream of buffers (each at most 1 MiB). `next` gives undefined at the end and throws on failure. */
 export interface ByteStream {
+  /** Its bytes come from this process's own memory, where their checksums were made: nothing on the way to check for. */
+  readonly unmoved?: boolean | undefined;
   next(): Promise<Uint8Array | undefined>;
   /**
    * The reader is done with a buffer that `next` gave it, and the source may use its memory again. Optional on both sides:

@@ -56,6 +56,10 @@ class LocalUpload implements ByteStream {
     this.#clock = clock;
   }
 
+  get unmoved(): boolean | undefined {
+    return this.#source.unmoved;
+  }
+
   attach(call: Waiting): void {
     this.#call = call;
     if (this.#pulling) call.deadlineAtMs = Number.POSITIVE_INFINITY;

@@ -73,6 +73,7 @@ function withLimit(clock: Clock, room: Promise<void>, late: () => void): Promise
 }
 
 class LaneQueue implements Lane {
+  readonly unmoved = true;
   readonly release: (payload: Uint8Array) => void;
   #queue: Buffer[] = [];
   #ended = false;
