@@ -138,10 +138,10 @@ async function writeAll(
 
 /** Writes that belong to an open operation: closes it when all is settled, hands it to the reconciler when it is not. */
 export function writeUnder(cluster: Cluster, stamp: Stamp, writes: readonly QuorumWrite[]): Promise<WriteResult> {
-  return writeQuorum(cluster, writes, (complete, verdict) => {
-    // Refused by all, it ends here. What one replica took may stay there alone when the caller gives up.
-    if (complete || (verdict.result !== 'ok' && verdict.harmless)) cluster.settled.close(stamp);
-    else cluster.settled.abandon(stamp, writes);
+  return writeQuorum(cluster, writes, (ending) => {
+    // What one replica took, be it only a row, may stay there alone when the caller gives up.
+    if (ending === 'partial') cluster.settled.abandon(stamp, writes);
+    else cluster.settled.close(stamp);
   });
 }
 

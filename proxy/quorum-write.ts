@@ -29,7 +29,9 @@ export type WriteResult =
       readonly harmless: boolean;
     };
 
-export type OnSettled = (complete: boolean, verdict: WriteResult) => void;
+/** How a round ended: 'complete', 'void' (no primary holds any of it, or ever will), or something is left to be seen to. */
+export type Ending = 'complete' | 'void' | 'partial';
+export type OnSettled = (ending: Ending) => void;
 
 type ApplyReply = ObjectServiceCalls['apply']['reply'];
 
@@ -60,8 +62,8 @@ interface Batch {
 }
 
 /**
- * Resolves with the verdict. `onSettled(complete, verdict)` comes when every replica has answered: complete when all
- * primaries hold everything or a handoff copy records what one of them misses.
+ * Resolves with the verdict. `onSettled` is called when every replica has answered: 'complete' when all primaries hold
+ * everything or a handoff copy records what one of them misses.
  */
 export function writeQuorum(
   cluster: Cluster,
@@ -236,7 +238,8 @@ class Round {
     this.#pending--;
     if (this.#pending > 0) return;
     const complete = this.#complete && this.#tallies.every((tally) => tally.oks >= this.#cluster.quorum);
-    this.#onSettled(complete, this.#verdict as WriteResult);
+    const barren = this.#tallies.every((tally) => tally.barren === tally.primaries.length);
+    this.#onSettled(complete ? 'complete' : barren ? 'void' : 'partial');
   }
 
   #answerIfDecided(): void {

@@ -13,6 +13,7 @@ import {
   noContainer,
   note,
   noteContainer,
+  noteRefusedRow,
   noteRefusedWrite,
   noteVanishing,
   noteWrite,
@@ -60,7 +61,10 @@ function put(attempt: Attempt, precondition: Precondition): Action {
       if (isUnknown(outcome)) noteWrite(attempt, ref, { text, end: Number.POSITIVE_INFINITY, apply });
       else if (outcome.fault === undefined) noteWrite(attempt, ref, { text, end, apply });
       else if (noContainer(outcome)) noteRefusedWrite(attempt, ref, { text, apply });
-      else noteRefused(attempt, ref, { code: outcome.fault.code, end, wanted });
+      else {
+        noteRefused(attempt, ref, { code: outcome.fault.code, end, wanted });
+        noteRefusedRow(attempt, ref, text);
+      }
     },
   };
 }

@@ -108,11 +108,26 @@ export function noteWrite(attempt: Attempt, ref: ObjectRef, how: { text: string;
   if (Number.isFinite(how.end)) history.acknowledged.add(id);
   const row: Apply = how.text === 'delete' ? write(ABSENT) : () => stateOf(id, history.etags.get(id) ?? '?');
   if (Number.isFinite(how.end)) return note(attempt, rowRegister(ref), { text: how.text, end: how.end, apply: row });
-  const over: Apply = (state) => replacing(row(state) as string, state);
-  note(attempt, rowRegister(ref), { text: how.text, end: how.end, apply: over });
-  const undo: Apply = (state) =>
-    history.listed.has(id) && isPresent(shownOf(state)) && operationIn(state) === id ? undone(state) : undefined;
-  note(attempt, rowRegister(ref), { text: `${how.text} did not happen`, end: how.end, apply: undo });
+  noteRowOnly(attempt, ref, how.text, row);
+}
+
+/** A row of a write that came to nothing, or is not known to have: it may be listed, and go again. */
+function noteRowOnly(attempt: Attempt, ref: ObjectRef, text: string, row: Apply): void {
+  const { id, history } = attempt;
+  const end = Number.POSITIVE_INFINITY;
+  note(attempt, rowRegister(ref), { text, end, apply: (state) => replacing(row(state) as string, state) });
+  const undo: Apply = (state) => {
+    const shown = shownOf(state);
+    const own = text === 'delete' ? isAbsent(shown) : isPresent(shown) && operationIn(shown) === id;
+    return own && (text === 'delete' || history.listed.has(id)) ? undone(state) : undefined;
+  };
+  note(attempt, rowRegister(ref), { text: `${text} did not happen`, end, apply: undo });
+}
+
+/** The conditions did not hold in the end; an earlier round may have left a row, until the reconciler comes by. */
+export function noteRefusedRow(attempt: Attempt, ref: ObjectRef, text: string): void {
+  const { id, history } = attempt;
+  noteRowOnly(attempt, ref, text, () => stateOf(id, history.etags.get(id) ?? '?'));
 }
 
 /**

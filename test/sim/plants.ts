@@ -5,6 +5,7 @@
 import type { Handlers, Reply } from '../../fabric/rpc/contract.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
 import {
+  DAEMON_WRITER,
   headBallot,
   headKey,
   isTombstone,
@@ -18,14 +19,21 @@ import type { Cluster, Replica } from '../../proxy/cluster.ts';
 
 export interface Plant {
   readonly ignoresDatasync?: boolean;
+  /** All proxies use one writer id and a clock that moves in large steps. */
+  readonly sameWriter?: boolean;
+  /** Tombstones go when compaction meets them: no age, nobody is asked. */
+  readonly reclaimsEarly?: boolean;
   /** Around what a proxy sees of the cluster. */
   readonly cluster?: (cluster: Cluster) => Cluster;
   /** Around the calls one life of a zone answers. */
   readonly handlers?: (handlers: Handlers, device: Device) => Handlers;
 }
 
+const writerOf = (stamp: Stamp): number => Number.parseInt(stamp.slice(13), 16);
+
 interface ApplyArgs {
   readonly mutations: readonly Mutation[];
+  readonly writer: number;
 }
 
 type Apply = (args: ApplyArgs, context: unknown) => Promise<Reply>;
@@ -107,6 +115,61 @@ function forgetfulPromises(handlers: Handlers, device: Device): Handlers {
   return { ...handlers, apply: plantedApply as never, prepare: prepare as never };
 }
 
+/** What is not `kept` is applied, but its outcome is not waited for. */
+function answerBefore(handlers: Handlers, late: (mutation: Mutation) => boolean): Handlers {
+  const apply = handlers['apply'] as unknown as Apply;
+  const planted: Apply = async (args, context) => {
+    const kept = args.mutations.filter((mutation) => !late(mutation));
+    const waited = apply({ ...args, mutations: kept }, context);
+    const rest = args.mutations.filter(late);
+    if (rest.length > 0) apply({ ...args, mutations: rest }, context).catch(() => undefined);
+    const outcomes = [...((await waited).value as { outcomes: unknown[] }).outcomes];
+    return { value: { outcomes: args.mutations.map((one) => (late(one) ? { result: 'ok' } : outcomes.shift())) } };
+  };
+  return { ...handlers, apply: planted as never };
+}
+
+/** What somebody else wrote is written back by readers only in appearance. */
+function noReadRepair(handlers: Handlers): Handlers {
+  const apply = handlers['apply'] as unknown as Apply;
+  const planted: Apply = async (args, context) => {
+    const isRepair = ({ head }: Mutation): boolean =>
+      args.writer !== DAEMON_WRITER && writerOf(headBallot(head)) !== args.writer;
+    const one: Handlers = changeMutations({ ...handlers, apply: apply as never }, (mutation) =>
+      isRepair(mutation) ? null : mutation,
+    );
+    return (one['apply'] as unknown as Apply)(args, context);
+  };
+  return { ...handlers, apply: planted as never };
+}
+
+/** Conditions are judged on what is held now; nothing keeps others from writing in between. */
+function emptyPromises(handlers: Handlers, device: Device): Handlers {
+  const prepare = async ({ key, ballot }: { key: Key; ballot: Stamp }): Promise<Reply> => {
+    const held = device.get(key)?.ballot ?? ('' as Stamp);
+    if (held >= ballot) return { value: { ok: false, ballot: held } };
+    return { value: { ok: true, ...(await device.read(key, true)) } };
+  };
+  return { ...handlers, prepare: prepare as never };
+}
+
+/** A primary that is down is replaced by its stand-in, whose answer counts. */
+function handoffsCount(cluster: Cluster): Cluster {
+  const standIn = (key: Key, missing: Replica): Replica => {
+    const stand = [...cluster.handoffs(key)].find(({ peer }) => peer.up);
+    if (!stand) return missing;
+    const call: Replica['peer']['call'] = (method, args, options) =>
+      method === 'apply'
+        ? stand.peer.call(method, { ...(args as object), device: stand.device, handoffFor: missing.device }, options)
+        : missing.peer.call(method, args, options);
+    return { device: missing.device, peer: { ...missing.peer, up: true, load: missing.peer.load, call } };
+  };
+  const primaries = (key: Key): readonly Replica[] =>
+    cluster.primaries(key).map((replica) => (replica.peer.up ? replica : standIn(key, replica)));
+  return { ...cluster, primaries };
+}
+
+const isRow = ({ head }: Mutation): boolean => keyKind(headKey(head)) === KIND.row;
 const isLiveRow = ({ head }: Mutation): boolean => keyKind(headKey(head)) === KIND.row && !isTombstone(head);
 
 export const plants = {
@@ -115,6 +178,12 @@ export const plants = {
   'listing row forgotten': {
     handlers: (handlers) => changeMutations(handlers, (mutation) => (isLiveRow(mutation) ? null : mutation)),
   },
+  'listing row not waited for': { handlers: (handlers) => answerBefore(handlers, isRow) },
+  'handoff copy counted': { cluster: handoffsCount },
+  'equal stamps': { sameWriter: true },
+  'read repair left out': { handlers: noReadRepair },
+  'conditional write without promise': { handlers: emptyPromises },
+  'tombstone reclaimed early': { reclaimsEarly: true },
   'reads ask one replica': { cluster: oneReplicaReads },
   'promises forgotten': { handlers: forgetfulPromises },
   'guard ignored': {

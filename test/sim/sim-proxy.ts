@@ -65,9 +65,9 @@ export class SimProxy implements NetNode {
     const clock = createSimClock(scheduler, this.wall, life);
     const { random } = this.#chance;
     const stamps = createStampSource({
-      clock,
+      clock: plant.sameWriter ? { ...clock, nowMs: () => Math.floor(clock.nowMs() / 20) * 20 } : clock,
       // Another in each life, so that its settled marks say nothing of what the last one left.
-      writerId: this.#number + WRITERS_APART * this.#lives++,
+      writerId: plant.sameWriter ? 1 : this.#number + WRITERS_APART * this.#lives++,
       floorTicks: this.#ceilingTicks,
       reserve: (ceilingTicks) => {
         this.#ceilingTicks = ceilingTicks;

@@ -107,7 +107,7 @@ export class SimZone implements NetNode {
       openKv: async () => this.#openKv(),
       clock,
       random: this.#chance.random,
-      limits: SMALL_LIMITS,
+      limits: plant.reclaimsEarly ? { ...SMALL_LIMITS, tombstoneAgeMs: 0 } : SMALL_LIMITS,
       projections: [totals],
       log: this.#log(),
       onCorrupt: (key) => {
@@ -115,7 +115,8 @@ export class SimZone implements NetNode {
         daemons?.corrupt(this.deviceId, key);
         if (life.alive) scheduler.fail(new Error(`${this.name}: a record does not check: ${inHex(key)}`));
       },
-      mayReclaim: async (key, ballot) => (await daemons?.mayReclaim(this.deviceId, key, ballot)) ?? false,
+      mayReclaim: async (key, ballot) =>
+        plant.reclaimsEarly || ((await daemons?.mayReclaim(this.deviceId, key, ballot)) ?? false),
     });
     const device = await Promise.race([opening, life.died]).catch((error: unknown) => this.#startFailed(error));
     if (!device || !life.alive) return;

@@ -2,6 +2,7 @@
 
 import type { ObjectInfo } from '../../proxy/object/contract.ts';
 import type { Action, Attempt, Mix } from './attempt.ts';
+import type { Chance } from './chance.ts';
 import { History } from './history.ts';
 import { Nemesis } from './nemesis.ts';
 import type { Plant } from './plants.ts';
@@ -17,9 +18,22 @@ const SETTLED_WITHIN_MS = 120_000;
 const CONTAINERS = ['one', 'two'];
 const OBJECTS = ['a/1', 'a/2', 'b', 'c/d/1'];
 
+/**
+ * What the clients do most. `all`: everything, drawn anew for each seed. `race`: conditional writers on one name through
+ * different proxies, of which one at a time may win. `reads`: writes, deletes and reads of one name.
+ */
+export const FOCUSES = ['all', 'race', 'reads'] as const;
+export type Focus = (typeof FOCUSES)[number];
+
+const FOCUSED: Readonly<Record<Exclude<Focus, 'all'>, Weights>> = {
+  race: { putIfAbsent: 8, putIfMatch: 4, get: 3, delete: 3, put: 1, list: 1, createExclusively: 1 },
+  reads: { put: 5, get: 12, head: 3, delete: 3, list: 1 },
+};
+
 export interface SimulateOptions {
   readonly seed: number;
   readonly operations: number;
+  readonly focus?: Focus;
   readonly plant?: Plant | undefined;
   readonly print?: ((line: string) => void) | undefined;
 }
@@ -37,11 +51,11 @@ export interface Report {
   readonly undecided: number;
 }
 
-export async function simulate({ seed, operations, plant, print }: SimulateOptions): Promise<Report> {
+export async function simulate({ seed, operations, focus = 'all', plant, print }: SimulateOptions): Promise<Report> {
   const cluster = new SimCluster({ seed, ...(plant ? { plant } : {}), print });
   const history = new History();
   const nemesis = new Nemesis(cluster);
-  const workload = makeWorkload(cluster, history, operations);
+  const workload = makeWorkload(cluster, history, { operations, focus });
   let violation: string | undefined;
   try {
     await cluster.scheduler.run(scenario(cluster, nemesis, workload), STEPS_MAX);
@@ -89,8 +103,27 @@ async function settle(cluster: SimCluster): Promise<void> {
   }
 }
 
-function makeWorkload(cluster: SimCluster, history: History, operations: number): Workload {
+function makeWorkload(
+  cluster: SimCluster,
+  history: History,
+  { operations, focus }: { operations: number; focus: Focus },
+): Workload {
   const chance = cluster.chance.fork('mix');
+  const { mix, weights } = focus === 'all' ? anyMix(chance) : oneName(FOCUSED[focus]);
+  const probe = cluster.chance.fork('probe');
+  const answered = (attempt: Attempt, { writes }: Action, value: unknown): Promise<void> | undefined => {
+    if (!writes || value === undefined || !probe.often(PROBE_SHARE)) return undefined;
+    return survives(cluster, attempt, writes, (value as ObjectInfo).stamp);
+  };
+  return new Workload({ cluster, history, mix, weights, clients: 2 + chance.below(4), operations, answered });
+}
+
+const oneName = (weights: Weights): { mix: Mix; weights: Weights } => ({
+  mix: { containers: CONTAINERS.slice(0, 1), objects: OBJECTS.slice(0, 1), blobShare: 0 },
+  weights,
+});
+
+function anyMix(chance: Chance): { mix: Mix; weights: Weights } {
   const mix: Mix = {
     containers: CONTAINERS.slice(0, 1 + chance.below(2)),
     objects: OBJECTS.slice(0, 1 + chance.below(OBJECTS.length)),
@@ -112,10 +145,5 @@ function makeWorkload(cluster: SimCluster, history: History, operations: number)
     createExclusively: few(1),
     deleteContainer: few(3),
   };
-  const probe = cluster.chance.fork('probe');
-  const answered = (attempt: Attempt, { writes }: Action, value: unknown): Promise<void> | undefined => {
-    if (!writes || value === undefined || !probe.often(PROBE_SHARE)) return undefined;
-    return survives(cluster, attempt, writes, (value as ObjectInfo).stamp);
-  };
-  return new Workload({ cluster, history, mix, weights, clients: 2 + chance.below(4), operations, answered });
+  return { mix, weights };
 }
