@@ -58,7 +58,8 @@ export const defaultLimits: DeviceLimits = {
   reserveBytes: 1024 * MIB,
   reserveBytesMin: 64 * MIB,
   unsettledMax: 500_000,
-  spaceCheckBytes: 16 * MIB,
+  // Five devices may share one small disk: together they must not write through the smallest reserve between two looks.
+  spaceCheckBytes: 8 * MIB,
   spaceCheckMs: 5_000,
   markEveryMs: 1_000,
   viewCacheEntries: 4_096,
