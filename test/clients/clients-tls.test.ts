@@ -11,6 +11,7 @@ t.test('real clients over TLS', { skip: missing('openssl') }, (t) =>
     clients: [
       ['swift and aws', '--port'],
       ['boto3', '--s3-port'],
+      ['JavaScript SDK', '--port'],
       ['aws s3', '--s3-port'],
       ['rclone, s3', '--port'],
       ['rclone, swift', '--port'],

@@ -11,6 +11,7 @@ t.test('real clients over HTTP', (t) =>
       ['aws s3api', '--s3-port'],
       ['swift', '--port'],
       ['boto3', '--port'],
+      ['JavaScript SDK', '--s3-port'],
       ['rclone, s3', '--s3-port'],
       ['restic, s3', '--s3-port'],
       ['s3cmd', '--s3-port'],

@@ -9,6 +9,7 @@ import { awsS3Api } from './aws-api.ts';
 import { boto3 } from './boto3.ts';
 import type { Outcome, Place, RealClient, Step } from './contract.ts';
 import { crossing } from './cross.ts';
+import { jsSdk } from './js-sdk.ts';
 import { rcloneS3, rcloneSwift } from './rclone.ts';
 import { resticS3, resticSwift } from './restic.ts';
 import { s3cmdClient } from './s3cmd.ts';
@@ -20,6 +21,7 @@ export const CLIENTS: readonly RealClient[] = [
   awsS3,
   awsS3Api,
   boto3,
+  jsSdk,
   rcloneS3,
   rcloneSwift,
   resticS3,
@@ -62,7 +64,7 @@ async function judge(run: Step, place: Place): Promise<Pick<Outcome, 'state' | '
 }
 
 function makePlace(server: ShippedServer, listener: Listener, client: RealClient): Place {
-  const tag = `c${++runs}-${client.name.replace(/[^a-z0-9]+/g, '-')}`;
+  const tag = `c${++runs}-${client.name.toLowerCase().replace(/[^a-z0-9]+/g, '-')}`;
   const folder = path.join(server.folder, 'clients', tag);
   mkdirSync(folder, { recursive: true });
   const url = listener === '--port' ? server.urls.everything : server.urls.s3;
