@@ -30,7 +30,6 @@ import { readQuorum } from '../quorum-read.ts';
 import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
 import { repairBlobs } from '../repair-blobs.ts';
 import { findAccountByHash } from './accounts.ts';
-import { rowBeside, rowWrite } from './commit.ts';
 import { accountRowWrite } from './container-ops.ts';
 import { type ContainerState, containerKey, containerState } from './containers.ts';
 import type { Engine } from './engine.ts';
@@ -143,7 +142,7 @@ async function reconcileObject(
     if (!container || packed(container) !== key.slice(17, KIND_AT)) return orphan(state, { key, names, ballot });
     engine.touched(container);
     if (!state) return { write: [rowWrite(container, name, undefined, ballot)] };
-    return { write: [again(state, ballot), rowBeside(container, name, state.head, ballot)] };
+    return { write: [again(state, ballot), ...rowsBeside(container, name, state.head, ballot)] };
   });
 }
 
@@ -158,16 +157,21 @@ function orphan(
 
 const packed = (container: ContainerState): string => container.rowPrefix.slice(17, KIND_AT);
 
-/** Which object a row of the current table stands for; undefined when its container is gone. */
-async function objectOfRow(
-  engine: Engine,
-  key: Key,
-): Promise<{ object: Key; container: ContainerState; named: Gravestone } | undefined> {
+interface RowPlace {
+  readonly object: Key;
+  readonly container: ContainerState;
+  readonly named: Gravestone;
+}
+
+/** Which object a row of the current table stands for; 'gone' with its container's incarnation; undefined when not known. */
+async function objectOfRow(engine: Engine, key: Key): Promise<RowPlace | 'gone' | undefined> {
   const containerAt = makeKey(key.slice(1, 17), undefined, KIND.container);
   const register = await readQuorum(engine.cluster, containerAt, false);
-  if (!register || isTombstone(register.head)) return undefined;
+  if (!register) return undefined;
   const container = containerState(containerAt, register.head, 0);
-  if (packed(container) !== key.slice(17, KIND_AT)) return undefined;
+  const incarnation = key.slice(17, KIND_AT);
+  if (packed(container) > incarnation) return 'gone';
+  if (packed(container) < incarnation) return undefined;
   const { account, name: containerName } = container.record;
   const name = latin1ToUtf8(key.slice(REST_AT + 3));
   const object = makeKey(engine.cluster.hash(account, containerName, name), container.incarnation, KIND.object);
@@ -182,7 +186,8 @@ export async function rowMatches(engine: Engine, key: Key): Promise<boolean> {
   const { cluster, containers } = engine;
   if (isCurrentRow(key)) {
     const found = await objectOfRow(engine, key);
-    return !found || sameVersion(await readQuorum(cluster, found.object, false), await readQuorum(cluster, key, false));
+    if (!found || found === 'gone') return true;
+    return sameVersion(await readQuorum(cluster, found.object, false), await readQuorum(cluster, key, false));
   }
   if (keyKind(key) !== KIND.object) return true;
   const object = await readQuorum(cluster, key, false);
@@ -203,7 +208,13 @@ function sameVersion(object: ReadRegister | undefined, row: ReadRegister | undef
 async function reconcileRow(engine: Engine, key: Key, holder: Holder | undefined): Promise<boolean> {
   if (!isCurrentRow(key)) return reconcileAlone(engine, key, holder);
   const found = await objectOfRow(engine, key);
-  return !found || reconcileObject(engine, found.object, undefined, found.named);
+  if (!found) return true;
+  if (found !== 'gone') return reconcileObject(engine, found.object, undefined, found.named);
+  // Nobody can list it any more; a copy that was delivered late must not stay on one device for ever.
+  return settleUnder(engine, key, holder, (state, ballot) => {
+    if (!state || isTombstone(state.head)) return { keep: true };
+    return { write: [{ head: encodeHead({ key, ballot, stamp: ballot, flags: FLAG_TOMBSTONE }) }] };
+  });
 }
 
 async function reconcileContainer(engine: Engine, key: Key, holder: Holder | undefined): Promise<boolean> {
