@@ -1,12 +1,12 @@
 /**
  * The Store contract in memory, for tests of the two APIs without a cluster: real semantics of conditions, listings,
- * multipart uploads, manifests and buckets, one process, nothing durable. Rights are coarse on purpose: an account's
- * admin may do everything, `.r:*` in x-container-read lets anybody read, everybody else is refused.
+ * multipart uploads, manifests and buckets, one process, nothing durable. Who may do what is decided by the real rules.
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../fabric/clock.ts';
 import { Fault } from '../fabric/errors.ts';
 import { createStampSource, type Stamp, type StampSource } from '../fabric/stamp.ts';
+import { type Action, authorise, authoriseAccount } from '../proxy/object/authorise.ts';
 import type {
   AccountInfo,
   Conditions,
@@ -76,6 +76,11 @@ export class MemoryStore implements Store {
 
   constructor(clock: Clock) {
     this.#stamps = createStampSource({ clock, writerId: 1 });
+  }
+
+  async peek({ account, container }: ContainerRef): ReturnType<Store['peek']> {
+    const stored = this.#accounts.get(account);
+    return { account: stored?.metadata ?? {}, container: stored?.containers.get(container)?.metadata };
   }
 
   async headAccount(context: Context, account: string): Promise<AccountInfo> {
@@ -149,18 +154,18 @@ export class MemoryStore implements Store {
     ref: ContainerRef,
     change: { metadata?: MetadataChange; s3?: Record<string, unknown> },
   ): Promise<void> {
-    const container = this.#container(context, ref);
+    const container = this.#container(context, ref, 'manage');
     container.metadata = applyChange(container.metadata, change.metadata ?? {});
     container.s3 = { ...container.s3, ...change.s3 };
     container.modifiedStamp = this.#stamps.next();
   }
 
   async headContainer(context: Context, ref: ContainerRef): Promise<ContainerInfo> {
-    return containerInfo(this.#container(context, ref));
+    return containerInfo(this.#container(context, ref, 'list'));
   }
 
   async deleteContainer(context: Context, ref: ContainerRef): Promise<void> {
-    const container = this.#container(context, ref);
+    const container = this.#container(context, ref, 'manage');
     if (container.objects.size > 0) throw new Fault(storeFaults.containerNotEmpty);
     this.#accounts.get(ref.account)?.containers.delete(ref.container);
     if (this.#buckets.get(ref.container) === container) this.#buckets.delete(ref.container);
@@ -171,7 +176,7 @@ export class MemoryStore implements Store {
     ref: ContainerRef,
     query: ListQuery,
   ): Promise<Page<ObjectEntry> & { info: ContainerInfo }> {
-    const container = this.#container(context, ref, '.rlistings');
+    const container = this.#container(context, ref, 'list');
     const page = listNames([...container.objects.keys()], query);
     const entries = page.entries.map((entry): ObjectEntry => {
       if ('prefix' in entry) return entry;
@@ -197,7 +202,7 @@ export class MemoryStore implements Store {
   }
 
   async putObject(context: Context, ref: ObjectRef, options: PutOptions): Promise<ObjectInfo> {
-    const container = this.#container(context, ref);
+    const container = this.#container(context, ref, 'write');
     checkWrite(container.objects.get(ref.object)?.info, options.conditions);
     const received = await receive(options);
     checkWrite(container.objects.get(ref.object)?.info, options.conditions);
@@ -243,8 +248,9 @@ export class MemoryStore implements Store {
   }
 
   async updateObject(context: Context, ref: ObjectRef, attributes: ObjectAttributes): Promise<ObjectInfo> {
-    this.#container(context, ref);
-    const stored = this.#object(context, ref);
+    const container = this.#container(context, ref, 'write');
+    const stored = container.objects.get(ref.object);
+    if (!stored) throw new Fault(storeFaults.noSuchObject);
     const contentType = attributes.contentType ?? stored.info.contentType;
     stored.info = { ...stored.info, ...attributesOf({ ...attributes, contentType }), stamp: this.#stamps.next() };
     return stored.info;
@@ -255,7 +261,7 @@ export class MemoryStore implements Store {
     ref: ObjectRef,
     options: { conditions?: Conditions } = {},
   ): Promise<{ existed: boolean }> {
-    const container = this.#container(context, ref);
+    const container = this.#container(context, ref, 'write');
     checkWrite(container.objects.get(ref.object)?.info, options.conditions);
     return { existed: container.objects.delete(ref.object) };
   }
@@ -278,7 +284,7 @@ export class MemoryStore implements Store {
     ref: ObjectRef,
     options: ObjectAttributes & { checksumAlgorithm?: string; checksumType?: string },
   ): Promise<UploadInfo> {
-    const container = this.#container(context, ref);
+    const container = this.#container(context, ref, 'write');
     const uploadId = `upload${String(++this.#uploadCount).padStart(8, '0')}`;
     const { checksumAlgorithm, checksumType, ...attributes } = options;
     const info = {
@@ -329,7 +335,7 @@ export class MemoryStore implements Store {
     query: ListQuery & { uploadIdMarker?: string },
   ): Promise<Page<{ prefix: string } | UploadInfo>> {
     const { marker, uploadIdMarker = '' } = query;
-    const open = [...this.#container(context, ref).uploads.values()].filter((upload) => !upload.completed);
+    const open = [...this.#container(context, ref, 'list').uploads.values()].filter((upload) => !upload.completed);
     const after = open.filter(({ info }) => {
       if (marker === undefined || info.name > marker) return true;
       return info.name === marker && uploadIdMarker !== '' && info.uploadId > uploadIdMarker;
@@ -351,7 +357,7 @@ export class MemoryStore implements Store {
   ): Promise<ObjectInfo> {
     const upload = this.#upload(context, ref, uploadId, true);
     if (upload.completed) return upload.completed;
-    const container = this.#container(context, ref);
+    const container = this.#container(context, ref, 'write');
     checkWrite(container.objects.get(ref.object)?.info, options.conditions);
     const parts = chooseParts(upload, options.parts);
     const md5s = createHash('md5');
@@ -376,11 +382,11 @@ export class MemoryStore implements Store {
 
   async abortUpload(context: Context, ref: ObjectRef, uploadId: string): Promise<void> {
     this.#upload(context, ref, uploadId);
-    this.#container(context, ref).uploads.delete(uploadId);
+    this.#container(context, ref, 'write').uploads.delete(uploadId);
   }
 
   #account(context: Context, account: string): StoredAccount {
-    if (context.caller.account !== account || !context.caller.admin) throw new Fault(storeFaults.accessDenied);
+    authoriseAccount(context, account);
     let stored = this.#accounts.get(account);
     if (!stored) {
       stored = { metadata: {}, createdStamp: this.#stamps.next(), containers: new Map() };
@@ -389,26 +395,21 @@ export class MemoryStore implements Store {
     return stored;
   }
 
-  /** `publicGrant`: the read ACL item that lets everybody in. */
-  #container(context: Context, ref: ContainerRef, publicGrant?: string): StoredContainer {
+  #container(context: Context, ref: ContainerRef, action: Action): StoredContainer {
     const container = this.#accounts.get(ref.account)?.containers.get(ref.container);
-    const grants = container?.metadata['x-container-read']?.split(',') ?? [];
-    const isOwner = context.caller.account === ref.account && context.caller.admin;
-    if (!isOwner && !(publicGrant !== undefined && grants.includes(publicGrant))) {
-      throw new Fault(storeFaults.accessDenied);
-    }
+    authorise(context, action, ref.account, container && { ...container, name: container.container });
     if (!container) throw new Fault(storeFaults.noSuchContainer);
     return container;
   }
 
   #object(context: Context, ref: ObjectRef): StoredObject {
-    const stored = this.#container(context, ref, '.r:*').objects.get(ref.object);
+    const stored = this.#container(context, ref, 'read').objects.get(ref.object);
     if (!stored) throw new Fault(storeFaults.noSuchObject);
     return stored;
   }
 
   #upload(context: Context, ref: ObjectRef, uploadId: string, evenCompleted = false): Upload {
-    const upload = this.#container(context, ref).uploads.get(uploadId);
+    const upload = this.#container(context, ref, 'write').uploads.get(uploadId);
     if (upload?.info.name !== ref.object || (upload.completed && !evenCompleted)) {
       throw new Fault(storeFaults.noSuchUpload);
     }

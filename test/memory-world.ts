@@ -1,4 +1,5 @@
 /** A ProxyWorld over the store in memory, for tests of the two APIs: two accounts, real clock, errors collected. */
+import { clusterInfo } from '../cli/cluster/info.ts';
 import { systemClock } from '../fabric/clock.ts';
 import { createSeededRandom } from '../fabric/random.ts';
 import type { ProxyWorld, User, Users } from '../proxy/contract.ts';
@@ -40,9 +41,8 @@ export function createMemoryWorld(errors: object[] = []): ProxyWorld {
     s3Domains: ['s3.localhost', 'localhost'],
     tokenSecret: Buffer.alloc(32, 7),
     info: {
+      ...clusterInfo({ version: 'test', region: 'us-east-1', urlDigests: ['sha256', 'sha512'] }),
       swift: { version: 'test', policies: [{ name: 'Policy-0', default: true }] },
-      slo: { max_manifest_segments: 1000 },
-      bulk_delete: { max_deletes_per_request: 10_000, max_failed_deletes: 1000 },
     },
   };
 }

@@ -12,6 +12,8 @@ export interface FileOptions {
   readonly consistency: 'strict' | 'available';
   /** Host suffixes for virtual-host style buckets. */
   readonly s3Domains: readonly string[];
+  /** With which temporary URLs and forms may be signed; sha1 is for old clients. */
+  readonly urlDigests: readonly string[];
 }
 
 export type ClusterOptions = StartOptions & FileOptions;
@@ -21,6 +23,7 @@ const FILE_DEFAULTS: FileOptions = {
   s3Engine: 'uws',
   consistency: 'strict',
   s3Domains: ['s3.localhost', 'localhost'],
+  urlDigests: ['sha256', 'sha512'],
 };
 
 type Check = (value: unknown) => boolean;
@@ -31,6 +34,10 @@ const oneOf =
   (value) =>
     values.includes(value as string);
 const textList: Check = (value) => Array.isArray(value) && value.every(text);
+const listOf =
+  (...values: readonly string[]): Check =>
+  (value) =>
+    Array.isArray(value) && value.length > 0 && value.every(oneOf(...values));
 
 /** TOML key, option, what it must be. */
 const KEYS: readonly (readonly [key: string, option: keyof ClusterOptions, check: Check])[] = [
@@ -46,6 +53,7 @@ const KEYS: readonly (readonly [key: string, option: keyof ClusterOptions, check
   ['s3-engine', 's3Engine', oneOf('node', 'uws')],
   ['consistency', 'consistency', oneOf('strict', 'available')],
   ['s3-domains', 's3Domains', textList],
+  ['url-digests', 'urlDigests', listOf('sha1', 'sha256', 'sha512')],
 ];
 
 /** Fault BadConfig names the file and the key. */

@@ -1,7 +1,15 @@
 /** The body of `/info`: limits and features as they are, for clients that adapt to them. */
 import { OBJECT_BYTES_MAX } from '../../proxy/object/put.ts';
+import { TEMP_URL_METHODS } from '../../proxy/swift/temp-url.ts';
 
-export function clusterInfo(version: string, region: string): Readonly<Record<string, unknown>> {
+export interface InfoOptions {
+  readonly version: string;
+  readonly region: string;
+  /** With which temporary URLs and forms may be signed. */
+  readonly urlDigests: readonly string[];
+}
+
+export function clusterInfo({ version, region, urlDigests }: InfoOptions): Readonly<Record<string, unknown>> {
   return {
     swift: {
       version,
@@ -24,6 +32,15 @@ export function clusterInfo(version: string, region: string): Readonly<Record<st
     slo: { max_manifest_segments: 1000, max_manifest_size: 8388608, min_segment_size: 1, yield_frequency: 10 },
     bulk_delete: { max_deletes_per_request: 10000, max_failed_deletes: 1000 },
     dlo: { max_segments: 100000 },
+    tempurl: {
+      methods: TEMP_URL_METHODS,
+      incoming_remove_headers: ['x-timestamp'],
+      incoming_allow_headers: [],
+      outgoing_remove_headers: ['x-object-meta-*'],
+      outgoing_allow_headers: ['x-object-meta-public-*'],
+      allowed_digests: urlDigests,
+      deprecated_digests: urlDigests.filter((digest) => digest === 'sha1'),
+    },
     tempauth: { account_acls: false },
     s3: { region, signatures: ['v4'] },
   };

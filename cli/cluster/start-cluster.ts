@@ -141,7 +141,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
     region,
     s3Domains: options.s3Domains,
     tokenSecret: Buffer.from(tokenSecret, 'hex'),
-    info: clusterInfo(packageVersion(), region),
+    info: clusterInfo({ version: packageVersion(), region, urlDigests: options.urlDigests }),
   };
   const { cluster, running } = proxy;
   const meter = new RequestMeter(world);

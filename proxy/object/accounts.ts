@@ -79,6 +79,7 @@ export async function updateAccount(
 ): Promise<void> {
   authoriseAccount(context, account);
   await changeAccount(engine, account, change);
+  engine.recentAccounts.forget(account);
 }
 
 async function changeAccount(engine: Engine, account: string, change: MetadataChange): Promise<AccountState> {

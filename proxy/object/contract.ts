@@ -62,9 +62,18 @@ export interface Caller {
 
 export const ANONYMOUS: Caller = { account: undefined, user: undefined, groups: [], admin: false };
 
+/** What a signed URL or form allows whoever holds it, beside the caller's own rights. */
+export interface Grant {
+  readonly account: string;
+  /** undefined: every container of the account. */
+  readonly container: string | undefined;
+  readonly actions: readonly ('read' | 'list' | 'write')[];
+}
+
 export interface Context {
   readonly transId: string;
   readonly caller: Caller;
+  readonly grant?: Grant | undefined;
   /** The client's Referer, for `.r:` ACLs. */
   readonly referer?: string | undefined;
   /** Aborted when the client is gone. */
@@ -263,6 +272,11 @@ export interface CopyOptions {
 
 /** All operations check the caller's rights themselves. */
 export interface Store {
+  /**
+   * Metadata as it was a moment ago, for what an API decides before anybody is authorised (keys of signed URLs, CORS).
+   * Nothing of it may be shown.
+   */
+  peek(ref: ContainerRef): Promise<{ account: Metadata; container: Metadata | undefined }>;
   headAccount(context: Context, account: string): Promise<AccountInfo>;
   updateAccount(context: Context, account: string, change: MetadataChange): Promise<void>;
   listContainers(

@@ -6,6 +6,7 @@ import type { ContainerRef } from './contract.ts';
 import type { DigestPool } from './digest.ts';
 import type { ObjectRecord } from './object-format.ts';
 import type { PageCache } from './page-cache.ts';
+import type { RecentAccounts } from './recent-accounts.ts';
 
 /** A bucket name as it was resolved a moment ago. */
 export interface CachedBucket {
@@ -16,6 +17,7 @@ export interface CachedBucket {
 export interface Engine {
   readonly cluster: Cluster;
   readonly containers: Containers;
+  readonly recentAccounts: RecentAccounts;
   /** Owned by buckets.ts. */
   readonly bucketCache: Map<string, CachedBucket>;
   /** Owned by list.ts. */

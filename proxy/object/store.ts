@@ -16,7 +16,9 @@ import { getObject, headObject } from './get.ts';
 import { listObjects, listUploads } from './list.ts';
 import { PageCache } from './page-cache.ts';
 import * as parts from './parts.ts';
+import { peek } from './peek.ts';
 import { putObject } from './put.ts';
+import { createRecentAccounts } from './recent-accounts.ts';
 import { updateObject } from './update.ts';
 import * as uploads from './upload.ts';
 
@@ -42,6 +44,7 @@ export function createStore({ cluster, digests, random, onError }: StoreOptions)
   const engine: Engine = {
     cluster,
     containers: createContainers(cluster),
+    recentAccounts: createRecentAccounts(cluster.clock, (account) => accounts.findAccount(engine, account)),
     bucketCache: new Map(),
     pages: new PageCache(),
     digests,
@@ -55,6 +58,7 @@ export function createStore({ cluster, digests, random, onError }: StoreOptions)
 
 function bind(engine: Engine): Store {
   return {
+    peek: (ref) => peek(engine, ref),
     headAccount: (context, account) => accounts.headAccount(engine, context, account),
     updateAccount: (context, account, change) => accounts.updateAccount(engine, context, account, change),
     listContainers: (context, account, query) => accounts.listContainers(engine, context, account, query),

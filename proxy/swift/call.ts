@@ -5,14 +5,17 @@
 import type { HttpRequest } from '../../fabric/http/contract.ts';
 import type { Tokens } from '../auth/token.ts';
 import type { ProxyWorld } from '../contract.ts';
-import { ANONYMOUS, type Caller, type ContainerRef, type Context, type ObjectRef } from '../object/contract.ts';
-import { type Params, parseQuery } from './names.ts';
+import { ANONYMOUS, type Caller, type ContainerRef, type Context, type Grant, type ObjectRef } from '../object/contract.ts';
+import { NO_PARAMS, type Params, parseQuery } from './names.ts';
+import type { UrlDigest } from './signed-url.ts';
 
 /** What all requests share. */
 export interface SwiftWorld extends ProxyWorld {
   readonly tokens: Tokens;
   /** Storage policies by index. */
   readonly policies: readonly { readonly name: string; readonly aliases: readonly string[] }[];
+  /** With which signed URLs and forms may be signed. */
+  readonly urlDigests: readonly UrlDigest[];
 }
 
 export class SwiftCall implements Context {
@@ -20,6 +23,7 @@ export class SwiftCall implements Context {
   readonly http: HttpRequest;
   readonly transId: string;
   caller: Caller = ANONYMOUS;
+  grant: Grant | undefined = undefined;
   /** Decoded; '' where the path ends before. */
   account: string | undefined;
   container = '';
@@ -44,6 +48,11 @@ export class SwiftCall implements Context {
   get params(): Params {
     this.#params ??= parseQuery(this.http.query);
     return this.#params;
+  }
+
+  /** From here on the request has none. */
+  forgetParams(): void {
+    this.#params = NO_PARAMS;
   }
 
   header(name: string): string | undefined {

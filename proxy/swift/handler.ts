@@ -3,7 +3,7 @@
  * whatever fails into an answer (errors.ts). Every answer carries a transaction id. Translates only: rights, bytes and
  * listings are the store's.
  *
- * To come with the rest of the API, each as a file beside these and a row in operations.ts: bulk upload, TempURL, FormPost,
+ * To come with the rest of the API, each as a file beside these and a row in operations.ts: bulk upload, FormPost,
  * versioning, static web, account ACLs, CORS.
  */
 import { fabricFaults, isFault } from '../../fabric/errors.ts';
@@ -14,11 +14,12 @@ import { authenticate, isAuthPath } from './auth.ts';
 import { SwiftCall, type SwiftWorld } from './call.ts';
 import { errorResponse } from './errors.ts';
 import { refuse, swiftFaults } from './faults.ts';
-import { policyNamesOf } from './info.ts';
+import { policyNamesOf, urlDigestsOf } from './info.ts';
 import { decodeName, splitPath } from './names.ts';
 import { route } from './operations.ts';
 import { refuseUnsupported } from './request-rules.ts';
 import type { SwiftResponse } from './response.ts';
+import { dressAnswer, openTempUrl, type TempUrl } from './temp-url.ts';
 import { makeTransId } from './trans-id.ts';
 
 const API_VERSIONS = ['v1', 'v1.0'];
@@ -26,7 +27,8 @@ const API_VERSIONS = ['v1', 'v1.0'];
 export const createSwiftHandler: CreateHandler = (world: ProxyWorld) => {
   const { tokenSecret, users, clock } = world;
   const tokens = createTokens({ secret: tokenSecret, users, clock });
-  const swift: SwiftWorld = { ...world, tokens, policies: policyNamesOf(world.info) };
+  const { info } = world;
+  const swift: SwiftWorld = { ...world, tokens, policies: policyNamesOf(info), urlDigests: urlDigestsOf(info) };
   return (request) => serve(swift, request);
 };
 
@@ -60,7 +62,23 @@ function dispatch(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
   call.account = decodeName(raw.account);
   call.container = decodeName(raw.container);
   call.object = decodeName(raw.object);
+  if (call.http.query === undefined) return dispatchAs(call);
+  return openTempUrl(call).then((tempUrl) => dispatchOpened(call, tempUrl));
+}
+
+async function dispatchOpened(call: SwiftCall, tempUrl: TempUrl | undefined): Promise<SwiftResponse> {
+  if (tempUrl === undefined) return dispatchAs(call);
+  const answer = await run(call);
+  dressAnswer(call, tempUrl, answer);
+  return answer;
+}
+
+function dispatchAs(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
   authenticate(call);
+  return run(call);
+}
+
+function run(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
   const target = call.object !== '' ? 'object' : call.container === '' ? 'account' : 'container';
   const row = route(call, target);
   refuseUnsupported(call, target);

@@ -1,6 +1,7 @@
 /** `/info` and `/healthcheck`: what anybody may know without a token. */
 import type { SwiftCall } from './call.ts';
 import type { SwiftResponse } from './response.ts';
+import { URL_DIGESTS, type UrlDigest } from './signed-url.ts';
 
 export function answerInfo(call: SwiftCall): SwiftResponse {
   const headers = ['Content-Type', 'application/json; charset=UTF-8'];
@@ -26,4 +27,10 @@ export function policyNamesOf(info: Readonly<Record<string, unknown>>): readonly
     const all = `${name},${aliases ?? ''}`.toLowerCase().split(',');
     return { name: String(name), aliases: all.map((alias) => alias.trim()).filter((alias) => alias !== '') };
   });
+}
+
+/** With which signed URLs and forms may be signed: `tempurl.allowed_digests` of `/info`. */
+export function urlDigestsOf(info: Readonly<Record<string, unknown>>): readonly UrlDigest[] {
+  const { allowed_digests: allowed = [] } = (info['tempurl'] ?? {}) as { allowed_digests?: readonly string[] };
+  return URL_DIGESTS.filter((digest) => allowed.includes(digest));
 }

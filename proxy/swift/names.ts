@@ -79,7 +79,7 @@ function escapeByte(character: string): string {
 }
 
 export type Params = ReadonlyMap<string, string>;
-const NO_PARAMS: Params = new Map();
+export const NO_PARAMS: Params = new Map();
 
 /** First value of each parameter; a parameter without `=` is ''. 400 when a value is no UTF-8 or holds NUL. */
 export function parseQuery(query: string | undefined): Params {

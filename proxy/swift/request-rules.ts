@@ -14,7 +14,7 @@ export interface RefusedName {
   /** Methods on which it would matter. */
   readonly methods: readonly string[];
   /** Of the answer. */
-  readonly status: 400 | 401 | 412;
+  readonly status: 400 | 412;
   readonly what: string;
 }
 
@@ -42,12 +42,10 @@ export const REFUSED_PARAMETERS: readonly RefusedName[] = [
   { name: 'extract-archive', target: 'account', methods: ['PUT'], status: 412, what: 'bulk upload' },
   { name: 'extract-archive', target: 'container', methods: ['PUT'], status: 412, what: 'bulk upload' },
   { name: 'version-id', target: 'object', methods: ALL, status: 412, what: 'versions' },
-  { name: 'temp_url_sig', target: 'object', methods: ALL, status: 401, what: 'TempURL' },
 ];
 
 const FAULTS = {
   400: swiftFaults.badRequest,
-  401: swiftFaults.unauthorized,
   412: swiftFaults.preconditionFailed,
 } as const;
 
@@ -67,5 +65,5 @@ export function refuseUnsupported(call: SwiftCall, target: Target): void {
 const OPEN_EXPIRED = REFUSED_HEADERS.find((rule) => rule.name === 'x-open-expired') as RefusedName;
 
 function refusal({ name, status }: RefusedName): Error {
-  return refuse(FAULTS[status], status === 401 ? undefined : `${name} is not supported`);
+  return refuse(FAULTS[status], `${name} is not supported`);
 }

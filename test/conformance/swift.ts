@@ -11,9 +11,11 @@ import { refusals } from './swift-refusals.ts';
 import { runSuites, type StartSwift } from './swift-rig.ts';
 import { rights } from './swift-rights.ts';
 import { slo } from './swift-slo.ts';
+import { tempUrl } from './swift-temp-url.ts';
 
 export function swiftConformance(t: Test, start: StartSwift, { realClients = true, members = false } = {}): void {
-  t.test('over HTTP', (t) => runSuites(t, start, { containers, objects, slo, refusals, ...(members && { rights }) }));
+  const suites = { containers, objects, slo, refusals, tempUrl };
+  t.test('over HTTP', (t) => runSuites(t, start, { ...suites, ...(members && { rights }) }));
   if (!realClients) return;
   runSwiftCli(t, start);
   runRclone(t, start);
