@@ -88,6 +88,22 @@ async function load(
   return failed;
 }
 
+/** The largest number of copies that were held for a zone at one time, within a span of load. */
+async function mostHandoffCopies({ url }: Started, spanMs: number): Promise<number> {
+  const endMs = performance.now() + spanMs;
+  let most = 0;
+  while (performance.now() < endMs) {
+    const page = await (await fetch(new URL('/metrics', url))).text();
+    const copies = page.match(/^needletail_device_handoff_copies.* \d+$/gm) ?? [];
+    most = Math.max(
+      most,
+      copies.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0),
+    );
+    await sleep(200);
+  }
+  return most;
+}
+
 async function registersOf({ data }: Started, zone: string, device: number): Promise<Map<Key, string>> {
   const { clusterId, clusterSecret } = JSON.parse(readFileSync(path.join(data, 'cluster.json'), 'utf8'));
   const peer = connectPeer({
@@ -147,14 +163,20 @@ t.test('kill -9 of a zone under load', { timeout: 150_000 }, async (t) => {
   await sleep(2000);
   const { zones } = JSON.parse(readFileSync(path.join(started.data, 'run', 'pids.json'), 'utf8'));
   process.kill(zones.r1z2, 'SIGKILL');
-  await sleep(3000);
+  const copiesMost = await mostHandoffCopies(started, 3000);
   running = false;
   const failed = (await Promise.all(writers)).reduce((sum, each) => sum + each, 0);
+  t.ok(copiesMost > 0, `while it was away, others held ${copiesMost} copies for it`);
   t.ok(failed <= WRITERS, `${failed} requests failed, no more than were in flight`);
   const waited = status('--wait', '60');
   t.equal(waited.status, 0, waited.stdout + waited.stderr);
   t.match(waited.stdout, /all devices up, nothing owed\n$/);
-  t.equal(JSON.parse(status('--json').stdout).devices.length, 5);
+  const { devices } = JSON.parse(status('--json').stdout) as { devices: { status: { handoffCopies: number } }[] };
+  t.same(
+    devices.map((device) => device.status.handoffCopies),
+    [0, 0, 0, 0, 0],
+    'all delivered',
+  );
   t.same(await disagreements(started), []);
   const wrong: string[] = [];
   for (const [name, body] of acknowledged) {
@@ -164,6 +186,7 @@ t.test('kill -9 of a zone under load', { timeout: 150_000 }, async (t) => {
   }
   t.same(wrong, []);
   t.ok(acknowledged.size > WRITERS);
+  t.ok([...acknowledged.values()].includes(null), 'deletes among them');
   started.child.kill('SIGTERM');
   await once(started.child, 'exit');
   t.equal(status().status, 2, 'a stopped cluster cannot be asked');
