@@ -30,7 +30,6 @@ import { readQuorum } from '../quorum-read.ts';
 import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
 import { repairBlobs } from '../repair-blobs.ts';
 import { findAccountByHash } from './accounts.ts';
-import { rowBeside, rowWrite } from './commit.ts';
 import { accountRowWrite } from './container-ops.ts';
 import { type ContainerState, containerKey, containerState } from './containers.ts';
 import type { Engine } from './engine.ts';
@@ -143,7 +142,7 @@ async function reconcileObject(
     if (!container || packed(container) !== key.slice(17, KIND_AT)) return orphan(state, { key, names, ballot });
     engine.touched(container);
     if (!state) return { write: [rowWrite(container, name, undefined, ballot)] };
-    return { write: [again(state, ballot), rowBeside(container, name, state.head, ballot)] };
+    return { write: [again(state, ballot), ...rowsBeside(container, name, state.head, ballot)] };
   });
 }
 
