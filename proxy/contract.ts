@@ -14,6 +14,8 @@ export interface User {
   readonly key: string;
   /** Owns the account; others see only what ACLs or policies grant. */
   readonly admin: boolean;
+  /** Administers every account. */
+  readonly reseller?: boolean;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
 }

@@ -205,6 +205,7 @@ export class MemoryStore implements Store {
     const container = this.#container(context, ref, 'write');
     checkWrite(container.objects.get(ref.object)?.info, options.conditions);
     const received = await receive(options);
+    this.#checkQuota(container, received.bytes.length);
     checkWrite(container.objects.get(ref.object)?.info, options.conditions);
     const { slo } = options;
     const stored: StoredObject = {
@@ -400,6 +401,19 @@ export class MemoryStore implements Store {
     authorise(context, action, ref.account, container && { ...container, name: container.container });
     if (!container) throw new Fault(storeFaults.noSuchContainer);
     return container;
+  }
+
+  #checkQuota(container: StoredContainer, sizeBytes: number): void {
+    const account = this.#accounts.get(container.account) as StoredAccount;
+    for (const [start, metadata, totals] of [
+      ['x-container-meta-quota-', container.metadata, containerInfo(container)],
+      ['x-account-meta-quota-', account.metadata, accountInfo(account)],
+    ] as const) {
+      const isFull =
+        totals.bytesUsed + sizeBytes > Number(metadata[`${start}bytes`] ?? Number.POSITIVE_INFINITY) ||
+        totals.objectCount + 1 > Number(metadata[`${start}count`] ?? Number.POSITIVE_INFINITY);
+      if (isFull) throw new Fault(storeFaults.quotaExceeded);
+    }
   }
 
   #object(context: Context, ref: ObjectRef): StoredObject {

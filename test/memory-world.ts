@@ -22,6 +22,16 @@ export const STRANGER: User = {
   secretAccessKey: 'stranger-secret',
 };
 
+export const RESELLER: User = {
+  account: 'admin',
+  name: 'admin',
+  key: 'admin',
+  admin: true,
+  reseller: true,
+  accessKeyId: 'RESELLERACCESSKEY000',
+  secretAccessKey: 'reseller-secret',
+};
+
 export function createUsers(all: readonly User[]): Users {
   return {
     byName: (account, name) => all.find((user) => user.account === account && user.name === name),
@@ -33,7 +43,7 @@ export function createMemoryWorld(errors: object[] = []): ProxyWorld {
   const clock = systemClock;
   return {
     store: new MemoryStore(clock),
-    users: createUsers([OWNER, STRANGER]),
+    users: createUsers([OWNER, STRANGER, RESELLER]),
     clock,
     random: createSeededRandom(1),
     log: { info: () => {}, warn: () => {}, error: (fields) => void errors.push(fields) },

@@ -1,7 +1,8 @@
 /**
  * DIR/credentials.json: the users of a new cluster, with random secrets, for people and scripts to read (mode 0600). A
  * public contract: `s3` and `swift` of the owner at the top, the same two under `alt` (owner of a second account) and
- * `member` (a plain user of the first account). Written on the first start; read on every one, endpoints kept up to date.
+ * `member` (a plain user of the first account); `reseller`, an administrator of all accounts, who sets their quotas and
+ * is missing from the files of older clusters. Written on the first start; read on every one, endpoints kept up to date.
  */
 import path from 'node:path';
 import type { Disk } from '../../fabric/disk.ts';
@@ -24,6 +25,7 @@ export interface Credentials {
 export interface CredentialsFile extends Credentials {
   readonly alt: Credentials;
   readonly member: Credentials;
+  readonly reseller?: Credentials;
 }
 
 export interface Endpoints {
@@ -32,7 +34,7 @@ export interface Endpoints {
   readonly region: string;
 }
 
-const PEOPLE = { main: 'test:tester', alt: 'test2:tester2', member: 'test:member' } as const;
+const PEOPLE = { main: 'test:tester', alt: 'test2:tester2', member: 'test:member', reseller: 'admin:admin' } as const;
 
 export interface OpenedCredentials {
   readonly users: Users;
@@ -62,6 +64,7 @@ interface People {
   readonly main: User;
   readonly alt: User;
   readonly member: User;
+  readonly reseller?: User | undefined;
 }
 
 const KEY_ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
@@ -79,7 +82,12 @@ function makePeople(random: Random): People {
       secretAccessKey: random.bytes(30).toString('base64url'),
     };
   };
-  return { main: make(PEOPLE.main, true), alt: make(PEOPLE.alt, true), member: make(PEOPLE.member, false) };
+  return {
+    main: make(PEOPLE.main, true),
+    alt: make(PEOPLE.alt, true),
+    member: make(PEOPLE.member, false),
+    reseller: { ...make(PEOPLE.reseller, true), reseller: true },
+  };
 }
 
 function parsePeople(text: string, file: string): People {
@@ -101,11 +109,13 @@ function parsePeople(text: string, file: string): People {
     main: read(parsed, 's3 or swift', true),
     alt: read(parsed.alt, 'alt', true),
     member: read(parsed.member, 'member', false),
+    reseller: parsed.reseller && { ...read(parsed.reseller, 'reseller', true), reseller: true },
   };
 }
 
 function indexUsers(people: People): Users {
-  const all = [people.main, people.alt, people.member];
+  const { main, alt, member, reseller } = people;
+  const all = [main, alt, member, ...(reseller ? [reseller] : [])];
   const byName = new Map(all.map((user) => [`${user.account}:${user.name}`, user]));
   const byAccessKey = new Map(all.map((user) => [user.accessKeyId, user]));
   return {
@@ -119,5 +129,7 @@ function render(people: People, { s3, swiftAuth, region }: Endpoints): Credentia
     s3: { endpoint: s3, region, accessKeyId, secretAccessKey },
     swift: { authUrl: swiftAuth, user: `${account}:${name}`, key },
   });
-  return { ...block(people.main), alt: block(people.alt), member: block(people.member) };
+  const { main, alt, member, reseller } = people;
+  const others = { alt: block(alt), member: block(member), ...(reseller && { reseller: block(reseller) }) };
+  return { ...block(main), ...others };
 }

@@ -32,6 +32,8 @@ export function clusterInfo({ version, region, urlDigests }: InfoOptions): Reado
     slo: { max_manifest_segments: 1000, max_manifest_size: 8388608, min_segment_size: 1, yield_frequency: 10 },
     bulk_delete: { max_deletes_per_request: 10000, max_failed_deletes: 1000 },
     dlo: { max_segments: 100000 },
+    account_quotas: {},
+    container_quotas: {},
     tempurl: {
       methods: TEMP_URL_METHODS,
       incoming_remove_headers: ['x-timestamp'],

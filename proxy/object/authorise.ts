@@ -29,7 +29,8 @@ export function authorise(
   throw new Fault(storeFaults.accessDenied);
 }
 
-const owns = (caller: Caller, account: string): boolean => caller.admin && caller.account === account;
+const owns = (caller: Caller, account: string): boolean =>
+  caller.reseller === true || (caller.admin && caller.account === account);
 
 function covers(grant: Grant, action: Action, account: string, container: ContainerRecord | undefined): boolean {
   if (grant.account !== account || action === 'manage' || !grant.actions.includes(action)) return false;

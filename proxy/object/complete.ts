@@ -27,6 +27,7 @@ import {
   type UploadRecord,
 } from './object-format.ts';
 import { removeParts, type StoredPart, scanParts } from './parts.ts';
+import { checkQuota } from './quota.ts';
 import { findOpenUpload, findUpload, type OpenUpload, uploadRow } from './upload.ts';
 
 /** All parts but the last must have this size (S3 API reference, CompleteMultipartUpload). */
@@ -49,6 +50,7 @@ export async function completeUpload(
   if (upload.record.done) return repeated(upload, options);
   const parts = choose(await scanParts(engine, upload), options.parts);
   const object = assemble(upload, parts, options);
+  await checkQuota(engine, upload.container, object.size);
   const info = await publish(engine, upload, object, options);
   engine.later('free parts', () => removeParts(engine, upload, { keepPins: true }));
   return info;

@@ -28,6 +28,8 @@ export const storeFaults = {
   /** Declared checksum or ETag and received bytes differ. details: { algorithm }. */
   badDigest: 'BadDigest',
   bodyTooLarge: 'BodyTooLarge',
+  /** The container or the account may not hold that much. */
+  quotaExceeded: 'QuotaExceeded',
   /** The body ended before its declared length. */
   incompleteBody: 'IncompleteBody',
   lengthRequired: 'LengthRequired',
@@ -58,6 +60,8 @@ export interface Caller {
   readonly groups: readonly string[];
   /** Full rights on `account`. */
   readonly admin: boolean;
+  /** Full rights on every account, and the only one who sets an account's quota. */
+  readonly reseller?: boolean;
 }
 
 export const ANONYMOUS: Caller = { account: undefined, user: undefined, groups: [], admin: false };

@@ -14,6 +14,7 @@ import { checkAttributes, checkObjectName } from './limits.ts';
 import { type Extent, type ObjectRecord, type Pin, toInfo } from './object-format.ts';
 import { pinExtents } from './pins.ts';
 import { OBJECT_BYTES_MAX, putObject, store, writable } from './put.ts';
+import { checkQuota } from './quota.ts';
 
 export async function copyObject(
   engine: Engine,
@@ -32,6 +33,7 @@ export async function copyObject(
     return { info, source };
   }
   const container = await writable(engine, context, target);
+  await checkQuota(engine, container, source.sizeBytes);
   const { extents, pins } = await borrow(engine, container, target, { found, extents: found.record.extents });
   const record: ObjectRecord = { ...found.record, ...rename(target), ...recordAttributes(attributes), extents, pins };
   return {

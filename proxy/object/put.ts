@@ -20,6 +20,7 @@ import {
 import type { Engine } from './engine.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
 import { type Extent, type ObjectRecord, recordHead, toInfo } from './object-format.ts';
+import { checkQuota } from './quota.ts';
 
 /** Swift's and S3's single-request limit. */
 export const OBJECT_BYTES_MAX = 5 * 1024 ** 3;
@@ -33,7 +34,12 @@ export async function putObject(
   checkObjectName(ref.object);
   checkAttributes(options);
   const container = await writable(engine, context, ref);
+  const { lengthBytes } = options.body;
+  const refused = checkQuota(engine, container, lengthBytes ?? 0);
+  if (refused) await refused;
   const received = await receive(engine, container, ref.object, options);
+  // The size of a body without a length shows only now.
+  if (refused && lengthBytes === undefined) await checkQuota(engine, container, received.sizeBytes);
   const record = makeRecord(ref, options, received);
   return store(engine, container, record, { body: received.body, conditions: options.conditions });
 }

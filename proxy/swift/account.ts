@@ -36,8 +36,22 @@ export async function headAccount(call: SwiftCall): Promise<SwiftResponse> {
 
 export async function postAccount(call: SwiftCall): Promise<SwiftResponse> {
   const change = readMetadataChange(call, 'account');
+  checkQuotaChange(call, change);
   await call.world.store.updateAccount(call, call.account ?? '', change);
   return emptyResponse(204);
+}
+
+const QUOTAS = ['x-account-meta-quota-bytes', 'x-account-meta-quota-count'] as const;
+
+/** An account's quota is not its owner's to set. */
+function checkQuotaChange(call: SwiftCall, change: Readonly<Record<string, string | null>>): void {
+  for (const name of QUOTAS) {
+    const value = change[name];
+    if (value === undefined) continue;
+    if (call.caller.reseller !== true)
+      throw refuse(call.caller.user ? swiftFaults.forbidden : swiftFaults.unauthorized);
+    if (value !== null && !/^\d+$/.test(value)) throw refuse(swiftFaults.badRequest, 'Invalid quota.');
+  }
 }
 
 function pushAccount(headers: string[], call: SwiftCall, info: AccountInfo): void {

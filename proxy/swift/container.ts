@@ -55,6 +55,7 @@ export async function deleteContainer(call: SwiftCall): Promise<SwiftResponse> {
 
 function readChange(call: SwiftCall): Record<string, string | null> {
   const change = readMetadataChange(call, 'container');
+  checkQuotaHeaders(call);
   for (const header of ACL_HEADERS) {
     const name = header.toLowerCase();
     const value = call.header(name);
@@ -62,6 +63,13 @@ function readChange(call: SwiftCall): Record<string, string | null> {
     else if (call.header(name.replace('x-', 'x-remove-')) !== undefined) change[name] = null;
   }
   return change;
+}
+
+function checkQuotaHeaders(call: SwiftCall): void {
+  for (const what of ['bytes', 'count']) {
+    const value = call.header(`x-container-meta-quota-${what}`);
+    if (value && !/^\d+$/.test(value)) throw refuse(swiftFaults.badRequest, `Invalid ${what} quota.`);
+  }
 }
 
 function readPolicy(call: SwiftCall): number | undefined {

@@ -38,6 +38,7 @@ export const STATUS: Readonly<Record<string, number>> = {
   [storeFaults.conditionalConflict]: 409,
   [storeFaults.badDigest]: 422,
   [storeFaults.bodyTooLarge]: 413,
+  [storeFaults.quotaExceeded]: 413,
   [storeFaults.incompleteBody]: 499,
   [storeFaults.lengthRequired]: 411,
   [storeFaults.invalidRange]: 416,
@@ -72,6 +73,8 @@ const TEXTS: Readonly<Record<number, readonly [reason: string, text: string]>> =
   503: ['Service Unavailable', 'The server cannot do this now. Please try again later.'],
   507: ['Insufficient Storage', 'There is not enough space to store the resource.'],
 };
+/** Plain lines for faults of the store that Swift explains in words of its own. */
+const FAULT_TEXTS: Readonly<Record<string, string>> = { [storeFaults.quotaExceeded]: 'Upload exceeds quota.' };
 const RETRY_AFTER_S = '1';
 const HTML = 'text/html; charset=UTF-8';
 
@@ -94,7 +97,8 @@ export function errorResponse(error: unknown, call: SwiftCall): SwiftResponse {
   const status = statusOf(error, call);
   const details = isFault(error) ? error.details : {};
   if (status === 304) return notModified(details['info'] as ObjectInfo | undefined);
-  const text = typeof details['text'] === 'string' ? details['text'] : undefined;
+  const known = isFault(error) ? FAULT_TEXTS[error.code] : undefined;
+  const text = typeof details['text'] === 'string' ? details['text'] : known;
   const contentType = text === undefined ? HTML : (details['contentType'] ?? 'text/plain');
   const headers = ['Content-Type', String(contentType)];
   const extra = details['headers'] as readonly string[] | undefined;

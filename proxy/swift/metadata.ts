@@ -111,7 +111,7 @@ const OWNER_ONLY = new Set([
 /** Adds stored account or container metadata (full lower-case names) to an answer. */
 export function pushMetadata(headers: string[], call: SwiftCall, metadata: MetadataChange): void {
   const { caller } = call;
-  const isOwner = caller.admin && caller.account === call.account;
+  const isOwner = caller.reseller === true || (caller.admin && caller.account === call.account);
   for (const name in metadata) {
     const value = metadata[name];
     if (typeof value === 'string' && (isOwner || !OWNER_ONLY.has(name))) headers.push(titleCase(name), value);

@@ -23,15 +23,11 @@ const ALL = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'COPY'] as const;
 
 export const REFUSED_HEADERS: readonly RefusedName[] = [
   { name: 'x-account-access-control', target: 'account', methods: WRITES, status: 412, what: 'account ACLs' },
-  { name: 'x-account-meta-quota-bytes', target: 'account', methods: WRITES, status: 412, what: 'quotas' },
-  { name: 'x-account-meta-quota-count', target: 'account', methods: WRITES, status: 412, what: 'quotas' },
   { name: 'x-versions-location', target: 'container', methods: WRITES, status: 412, what: 'versions' },
   { name: 'x-history-location', target: 'container', methods: WRITES, status: 412, what: 'versions' },
   { name: 'x-versions-enabled', target: 'container', methods: WRITES, status: 412, what: 'versions' },
   { name: 'x-container-sync-to', target: 'container', methods: WRITES, status: 412, what: 'container sync' },
   { name: 'x-container-sync-key', target: 'container', methods: WRITES, status: 412, what: 'container sync' },
-  { name: 'x-container-meta-quota-bytes', target: 'container', methods: WRITES, status: 412, what: 'quotas' },
-  { name: 'x-container-meta-quota-count', target: 'container', methods: WRITES, status: 412, what: 'quotas' },
   { name: 'x-symlink-target', target: 'object', methods: WRITES, status: 412, what: 'symbolic links' },
   { name: 'x-if-delete-at', target: 'object', methods: ['DELETE'], status: 412, what: 'deleting by expiry' },
   { name: 'x-open-expired', target: 'object', methods: ALL, status: 412, what: 'reading what has expired' },

@@ -13,13 +13,15 @@ async function start(): Promise<SwiftServer> {
   const host = '127.0.0.1';
   const options = { data, host, port: 0, s3Port: 0, processes: 'inline', logLevel: 'silent' } as const;
   const running = await startCluster(withConfig({ ...options, given: new Set(['port', 's3Port']) }));
-  const { swift, alt, member } = running.credentials;
+  const { swift, alt, member, reseller } = running.credentials;
+  if (!reseller) throw new Error('a new cluster has a reseller');
   return {
     host,
     port: Number(new URL(running.urls.everything).port),
     owner: swift,
     stranger: alt.swift,
     member: member.swift,
+    reseller: reseller.swift,
     async close() {
       await running.stop();
       rmSync(data, { recursive: true, force: true });

@@ -22,6 +22,8 @@ export interface SwiftServer {
   readonly owner: SwiftUser;
   /** Admin of another account. */
   readonly stranger: SwiftUser;
+  /** Admin of every account. */
+  readonly reseller: SwiftUser;
   /** Plain user of the owner's account, where the store knows such. */
   readonly member?: SwiftUser;
   readonly close: () => Promise<void>;
@@ -144,6 +146,7 @@ export interface Rig {
   readonly client: SwiftClient;
   readonly stranger: SwiftClient;
   readonly anonymous: SwiftClient;
+  readonly reseller: SwiftClient;
   readonly member: SwiftClient | undefined;
   /** A container of its own for this test, made; `/name` as in a path. */
   readonly c: string;
@@ -170,6 +173,9 @@ export async function runSuites(
   await stranger.login(server.stranger);
   const anonymous = new SwiftClient(server, agent);
   anonymous.base = client.base;
+  const reseller = new SwiftClient(server, agent);
+  await reseller.login(server.reseller);
+  reseller.base = client.base;
   const member = server.member && new SwiftClient(server, agent);
   if (member && server.member) await member.login(server.member);
   let count = 0;
@@ -178,7 +184,7 @@ export async function runSuites(
       const c = `/c${++count}`;
       await t.test(`${area}: ${name}`, async (t) => {
         t.equal((await client.ask('PUT', c)).status, 201);
-        await test({ t, server, client, stranger, anonymous, member, c });
+        await test({ t, server, client, stranger, anonymous, reseller, member, c });
       });
     }
   }

@@ -6,6 +6,7 @@ import type { Test } from 'tap';
 import { runSwiftCli } from './swift-cli.ts';
 import { containers } from './swift-containers.ts';
 import { objects } from './swift-objects.ts';
+import { quotas } from './swift-quotas.ts';
 import { runRclone } from './swift-rclone.ts';
 import { refusals } from './swift-refusals.ts';
 import { runSuites, type StartSwift } from './swift-rig.ts';
@@ -14,7 +15,7 @@ import { slo } from './swift-slo.ts';
 import { tempUrl } from './swift-temp-url.ts';
 
 export function swiftConformance(t: Test, start: StartSwift, { realClients = true, members = false } = {}): void {
-  const suites = { containers, objects, slo, refusals, tempUrl };
+  const suites = { containers, objects, slo, refusals, tempUrl, quotas };
   t.test('over HTTP', (t) => runSuites(t, start, { ...suites, ...(members && { rights }) }));
   if (!realClients) return;
   runSwiftCli(t, start);
