@@ -72,7 +72,8 @@ export const crossing: RealClient = {
       same(await swift(place, 'list', place.tag, '-p', 'by-aws/'), '', 'left');
       await swift(place, 'delete', place.tag);
       await swift(place, 'delete', `${place.tag}-segments`);
-      holds(!(await aws(place, 's3', 'ls')).includes(place.tag), 'the bucket is gone');
+      const left = await aws(place, 's3', 'ls');
+      holds(!left.includes(place.tag), `still listed: ${left}`);
     },
   },
 };
