@@ -33,7 +33,7 @@ export interface Cluster {
   readonly settled: SettledMarks;
   /** Majority of the ring's replicas: 2 of 3. */
   readonly quorum: number;
-  /** `strict`: no answer without a quorum of primaries. `available`: one replica may answer reads, handoffs may (ADR 2). */
+  /** `strict`: no answer without a quorum of primaries. `available`: a single primary may answer a read (ADR 2). */
   readonly consistency: 'strict' | 'available';
   readonly devices: readonly Replica[];
   replica(device: number): Replica;

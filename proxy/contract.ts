@@ -5,7 +5,7 @@ import type { Random } from '../fabric/random.ts';
 import type { Trace } from '../fabric/trace.ts';
 import type { Store } from './object/contract.ts';
 
-/** One user of the store, from DIR/credentials.json (proxy/auth/users.ts reads and writes it). */
+/** One user of the store, from DIR/credentials.json (cli/cluster/credentials.ts reads and writes it). */
 export interface User {
   /** Account part of `account:user`; the storage account is `AUTH_` + this. */
   readonly account: string;

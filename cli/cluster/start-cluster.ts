@@ -193,6 +193,9 @@ async function openListeners(
     onWarning: (line: string) => log.warn(line),
   };
   const at = { host: options.host, ...tls };
+  if (options.engine === 'uws') {
+    log.warn('engine uws on the main port: S3 alone is served there, and no Swift: it would lose bytes of metadata');
+  }
   const everything = await listen(
     options.engine,
     options.engine === 'uws' ? handlers.s3Only : handlers.everything,
