@@ -1,7 +1,8 @@
 /** Nothing is accepted and ignored: operations, headers and parameters that are not built, and hostile documents. */
 import { createHash } from 'node:crypto';
 import { OPERATIONS } from '../../proxy/s3/operations.ts';
-import type { Answer, S3Client, S3Suite } from './s3-rig.ts';
+import { sha256Hex, signHeaders } from '../s3-signer.ts';
+import { type Answer, amzNow, type S3Client, type S3Suite } from './s3-rig.ts';
 
 const md5 = (text: string): string => createHash('md5').update(text).digest('base64');
 const METHODS = ['GET', 'PUT', 'POST', 'DELETE'] as const;
@@ -152,6 +153,30 @@ export const refusals: S3Suite = {
     const cdata = '<Delete><Object><Key><![CDATA[key]]></Key></Object><Quiet> TRUE </Quiet></Delete>';
     t.notMatch((await deleteMany(client, bucket, cdata)).text, '<Deleted>');
     t.equal((await client.ask('GET', `/${bucket}/key`)).code, 'NoSuchKey');
+  },
+
+  'a captured request is good for nothing else': async ({ t, client, bucket }) => {
+    const path = `/${bucket}/key`;
+    const signer = { ...client.owner, region: client.region };
+    const base = { host: client.host };
+    const payload = sha256Hex('first');
+    const toSign = { method: 'PUT', path, headers: base, payload, timestamp: amzNow() };
+    const headers = signHeaders(signer, toSign);
+    const body = Buffer.from('first');
+    const send = (method: string, target: string, changed: Record<string, string>, bytes = body): Promise<Answer> =>
+      client.send(method, target, { ...headers, ...changed }, bytes);
+    t.equal((await send('PUT', path, {})).status, 200);
+    t.equal((await send('PUT', path, {}, Buffer.from('other'))).code, 'XAmzContentSHA256Mismatch');
+    t.equal((await send('PUT', `/${bucket}/other`, {})).code, 'SignatureDoesNotMatch', 'another key');
+    t.equal((await send('DELETE', path, {})).code, 'SignatureDoesNotMatch', 'another method');
+    t.equal((await send('PUT', `${path}?acl`, {})).code, 'SignatureDoesNotMatch', 'another query');
+    t.equal((await send('PUT', path, { host: 'elsewhere' })).code, 'SignatureDoesNotMatch', 'another host');
+    t.equal((await send('PUT', path, { 'x-amz-date': amzNow(60_000) })).code, 'SignatureDoesNotMatch', 'another time');
+    t.equal((await send('PUT', path, { 'x-amz-content-sha256': sha256Hex('') })).code, 'SignatureDoesNotMatch');
+    t.equal((await send('PUT', path, { 'x-amz-meta-a': 'b' })).code, 'AccessDenied', 'one more header');
+    const old = signHeaders(signer, { ...toSign, timestamp: amzNow(-15 * 60_000 - 2000) });
+    t.equal((await client.send('PUT', path, old, body)).code, 'RequestTimeTooSkewed', 'a quarter of an hour later');
+    t.equal((await client.ask('GET', path)).text, 'first');
   },
 
   'hostile overrides': async ({ t, client, bucket }) => {
