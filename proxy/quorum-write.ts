@@ -256,7 +256,9 @@ class Round {
     }
     if (waiting) return;
     const replaced = this.#replaced;
-    this.#answer(this.#passed === undefined ? { result: 'ok', replaced } : { result: 'ok', replaced, passed: this.#passed });
+    this.#answer(
+      this.#passed === undefined ? { result: 'ok', replaced } : { result: 'ok', replaced, passed: this.#passed },
+    );
   }
 
   #harmless(): boolean {
@@ -280,8 +282,7 @@ class Round {
   }
 }
 
-const isRefusal = ({ result }: WriteResult): boolean =>
-  result === 'newer' || result === 'guard' || result === 'sealed';
+const isRefusal = ({ result }: WriteResult): boolean => result === 'newer' || result === 'guard' || result === 'sealed';
 
 /** The most telling of several reasons: a client can act on 'newer' and 'guard', not on a replica that is down. */
 const SEVERITY = ['unavailable', 'out', 'missing-blob', 'full', 'sealed', 'guard', 'newer'] as const;

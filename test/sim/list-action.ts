@@ -115,11 +115,21 @@ function noteRow(attempt: Attempt, { container }: Listing, { name, from, to, ent
   const register = rowRegister({ account: ACCOUNT, container, object: name });
   const within = { ...attempt, start: from };
   if (!entry || 'prefix' in entry) {
-    return note(within, register, { text: 'listed: nothing', end: to, pure: true, apply: expect((held) => isAbsent(shownOf(held))) });
+    return note(within, register, {
+      text: 'listed: nothing',
+      end: to,
+      pure: true,
+      apply: expect((held) => isAbsent(shownOf(held))),
+    });
   }
   const id = operationOf(entry.contentType);
   learnEtag(history, id, entry.etag);
   history.listed.add(id);
   const state = stateOf(id, entry.etag);
-  note(within, register, { text: `listed: ${state}`, end: to, pure: true, apply: expect((held) => shownOf(held) === state) });
+  note(within, register, {
+    text: `listed: ${state}`,
+    end: to,
+    pure: true,
+    apply: expect((held) => shownOf(held) === state),
+  });
 }

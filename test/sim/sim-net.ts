@@ -45,6 +45,8 @@ interface Call {
   readonly from: NetNode;
   readonly to: NetNode;
   readonly life: Life;
+  /** Has no deadline of its own: a lost connection is always noticed. */
+  readonly uploads: boolean;
   fail(reason: string): void;
 }
 
@@ -144,7 +146,7 @@ export class SimNet {
         settle();
       };
       const fail = (reason: string): void => finish(() => reject(unreachable(to.name, reason)));
-      const call: Call = { from, to, life, fail };
+      const call: Call = { from, to, life, uploads: options?.upload !== undefined, fail };
       const budgetMs = options?.deadlineMs ?? CALL_DEADLINE_MS;
       const late = (): void => finish(() => reject(deadlineExceeded(to.name, method, budgetMs)));
       const deadline = options?.upload ? undefined : scheduler.after(budgetMs, late);
@@ -168,7 +170,7 @@ export class SimNet {
     scheduler.after(chance.delayMs(0.05, slowMs), () => {
       if (this.#cuts.has(`${from.name} ${to.name}`) || lost) {
         // Half of the cuts are noticed by somebody; the rest end with the deadline.
-        if (call && chance.often(0.5)) this.#breakSoon(call, 'connection lost');
+        if (call && (chance.often(0.5) || call.uploads)) this.#breakSoon(call, 'connection lost');
       } else if (broken && call) call.fail('connection broke');
       else arrive();
     });
