@@ -26,9 +26,9 @@ export function checkRead(info: ObjectInfo, conditions: Conditions = {}): void {
   const modifiedMs = Math.floor(stampMs(info.stamp) / 1000) * 1000;
   const { ifMatch, ifNoneMatch, ifModifiedSinceMs, ifUnmodifiedSinceMs } = conditions;
   if (ifMatch !== undefined) {
-    if (!matches(ifMatch, info)) throw new Fault(storeFaults.preconditionFailed);
+    if (!matches(ifMatch, info)) throw new Fault(storeFaults.preconditionFailed, { info });
   } else if (ifUnmodifiedSinceMs !== undefined && modifiedMs > ifUnmodifiedSinceMs) {
-    throw new Fault(storeFaults.preconditionFailed);
+    throw new Fault(storeFaults.preconditionFailed, { info });
   }
   if (ifNoneMatch !== undefined) {
     if (matches(ifNoneMatch, info)) throw new Fault(storeFaults.notModified, { info });

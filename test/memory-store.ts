@@ -29,6 +29,7 @@ import type {
   UploadInfo,
 } from '../proxy/object/contract.ts';
 import { storeFaults } from '../proxy/object/contract.ts';
+import { LINK_HEADER, listedLink, openThroughLinks, withLinkOf } from '../proxy/object/links.ts';
 import { bufferBody, openSlo } from '../proxy/object/slo.ts';
 import { attributesOf, bytesSource, copiedAttributes, readAll, receive } from './memory-store-body.ts';
 import { applyChange, checkRead, checkWrite, listNames } from './memory-store-rules.ts';
@@ -180,8 +181,9 @@ export class MemoryStore implements Store {
     const page = listNames([...container.objects.keys()], query);
     const entries = page.entries.map((entry): ObjectEntry => {
       if ('prefix' in entry) return entry;
-      const { name, sizeBytes, etag, contentType, stamp } = container.objects.get(entry.name)!.info;
-      return { name, sizeBytes, etag, contentType, stamp, extra: {} };
+      const { name, sizeBytes, etag, contentType, stamp, headers } = container.objects.get(entry.name)!.info;
+      const extra = headers[LINK_HEADER] ? { link: listedLink(container.account, headers) } : {};
+      return { name, sizeBytes, etag, contentType, stamp, extra };
     });
     return { entries, truncated: page.truncated, info: containerInfo(container) };
   }
@@ -237,7 +239,9 @@ export class MemoryStore implements Store {
     const read = async (path: string, below: number): Promise<OpenObject> => {
       const slash = path.indexOf('/', 1);
       const ref = { account, container: path.slice(1, slash), object: path.slice(slash + 1) };
-      return this.#open(context, account, { stored: this.#object(context, ref), depth: below });
+      const open = async (at: ObjectRef): Promise<OpenObject> =>
+        this.#open(context, at.account, { stored: this.#object(context, at), depth: below });
+      return (await openThroughLinks(ref, open, (opened) => opened.info)).opened;
     };
     return { info, open: (offset, length) => openSlo({ read, segments, depth }, offset, length) };
   }
@@ -253,7 +257,11 @@ export class MemoryStore implements Store {
     const stored = container.objects.get(ref.object);
     if (!stored) throw new Fault(storeFaults.noSuchObject);
     const contentType = attributes.contentType ?? stored.info.contentType;
-    stored.info = { ...stored.info, ...attributesOf({ ...attributes, contentType }), stamp: this.#stamps.next() };
+    stored.info = {
+      ...stored.info,
+      ...attributesOf({ ...attributes, contentType, headers: withLinkOf(stored.info.headers, attributes.headers) }),
+      stamp: this.#stamps.next(),
+    };
     return stored.info;
   }
 

@@ -1,4 +1,5 @@
 /** The body of `/info`: limits and features as they are, for clients that adapt to them. */
+import { LINKS_MAX } from '../../proxy/object/links.ts';
 import { OBJECT_BYTES_MAX } from '../../proxy/object/put.ts';
 import { TEMP_URL_METHODS } from '../../proxy/swift/temp-url.ts';
 
@@ -34,6 +35,7 @@ export function clusterInfo({ version, region, urlDigests }: InfoOptions): Reado
     dlo: { max_segments: 100000 },
     account_quotas: {},
     container_quotas: {},
+    symlink: { symloop_max: LINKS_MAX, static_links: true },
     tempurl: {
       methods: TEMP_URL_METHODS,
       incoming_remove_headers: ['x-timestamp'],

@@ -33,16 +33,8 @@ import {
 } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { applyChange } from './metadata.ts';
+import type { AccountState } from './recent-accounts.ts';
 import { listRows, readTotals, rowQuery } from './rows.ts';
-
-export interface AccountState {
-  readonly key: Key;
-  readonly hash: string;
-  /** Creation stamp: the incarnation of its rows. */
-  readonly stamp: Stamp;
-  readonly record: AccountRecord;
-  readonly rowPrefix: Key;
-}
 
 function accountKey(engine: Engine, account: string): Key {
   return makeKey(engine.cluster.hash(account), undefined, KIND.account);

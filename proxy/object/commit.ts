@@ -28,6 +28,7 @@ import { type ContainerState, noContainer } from './containers.ts';
 import type { Conditions } from './contract.ts';
 import { storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
+import { LINK_HEADER, listedLink } from './links.ts';
 import { decodeMeta, gravestoneHead, type ObjectRecord, type Pin } from './object-format.ts';
 import { dropPins } from './pins.ts';
 
@@ -159,11 +160,13 @@ export function rowWrite(container: ContainerState, name: string, row: Buffer | 
 }
 
 export function rowOf(record: ObjectRecord): Buffer {
-  const extra = record.slo
-    ? { slo: true }
-    : record.sums && firstKey(record.sums)
-      ? { sum: firstKey(record.sums), sumType: record.sumType }
-      : undefined;
+  const extra = record.headers?.[LINK_HEADER]
+    ? { link: listedLink(record.account, record.headers) }
+    : record.slo
+      ? { slo: true }
+      : record.sums && firstKey(record.sums)
+        ? { sum: firstKey(record.sums), sumType: record.sumType }
+        : undefined;
   return encodeRow({ sizeBytes: record.size, etag: record.etag, contentType: record.type, extra });
 }
 

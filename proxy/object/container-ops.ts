@@ -22,7 +22,7 @@ import type { ReadRegister, Replica } from '../cluster.ts';
 import { pause } from '../pause.ts';
 import { type Decision, decide, type OwnRounds } from '../quorum-decide.ts';
 import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
-import { type AccountState, ensureAccount } from './accounts.ts';
+import { ensureAccount } from './accounts.ts';
 import { authorise, authoriseAccount } from './authorise.ts';
 import { claimBucket, isBucketName, releaseBucket } from './buckets.ts';
 import { containerInfo } from './container-info.ts';
@@ -31,6 +31,7 @@ import { type ContainerInfo, type ContainerRef, type Context, type MetadataChang
 import type { Engine } from './engine.ts';
 import { checkContainerName } from './limits.ts';
 import { applyChange } from './metadata.ts';
+import type { AccountState } from './recent-accounts.ts';
 import { listRows, readTotals } from './rows.ts';
 
 const TRIES_MAX = 12;

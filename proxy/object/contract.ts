@@ -43,6 +43,10 @@ export const storeFaults = {
   tooMuchMetadata: 'TooMuchMetadata',
   /** A segment of a manifest is gone or has changed. */
   brokenManifest: 'BrokenManifest',
+  /** details: { max }. */
+  tooManyLinks: 'TooManyLinks',
+  /** What a static link leads to has another ETag now. details: { etag, wanted }. */
+  linkChanged: 'LinkChanged',
   /** No quorum of the key's primaries answered: nothing is promised (503, Retry-After). */
   quorumUnavailable: 'QuorumUnavailable',
   insufficientStorage: 'InsufficientStorage',

@@ -19,6 +19,7 @@ import {
 } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { openExtents } from './extent-body.ts';
+import { openThroughLinks } from './links.ts';
 import { decodeMeta, type ObjectRecord, toInfo } from './object-format.ts';
 import { openSlo } from './slo.ts';
 
@@ -90,8 +91,10 @@ export function openBody(
   { offset, length, depth = 0 }: { offset: number; length: number; depth?: number },
 ): Body {
   if (record.slo) {
-    const read = (path: string, inner: number): Promise<OpenObject> =>
-      getObject(engine, context, segmentRef(record.account, path), { depth: inner });
+    const read = async (path: string, inner: number): Promise<OpenObject> => {
+      const open = (ref: ObjectRef): Promise<OpenObject> => getObject(engine, context, ref, { depth: inner });
+      return (await openThroughLinks(segmentRef(record.account, path), open, ({ info }) => info)).opened;
+    };
     return openSlo({ read, segments: record.slo, depth }, offset, length);
   }
   if (record.extents) return openExtents(engine, register, record.extents, { offset, length });

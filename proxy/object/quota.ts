@@ -5,10 +5,10 @@
  */
 import type { Metadata } from '../../account-container/contract.ts';
 import { Fault } from '../../fabric/errors.ts';
-import type { AccountState } from './accounts.ts';
 import type { ContainerState } from './containers.ts';
 import { storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
+import type { AccountState } from './recent-accounts.ts';
 import { readTotals } from './rows.ts';
 
 interface Quota {

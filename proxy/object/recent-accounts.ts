@@ -3,11 +3,22 @@
  * and reading them from a quorum every time would double its cost. On other proxies a change takes effect within
  * ACCOUNT_CACHE_MS.
  */
+import type { AccountRecord } from '../../account-container/contract.ts';
 import type { Clock } from '../../fabric/clock.ts';
-import type { AccountState } from './accounts.ts';
+import type { Stamp } from '../../fabric/stamp.ts';
+import type { Key } from '../../object-server/contract.ts';
 
 export const ACCOUNT_CACHE_MS = 2_000;
 const CACHED_MAX = 10_000;
+
+export interface AccountState {
+  readonly key: Key;
+  readonly hash: string;
+  /** Creation stamp: the incarnation of its rows. */
+  readonly stamp: Stamp;
+  readonly record: AccountRecord;
+  readonly rowPrefix: Key;
+}
 
 export interface RecentAccounts {
   /** undefined for an account that nobody has used yet. */

@@ -11,6 +11,7 @@ import { alignRow, goneOrNew, objectKey, rowOf, rowWrite, stillThere } from './c
 import { type Context, type ObjectAttributes, type ObjectInfo, type ObjectRef, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { checkAttributes } from './limits.ts';
+import { withLinkOf } from './links.ts';
 import { decodeMeta, type ObjectRecord, recordHead, toInfo } from './object-format.ts';
 import { writable } from './put.ts';
 
@@ -55,5 +56,5 @@ function withAttributes(
   record: ObjectRecord,
   { contentType, user, headers, deleteAt }: ObjectAttributes,
 ): ObjectRecord {
-  return { ...record, type: contentType ?? record.type, user, headers: headers ?? record.headers, deleteAt };
+  return { ...record, type: contentType ?? record.type, user, headers: withLinkOf(record.headers, headers), deleteAt };
 }

@@ -118,6 +118,8 @@ const ALIASES: Readonly<Record<string, S3Code>> = {
   [storeFaults.invalidName]: 'InvalidArgument',
   [storeFaults.tooMuchMetadata]: 'MetadataTooLarge',
   [storeFaults.brokenManifest]: 'InternalError',
+  [storeFaults.tooManyLinks]: 'InternalError',
+  [storeFaults.linkChanged]: 'InternalError',
   [storeFaults.quorumUnavailable]: 'ServiceUnavailable',
   [storeFaults.dataLost]: 'InternalError',
   [fabricFaults.unreachable]: 'ServiceUnavailable',

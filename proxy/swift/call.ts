@@ -5,9 +5,16 @@
 import type { HttpRequest } from '../../fabric/http/contract.ts';
 import type { Tokens } from '../auth/token.ts';
 import type { ProxyWorld } from '../contract.ts';
-import { ANONYMOUS, type Caller, type ContainerRef, type Context, type Grant, type ObjectRef } from '../object/contract.ts';
+import {
+  ANONYMOUS,
+  type Caller,
+  type ContainerRef,
+  type Context,
+  type Grant,
+  type ObjectRef,
+} from '../object/contract.ts';
 import { NO_PARAMS, type Params, parseQuery } from './names.ts';
-import type { UrlDigest } from './signed-url.ts';
+import type { UrlDigest } from './url-digests.ts';
 
 /** What all requests share. */
 export interface SwiftWorld extends ProxyWorld {

@@ -6,6 +6,7 @@
 import { type ByteRange, parseRange } from '../http-range.ts';
 import type { CopyOptions, ObjectAttributes, ObjectInfo, ObjectRef } from '../object/contract.ts';
 import { manifestOf, withoutManifest } from '../object/dynamic.ts';
+import { LINK_HEADER } from '../object/links.ts';
 import { bodySource, emptyBody } from './body-source.ts';
 import type { SwiftCall } from './call.ts';
 import { readConditions } from './conditions.ts';
@@ -17,6 +18,7 @@ import { createdResponse, FILE_BYTES_MAX } from './object-put.ts';
 import type { SwiftResponse } from './response.ts';
 import { lastModified } from './shown.ts';
 import { refuseManifestCopy } from './slo-put.ts';
+import { findObject } from './symlink.ts';
 
 interface Copy {
   readonly source: ObjectRef;
@@ -67,11 +69,11 @@ async function copy(call: SwiftCall, { source, target }: Copy): Promise<SwiftRes
   }
   if (call.params.get('multipart-manifest') === 'put') refuseManifestCopy();
   checkNewName('Object', target.object);
-  const { store } = call.world;
+  if (call.header(LINK_HEADER)) throw refuse(swiftFaults.badRequest, 'A copy cannot be made a symlink');
   const { sourceConditions, conditions } = splitConditions(call);
-  const head = await store.headObject(call, source, sourceConditions ? { conditions: sourceConditions } : {});
+  const { opened: head, ref } = await findObject(call, source, sourceConditions);
   const attributes = copyAttributes(call, head);
-  const info = await copyBytes(call, { source, target, head, attributes, conditions });
+  const info = await copyBytes(call, { source: ref, target, head, attributes, conditions });
   return createdResponse(info, copiedHeaders(source, head, info));
 }
 

@@ -45,6 +45,8 @@ export const STATUS: Readonly<Record<string, number>> = {
   [storeFaults.invalidName]: 400,
   [storeFaults.tooMuchMetadata]: 400,
   [storeFaults.brokenManifest]: 409,
+  [storeFaults.tooManyLinks]: 409,
+  [storeFaults.linkChanged]: 409,
   [storeFaults.quorumUnavailable]: 503,
   [storeFaults.insufficientStorage]: 507,
   [storeFaults.dataLost]: 500,
@@ -74,7 +76,12 @@ const TEXTS: Readonly<Record<number, readonly [reason: string, text: string]>> =
   507: ['Insufficient Storage', 'There is not enough space to store the resource.'],
 };
 /** Plain lines for faults of the store that Swift explains in words of its own. */
-const FAULT_TEXTS: Readonly<Record<string, string>> = { [storeFaults.quotaExceeded]: 'Upload exceeds quota.' };
+const FAULT_TEXTS: Readonly<Record<string, (details: Readonly<Record<string, unknown>>) => string>> = {
+  [storeFaults.quotaExceeded]: () => 'Upload exceeds quota.',
+  [storeFaults.tooManyLinks]: ({ max }) => `Too many levels of symbolic links, maximum allowed is ${max}`,
+  [storeFaults.linkChanged]: ({ etag, wanted }) =>
+    `Object Etag '${etag}' does not match X-Symlink-Target-Etag header '${wanted}'`,
+};
 const RETRY_AFTER_S = '1';
 const HTML = 'text/html; charset=UTF-8';
 
@@ -97,7 +104,7 @@ export function errorResponse(error: unknown, call: SwiftCall): SwiftResponse {
   const status = statusOf(error, call);
   const details = isFault(error) ? error.details : {};
   if (status === 304) return notModified(details['info'] as ObjectInfo | undefined);
-  const known = isFault(error) ? FAULT_TEXTS[error.code] : undefined;
+  const known = isFault(error) ? FAULT_TEXTS[error.code]?.(details) : undefined;
   const text = typeof details['text'] === 'string' ? details['text'] : known;
   const contentType = text === undefined ? HTML : (details['contentType'] ?? 'text/plain');
   const headers = ['Content-Type', String(contentType)];

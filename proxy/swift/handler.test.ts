@@ -60,12 +60,15 @@ t.test('every fault has its status', async (t) => {
     ConditionalConflict: 409,
     BadDigest: 422,
     BodyTooLarge: 413,
+    QuotaExceeded: 413,
     IncompleteBody: 499,
     LengthRequired: 411,
     InvalidRange: 416,
     InvalidName: 400,
     TooMuchMetadata: 400,
     BrokenManifest: 409,
+    TooManyLinks: 409,
+    LinkChanged: 409,
     QuorumUnavailable: 503,
     InsufficientStorage: 507,
     DataLost: 500,
@@ -96,7 +99,7 @@ t.test('a client that left is the engine’s business', async (t) => {
 });
 
 t.test('304 carries the validators', async (t) => {
-  const info = { etag: 'abc', stamp: makeStamp(1_700_000_000_12345, 1) } as ObjectInfo;
+  const info = { etag: 'abc', stamp: makeStamp(1_700_000_000_12345, 1), headers: {} } as unknown as ObjectInfo;
   const response = await failing(new Fault(storeFaults.notModified, { info }));
   t.equal(header(response, 'Etag'), 'abc');
   t.equal(header(response, 'X-Timestamp'), '1700000000.12345');

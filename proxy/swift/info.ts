@@ -1,7 +1,7 @@
 /** `/info` and `/healthcheck`: what anybody may know without a token. */
 import type { SwiftCall } from './call.ts';
 import type { SwiftResponse } from './response.ts';
-import { URL_DIGESTS, type UrlDigest } from './signed-url.ts';
+import { URL_DIGESTS, type UrlDigest } from './url-digests.ts';
 
 export function answerInfo(call: SwiftCall): SwiftResponse {
   const headers = ['Content-Type', 'application/json; charset=UTF-8'];

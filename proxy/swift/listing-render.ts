@@ -4,6 +4,7 @@
  */
 import { type Stamp, stampTicks } from '../../fabric/stamp.ts';
 import type { ContainerEntry, ObjectEntry } from '../object/contract.ts';
+import type { ListedLink } from '../object/links.ts';
 import type { ListingFormat } from './listing-format.ts';
 import { escapeXml } from './xml.ts';
 
@@ -57,7 +58,13 @@ function objectJson(entry: ObjectEntry): string {
   if ('prefix' in entry) return `{"subdir": ${quote(entry.prefix)}}`;
   const { sizeBytes, etag, name, stamp, contentType, extra } = entry;
   const slo = extra['slo'] ? `, "slo_etag": ${quote(`"${etag}"`)}` : '';
-  return `{"bytes": ${sizeBytes}, "hash": ${quote(etag)}, "last_modified": "${isoTime(stamp)}", "name": ${quote(name)}, "content_type": ${typeJson(contentType)}${slo}}`;
+  const link = extra['link'] ? linkJson(extra['link'] as ListedLink) : '';
+  return `{"bytes": ${sizeBytes}, "hash": ${quote(etag)}, "last_modified": "${isoTime(stamp)}", "name": ${quote(name)}, "content_type": ${typeJson(contentType)}${slo}${link}}`;
+}
+
+function linkJson({ path, etag, sizeBytes }: ListedLink): string {
+  const shown = `, "symlink_path": ${quote(`/v1${path}`)}`;
+  return etag === undefined ? shown : `${shown}, "symlink_bytes": ${sizeBytes}, "symlink_etag": ${quote(etag)}`;
 }
 
 function objectXml(entry: ObjectEntry): string {

@@ -6,7 +6,7 @@
 import { stampMs } from '../../fabric/stamp.ts';
 import { parseHttpDate } from '../http-date.ts';
 import { contentRange, multipartRanges, parseRange } from '../http-range.ts';
-import type { Body, Conditions, ObjectInfo, OpenObject } from '../object/contract.ts';
+import type { Body, ObjectInfo, OpenObject } from '../object/contract.ts';
 import { manifestOf } from '../object/dynamic.ts';
 import type { SwiftCall } from './call.ts';
 import { bareEtag, readConditions } from './conditions.ts';
@@ -17,29 +17,36 @@ import { primedBody } from './primed-body.ts';
 import type { SwiftResponse } from './response.ts';
 import { isShownAsLarge } from './shown.ts';
 import { manifestResponse } from './slo-get.ts';
+import { findObject, openObject, pushLocation } from './symlink.ts';
 
 const BOUNDARY_BYTES = 16;
 
 export async function getObject(call: SwiftCall): Promise<SwiftResponse> {
-  const object = await call.world.store.getObject(call, call.objectRef, optionsOf(readConditions(call)));
+  const { opened, ref } = await openObject(call, readConditions(call));
+  const answer = await answerGet(call, ref.account, opened);
+  pushLocation(answer.headers, call, ref);
+  return answer;
+}
+
+async function answerGet(call: SwiftCall, account: string, object: OpenObject): Promise<SwiftResponse> {
   const { info } = object;
   if (wantsManifest(call) && isShownAsLarge(info)) return manifestResponse(call, info);
-  if (isDynamic(call, info)) return respond(call, await openDynamic(call, call.account ?? '', info));
+  if (isDynamic(call, info)) return respond(call, await openDynamic(call, account, info));
   return respond(call, object);
 }
 
 export async function headObject(call: SwiftCall): Promise<SwiftResponse> {
-  const { store } = call.world;
-  let info = await store.headObject(call, call.objectRef, optionsOf(readConditions(call)));
-  if (wantsManifest(call) && isShownAsLarge(info)) return manifestResponse(call, info);
-  if (isDynamic(call, info)) info = (await openDynamic(call, call.account ?? '', info)).info;
-  return { status: 200, headers: objectHeaders(info), lengthBytes: info.sizeBytes };
+  const { opened, ref } = await findObject(call, call.objectRef, readConditions(call));
+  const answer = await answerHead(call, ref.account, opened);
+  pushLocation(answer.headers, call, ref);
+  return answer;
 }
 
-function optionsOf(conditions: Conditions | undefined): { conditions?: Conditions } {
-  return conditions ? { conditions } : NO_OPTIONS;
+async function answerHead(call: SwiftCall, account: string, found: ObjectInfo): Promise<SwiftResponse> {
+  if (wantsManifest(call) && isShownAsLarge(found)) return manifestResponse(call, found);
+  const info = isDynamic(call, found) ? (await openDynamic(call, account, found)).info : found;
+  return { status: 200, headers: objectHeaders(info), lengthBytes: info.sizeBytes };
 }
-const NO_OPTIONS = {};
 
 export function wantsManifest(call: SwiftCall): boolean {
   return call.http.query !== undefined && call.params.get('multipart-manifest') === 'get';

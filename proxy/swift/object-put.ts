@@ -2,6 +2,7 @@
 
 import { Fault } from '../../fabric/errors.ts';
 import { type BodySource, type ObjectInfo, type PutOptions, storeFaults } from '../object/contract.ts';
+import { LINK_HEADER } from '../object/links.ts';
 import type { SwiftCall } from './call.ts';
 import { bareEtag, readPutConditions } from './conditions.ts';
 import { refuse, swiftFaults } from './faults.ts';
@@ -9,6 +10,7 @@ import { checkNewName } from './names.ts';
 import { readNewAttributes } from './object-headers.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
 import { lastModified, shownEtag } from './shown.ts';
+import { readLink } from './symlink.ts';
 
 /** 5 GiB and 2 bytes, as `/info` says. */
 export const FILE_BYTES_MAX = 5_368_709_122;
@@ -16,11 +18,12 @@ const MD5 = /^[0-9a-f]{32}$/;
 
 export async function putObject(call: SwiftCall): Promise<SwiftResponse> {
   checkNewName('Object', call.object);
+  const link = call.header(LINK_HEADER) ? await readLink(call) : undefined;
   const { contentType, user, headers, deleteAt } = readNewAttributes(call);
   const options: PutOptions = {
-    contentType,
+    contentType: link && !call.header('content-type') ? link.contentType : contentType,
     user,
-    headers,
+    headers: link ? { ...headers, ...link.headers } : headers,
     deleteAt,
     body: readBody(call),
     md5: readExpectedMd5(call),

@@ -1,14 +1,22 @@
 /** POST and DELETE of one object. */
+import { linkOf } from '../object/links.ts';
 import type { SwiftCall } from './call.ts';
 import { readConditions } from './conditions.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { readAttributes } from './object-headers.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
+import { locationOf } from './symlink.ts';
+
+const LINK_POSTED =
+  'The requested POST was applied to a symlink. POST directly to the target to apply requested metadata.';
 
 /** Replaces all metadata; the content type stays where the request has none. */
 export async function postObject(call: SwiftCall): Promise<SwiftResponse> {
-  await call.world.store.updateObject(call, call.objectRef, readAttributes(call));
-  return emptyResponse(202);
+  const info = await call.world.store.updateObject(call, call.objectRef, readAttributes(call));
+  const link = linkOf(call.objectRef, info.headers);
+  if (link === undefined) return emptyResponse(202);
+  const headers = ['Content-Type', 'text/plain', 'Location', locationOf(link.target)];
+  return { status: 307, headers, body: LINK_POSTED };
 }
 
 export async function deleteObject(call: SwiftCall): Promise<SwiftResponse> {

@@ -16,6 +16,8 @@ export interface RefusedName {
   /** Of the answer. */
   readonly status: 400 | 412;
   readonly what: string;
+  /** Shown to the client. */
+  readonly text?: string;
 }
 
 const WRITES = ['PUT', 'POST'] as const;
@@ -28,7 +30,14 @@ export const REFUSED_HEADERS: readonly RefusedName[] = [
   { name: 'x-versions-enabled', target: 'container', methods: WRITES, status: 412, what: 'versions' },
   { name: 'x-container-sync-to', target: 'container', methods: WRITES, status: 412, what: 'container sync' },
   { name: 'x-container-sync-key', target: 'container', methods: WRITES, status: 412, what: 'container sync' },
-  { name: 'x-symlink-target', target: 'object', methods: WRITES, status: 412, what: 'symbolic links' },
+  {
+    name: 'x-symlink-target',
+    target: 'object',
+    methods: ['POST'],
+    status: 400,
+    what: 'making a link of what is there',
+    text: 'A PUT request is required to set a symlink target',
+  },
   { name: 'x-if-delete-at', target: 'object', methods: ['DELETE'], status: 412, what: 'deleting by expiry' },
   { name: 'x-open-expired', target: 'object', methods: ALL, status: 412, what: 'reading what has expired' },
   { name: 'content-range', target: 'object', methods: WRITES, status: 400, what: 'writing a part of an object' },
@@ -60,6 +69,6 @@ export function refuseUnsupported(call: SwiftCall, target: Target): void {
 
 const OPEN_EXPIRED = REFUSED_HEADERS.find((rule) => rule.name === 'x-open-expired') as RefusedName;
 
-function refusal({ name, status }: RefusedName): Error {
-  return refuse(FAULTS[status], `${name} is not supported`);
+function refusal({ name, status, text }: RefusedName): Error {
+  return refuse(FAULTS[status], text ?? `${name} is not supported`);
 }

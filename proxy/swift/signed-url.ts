@@ -4,9 +4,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { SwiftCall } from './call.ts';
-
-export const URL_DIGESTS = ['sha1', 'sha256', 'sha512'] as const;
-export type UrlDigest = (typeof URL_DIGESTS)[number];
+import { URL_DIGESTS, type UrlDigest } from './url-digests.ts';
 
 const DIGEST_BYTES: Readonly<Record<UrlDigest, number>> = { sha1: 20, sha256: 32, sha512: 64 };
 

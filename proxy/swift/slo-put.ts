@@ -7,6 +7,7 @@ import { Fault, isFault } from '../../fabric/errors.ts';
 import { parseRange } from '../http-range.ts';
 import { type ObjectInfo, type SloSegment, storeFaults } from '../object/contract.ts';
 import { withoutManifest } from '../object/dynamic.ts';
+import { LINK_HEADER } from '../object/links.ts';
 import { sloSize } from '../object/slo.ts';
 import { emptyBody } from './body-source.ts';
 import type { SwiftCall } from './call.ts';
@@ -19,12 +20,14 @@ import { createdResponse, readBody, readExpectedMd5 } from './object-put.ts';
 import { renderReport } from './report.ts';
 import type { SwiftResponse } from './response.ts';
 import { MANIFEST_BYTES_MAX, parseManifest, type WantedSegment } from './slo-manifest.ts';
+import { findObject } from './symlink.ts';
 
 /** Segments looked at at the same time. */
 const HEADS_AT_ONCE = 16;
 
 export async function putManifest(call: SwiftCall): Promise<SwiftResponse> {
   checkNewName('Object', call.object);
+  if (call.header(LINK_HEADER)) throw refuse(swiftFaults.badRequest, 'A manifest cannot be a symlink');
   const body = readBody(call, MANIFEST_BYTES_MAX);
   const expectedEtag = readExpectedMd5(call);
   const attributes = readNewAttributes(call);
@@ -83,7 +86,7 @@ async function headOne(call: SwiftCall, path: string): Promise<ObjectInfo | stri
   const slash = path.indexOf('/', 1);
   const ref = { account: call.account ?? '', container: path.slice(1, slash), object: path.slice(slash + 1) };
   try {
-    return await call.world.store.headObject(call, ref);
+    return (await findObject(call, ref)).opened;
   } catch (error) {
     const status = statusOf(error, call);
     if (!isFault(error) || status >= 500) throw error;

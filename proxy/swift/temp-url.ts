@@ -126,7 +126,9 @@ function disposition(
 }
 
 function named(type: string, filename: string): string {
-  const encoded = encodeURIComponent(filename).replace(/[!'()*]/g, hexOf).replaceAll('%2F', '/');
+  const encoded = encodeURIComponent(filename)
+    .replace(/[!'()*]/g, hexOf)
+    .replaceAll('%2F', '/');
   return `${type}; filename="${encoded.replaceAll('%20', ' ')}"; filename*=UTF-8''${encoded}`;
 }
 

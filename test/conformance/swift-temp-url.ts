@@ -139,7 +139,10 @@ export const tempUrl: SwiftSuite = {
     t.equal(manifest.status, 201, 'the rest of the query does not count');
     t.match((await client.ask('GET', path)).text, /^\[/);
     t.equal((await open(rig, 'DELETE', path + sign(rig, path, { method: 'DELETE' }))).status, 204);
-    t.equal((await open(rig, 'POST', `${c}/dir/o${sign(rig, `${c}/dir/o`, { method: 'POST' })}`, { body: '' })).status, 202);
+    t.equal(
+      (await open(rig, 'POST', `${c}/dir/o${sign(rig, `${c}/dir/o`, { method: 'POST' })}`, { body: '' })).status,
+      202,
+    );
     t.equal((await open(rig, 'OPTIONS', `${c}/dir/o?temp_url_sig=x`)).status, 200);
   },
 
@@ -150,7 +153,10 @@ export const tempUrl: SwiftSuite = {
     const shown = async (more: string): Promise<string | undefined> =>
       (await open(rig, 'GET', path + sign(rig, path) + more)).headers['content-disposition'];
     t.equal(await shown(''), `attachment; filename="o"; filename*=UTF-8''o`);
-    t.equal(await shown('&filename=a%20b%2Fc%22%0a.txt'), `attachment; filename="a b/c%22%0A.txt"; filename*=UTF-8''a%20b/c%22%0A.txt`);
+    t.equal(
+      await shown('&filename=a%20b%2Fc%22%0a.txt'),
+      `attachment; filename="a b/c%22%0A.txt"; filename*=UTF-8''a%20b/c%22%0A.txt`,
+    );
     t.equal(await shown('&inline'), 'inline');
     t.equal(await shown('&inline&filename=x'), `inline; filename="x"; filename*=UTF-8''x`);
     await client.ask('POST', path, { headers: { 'Content-Disposition': 'attachment; own' } });

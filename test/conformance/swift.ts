@@ -12,10 +12,11 @@ import { refusals } from './swift-refusals.ts';
 import { runSuites, type StartSwift } from './swift-rig.ts';
 import { rights } from './swift-rights.ts';
 import { slo } from './swift-slo.ts';
+import { symlinks } from './swift-symlinks.ts';
 import { tempUrl } from './swift-temp-url.ts';
 
 export function swiftConformance(t: Test, start: StartSwift, { realClients = true, members = false } = {}): void {
-  const suites = { containers, objects, slo, refusals, tempUrl, quotas };
+  const suites = { containers, objects, slo, refusals, tempUrl, quotas, symlinks };
   t.test('over HTTP', (t) => runSuites(t, start, { ...suites, ...(members && { rights }) }));
   if (!realClients) return;
   runSwiftCli(t, start);

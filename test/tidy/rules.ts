@@ -109,6 +109,7 @@ export const DEPENDENCY_HOMES: Readonly<Record<string, { readonly under: string;
   undici: { under: '' },
   'fast-xml-parser': { under: 'fabric/' },
   mrmime: { under: 'proxy/' },
+  'ipaddr.js': { under: 'fabric/' },
   commander: { under: 'cli/', many: true },
 };
 
