@@ -1,6 +1,7 @@
 /** The body of `/info`: limits and features as they are, for clients that adapt to them. */
 import { LINKS_MAX } from '../../proxy/object/links.ts';
 import { OBJECT_BYTES_MAX } from '../../proxy/object/put.ts';
+import { CONTAINERS_MAX, FAILURES_MAX } from '../../proxy/swift/bulk-upload.ts';
 import { TEMP_URL_METHODS } from '../../proxy/swift/temp-url.ts';
 
 export interface InfoOptions {
@@ -32,6 +33,7 @@ export function clusterInfo({ version, region, urlDigests }: InfoOptions): Reado
     },
     slo: { max_manifest_segments: 1000, max_manifest_size: 8388608, min_segment_size: 1, yield_frequency: 10 },
     bulk_delete: { max_deletes_per_request: 10000, max_failed_deletes: 1000 },
+    bulk_upload: { max_containers_per_extraction: CONTAINERS_MAX, max_failed_extractions: FAILURES_MAX },
     dlo: { max_segments: 100000 },
     account_quotas: {},
     container_quotas: {},

@@ -62,7 +62,8 @@ export function readMetadataChange(call: SwiftCall, owner: 'account' | 'containe
   return change;
 }
 
-function checkLimits(found: Readonly<Record<string, string>>, owner: MetadataOwner): void {
+/** Fault BadRequest for names and values that no client may send as headers. */
+export function checkLimits(found: Readonly<Record<string, string>>, owner: MetadataOwner): void {
   let count = 0;
   let total = 0;
   for (const key of Object.keys(found)) {
@@ -88,6 +89,11 @@ function tooLong(text: string): Error {
 
 function ascii(key: string): string {
   return key.slice(0, META_NAME_BYTES_MAX).replace(/[^\x20-\x7e]/g, '?');
+}
+
+/** Whether a byte string may be a header's name or value at all. */
+export function isHeaderText(value: string): boolean {
+  return /^[\x20-\x7e\x80-\xff]*$/.test(value);
 }
 
 /** Whether a byte string is UTF-8. */

@@ -72,7 +72,7 @@ function checkManifestHeader(value: string): string {
 }
 
 /** Unix seconds from X-Delete-After, which wins, or X-Delete-At. */
-function readDeleteAt(call: SwiftCall): number | undefined {
+export function readDeleteAt(call: SwiftCall): number | undefined {
   const after = call.header('x-delete-after');
   const at = call.header('x-delete-at');
   if (after === undefined && at === undefined) return undefined;

@@ -6,6 +6,7 @@
 import { headAccount, listContainers, postAccount, refuseAccount } from './account.ts';
 import { answerToken } from './auth.ts';
 import { bulkDelete } from './bulk-delete.ts';
+import { extractArchive } from './bulk-upload.ts';
 import type { SwiftCall } from './call.ts';
 import { deleteContainer, headContainer, listObjects, postContainer, putContainer } from './container.ts';
 import { copyFrom, copyTo } from './copy.ts';
@@ -19,7 +20,13 @@ import { deleteWithSegments } from './slo-delete.ts';
 import { putManifest } from './slo-put.ts';
 
 export type Target = 'info' | 'healthcheck' | 'auth' | 'account' | 'container' | 'object';
-export type Variant = '' | 'bulk-delete' | 'x-copy-from' | 'multipart-manifest=put' | 'multipart-manifest=delete';
+export type Variant =
+  | ''
+  | 'bulk-delete'
+  | 'extract-archive'
+  | 'x-copy-from'
+  | 'multipart-manifest=put'
+  | 'multipart-manifest=delete';
 
 export interface OperationRow {
   readonly target: Target;
@@ -42,6 +49,8 @@ function row(wire: string, status: string, run: Run, note = ''): OperationRow {
 
 const LISTING = 'format, prefix, delimiter, marker, end_marker, limit (10,000 at most), reverse';
 
+const EXTRACT = 'tar or tar.gz: its files become objects below the path, the report says what happened; tar.bz2 is 400';
+
 /** Rows of one target in the order in which Allow names their methods. */
 export const OPERATIONS: readonly OperationRow[] = [
   row('GET info', '200', answerInfo, 'what is built and its limits, without a token'),
@@ -57,11 +66,13 @@ export const OPERATIONS: readonly OperationRow[] = [
   row('POST account bulk-delete', '200', bulkDelete, 'up to 10,000 paths a request, the report says what happened'),
   row('OPTIONS account', '200', allow),
   row('PUT account', '403', refuseAccount, 'accounts come and go with their users'),
+  row('PUT account extract-archive', '200', extractArchive, EXTRACT),
   row('DELETE account', '403', refuseAccount, 'accounts come and go with their users'),
   row('DELETE account bulk-delete', '200', bulkDelete, 'the same as POST'),
   row('GET container', '200, 204', listObjects, `${LISTING}, path`),
   row('HEAD container', '204', headContainer),
   row('PUT container', '201, 202', putContainer, 'X-Storage-Policy, ACLs, metadata'),
+  row('PUT container extract-archive', '200', extractArchive, EXTRACT),
   row('POST container', '204', postContainer, 'ACLs; metadata: merged, an empty value or X-Remove- removes'),
   row('DELETE container', '204', deleteContainer, '409 unless empty'),
   row('OPTIONS container', '200', allow),
@@ -70,6 +81,7 @@ export const OPERATIONS: readonly OperationRow[] = [
   row('PUT object', '201', putObject, 'ETag is compared (422); If-None-Match: *, If-Match; up to 5 GiB'),
   row('PUT object x-copy-from', '201', copyFrom, 'X-Copy-From-Account, X-Fresh-Metadata, Range, conditions'),
   row('PUT object multipart-manifest=put', '201', putManifest, 'a static large object of up to 1,000 segments'),
+  row('PUT object extract-archive', '200', extractArchive, EXTRACT),
   row('POST object', '202', postObject, 'metadata: replaced as a whole'),
   row('DELETE object', '204', deleteObject, 'conditions'),
   row('DELETE object multipart-manifest=delete', '200', deleteWithSegments, 'the manifest and its segments'),
@@ -90,6 +102,9 @@ export function route(call: SwiftCall, target: Target): OperationRow {
 
 function variantOf(call: SwiftCall, target: Target): Variant {
   const { method, query } = call.http;
+  if (method === 'PUT' && query !== undefined && isPath(target) && call.params.has('extract-archive')) {
+    return 'extract-archive';
+  }
   if (target === 'object') {
     if (method === 'PUT' && call.header('x-copy-from')) return 'x-copy-from';
     const manifest = query === undefined ? undefined : call.params.get('multipart-manifest');
@@ -98,6 +113,10 @@ function variantOf(call: SwiftCall, target: Target): Variant {
   }
   const isBulk = target === 'account' && (method === 'POST' || method === 'DELETE') && query !== undefined;
   return isBulk && call.params.has('bulk-delete') ? 'bulk-delete' : '';
+}
+
+function isPath(target: Target): boolean {
+  return target === 'account' || target === 'container' || target === 'object';
 }
 
 function methodsOf(target: Target): string {

@@ -44,8 +44,6 @@ export const REFUSED_HEADERS: readonly RefusedName[] = [
 ];
 
 export const REFUSED_PARAMETERS: readonly RefusedName[] = [
-  { name: 'extract-archive', target: 'account', methods: ['PUT'], status: 412, what: 'bulk upload' },
-  { name: 'extract-archive', target: 'container', methods: ['PUT'], status: 412, what: 'bulk upload' },
   { name: 'version-id', target: 'object', methods: ALL, status: 412, what: 'versions' },
 ];
 

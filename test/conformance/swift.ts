@@ -3,6 +3,7 @@
  * than everything else, so not every server meets them.
  */
 import type { Test } from 'tap';
+import { archives } from './swift-archives.ts';
 import { runSwiftCli } from './swift-cli.ts';
 import { containers } from './swift-containers.ts';
 import { objects } from './swift-objects.ts';
@@ -16,7 +17,7 @@ import { symlinks } from './swift-symlinks.ts';
 import { tempUrl } from './swift-temp-url.ts';
 
 export function swiftConformance(t: Test, start: StartSwift, { realClients = true, members = false } = {}): void {
-  const suites = { containers, objects, slo, refusals, tempUrl, quotas, symlinks };
+  const suites = { containers, objects, slo, refusals, tempUrl, quotas, symlinks, archives };
   t.test('over HTTP', (t) => runSuites(t, start, { ...suites, ...(members && { rights }) }));
   if (!realClients) return;
   runSwiftCli(t, start);

@@ -110,6 +110,7 @@ export const DEPENDENCY_HOMES: Readonly<Record<string, { readonly under: string;
   'fast-xml-parser': { under: 'fabric/' },
   mrmime: { under: 'proxy/' },
   'ipaddr.js': { under: 'fabric/' },
+  'tar-stream': { under: 'proxy/' },
   commander: { under: 'cli/', many: true },
 };
 
