@@ -47,6 +47,8 @@ export interface DecideOptions {
   readonly unseal?: boolean;
   /** Where the operation decides more than once. */
   readonly own?: OwnRounds;
+  /** The judge itself can tell what became of own rounds that something newer hides (versions keep a trace). */
+  readonly judgesOwn?: boolean;
 }
 
 /**
@@ -60,10 +62,10 @@ export async function decide(
   judge: Judge,
   options: DecideOptions = {},
 ): Promise<WriteResult> {
-  const { unseal = false, own = new Set() } = options;
+  const { unseal = false, own = new Set(), judgesOwn = false } = options;
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const ballot = cluster.settled.open();
-    const result = await runRound(cluster, { key, judge, ballot, unseal, own }).catch((error) => {
+    const result = await runRound(cluster, { key, judge, ballot, unseal, own, judgesOwn }).catch((error) => {
       cluster.settled.close(ballot);
       throw error;
     });
@@ -79,11 +81,12 @@ interface RoundArgs {
   readonly ballot: Stamp;
   readonly unseal: boolean;
   readonly own: OwnRounds;
+  readonly judgesOwn: boolean;
 }
 
 async function runRound(
   cluster: Cluster,
-  { key, judge, ballot, unseal, own }: RoundArgs,
+  { key, judge, ballot, unseal, own, judgesOwn }: RoundArgs,
 ): Promise<WriteResult | 'again'> {
   const prepared = await prepareQuorum(cluster, key, ballot);
   if (!prepared.ok) {
@@ -91,7 +94,7 @@ async function runRound(
     cluster.settled.close(ballot);
     return 'again';
   }
-  const decision = await judge(prepared.current, ballot, prepared.granted, isOwn(prepared.current, own));
+  const decision = await judge(prepared.current, ballot, prepared.granted, isOwn(prepared.current, own, judgesOwn));
   const writes = 'write' in decision ? decision.write : keeping(prepared, ballot, unseal);
   if (writes.length === 0) cluster.settled.close(ballot);
   const done =
@@ -105,10 +108,11 @@ async function runRound(
 }
 
 /** Fault ConditionalConflict when something newer hides whether an own round took effect before it. */
-function isOwn(current: ReadRegister | undefined, own: OwnRounds): boolean {
+function isOwn(current: ReadRegister | undefined, own: OwnRounds, judgesOwn: boolean): boolean {
   if (!current || own.size === 0) return false;
   const held = headBallot(current.head);
   if (own.has(held) || own.has(headStamp(current.head))) return true;
+  if (judgesOwn) return false;
   for (const ballot of own)
     if (held > ballot) throw new Fault(storeFaults.conditionalConflict, { reason: 'overtaken' });
   return false;

@@ -27,6 +27,7 @@ import type {
   PutOptions,
   Store,
   UploadInfo,
+  VersionEntry,
 } from '../proxy/object/contract.ts';
 import { storeFaults } from '../proxy/object/contract.ts';
 import { LINK_HEADER, listedLink, openThroughLinks, withLinkOf } from '../proxy/object/links.ts';
@@ -156,6 +157,7 @@ export class MemoryStore implements Store {
     change: { metadata?: MetadataChange; s3?: Record<string, unknown> },
   ): Promise<void> {
     const container = this.#container(context, ref, 'manage');
+    if (change.s3?.['versioning'] !== undefined) throw new Fault('NotImplemented');
     container.metadata = applyChange(container.metadata, change.metadata ?? {});
     container.s3 = { ...container.s3, ...change.s3 };
     container.modifiedStamp = this.#stamps.next();
@@ -186,6 +188,17 @@ export class MemoryStore implements Store {
       return { name, sizeBytes, etag, contentType, stamp, extra };
     });
     return { entries, truncated: page.truncated, info: containerInfo(container) };
+  }
+
+  /** No versions here (test/conformance/s3-versions.ts runs on the cluster only): every object is its null version. */
+  async listVersions(context: Context, ref: ContainerRef, query: ListQuery): Promise<Page<VersionEntry>> {
+    const page = await this.listObjects(context, ref, { ...query, markerSkipsPrefix: true });
+    const entries = page.entries.map((entry): VersionEntry => {
+      if ('prefix' in entry) return entry;
+      const { name, sizeBytes, etag, stamp } = entry;
+      return { name, sizeBytes, etag, stamp, versionId: 'null', isLatest: true, deleteMarker: false };
+    });
+    return { entries, truncated: page.truncated };
   }
 
   async resolveBucket(_context: Context, bucket: string): Promise<ContainerRef> {

@@ -63,6 +63,11 @@ function judgeObject(world: JudgeWorld, key: Key, { head, ballot }: Held): void 
   if (!isCurrent(container, key)) return find('orphan', namer(key));
   const incarnation = headStamp((container as Held).head);
   const row = inventory.keys.get(makeKey(containerHash, incarnation, KIND.row, rowRest(TABLE.current, record.name)));
+  if (record.marker === true) {
+    if (row && !isTombstone(row.head))
+      find(unfinishedFrom(ballot) ? 'unfinished listing' : 'row without object', `${namer(key)}: a delete marker`);
+    return;
+  }
   if (!row || isTombstone(row.head)) {
     return find(unfinishedFrom(ballot) ? 'unfinished listing' : 'unlisted object', `${namer(key)}: no row`);
   }

@@ -19,6 +19,9 @@ import type { Held } from './inventory.ts';
 import { judgeListings } from './judge-listings.ts';
 import { kindName } from './names.ts';
 
+/** Kinds whose registers have bodies. */
+const BODIES: readonly string[] = [KIND.object, KIND.part, KIND.version];
+
 /** A write younger than this, measured from the newest one anywhere, may have been under way when everything stopped. */
 const UNFINISHED_MS = 120_000;
 
@@ -78,7 +81,7 @@ function judgeCopies({ ring, inventory, namer, find }: JudgeWorld, key: Key, hel
   }
   const elsewhere = held.copies.filter(({ device }) => !primaries.includes(device));
   if (elsewhere.length > 0) find('above target', `${namer(key)}: also on ${elsewhere.map((c) => c.device).join(', ')}`);
-  if (keyKind(key) !== KIND.object && keyKind(key) !== KIND.part) return;
+  if (!BODIES.includes(keyKind(key))) return;
   judgeBytes({ inventory, namer, find }, { key, head: held.head, holders });
 }
 

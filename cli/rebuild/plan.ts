@@ -29,8 +29,8 @@ import {
   TABLE,
   utf8ToLatin1,
 } from '../../object-server/contract.ts';
-import { rowOf } from '../../proxy/object/commit.ts';
 import { decodeMeta, type ObjectRecord } from '../../proxy/object/object-format.ts';
+import { rowOf } from '../../proxy/object/row-writes.ts';
 import type { Held } from '../fsck/inventory.ts';
 import { isCurrent } from '../fsck/judge-listings.ts';
 import { containerOfRow } from '../fsck/names.ts';
@@ -101,6 +101,8 @@ function planObjects(world: PlanWorld, plan: Plan, containers: ReadonlyMap<Key, 
     const container = containers.get(containerKey);
     // What a deleted container left behind has no listing.
     if (!container || !isCurrent(world.keys.get(containerKey), key)) continue;
+    // A delete marker is listed among the versions only, whose rows are kept as they are.
+    if (record.marker === true) continue;
     objects++;
     const rowKey = container.rowPrefix + utf8ToLatin1(record.name);
     const row = keepOrWrite(world, plan, { key: rowKey, meta: rowOf(record), stamp: headStamp(head) });

@@ -4,21 +4,9 @@
  * being decided on, and leaves nothing behind when the container is gone.
  */
 
-import { encodeRow } from '../../account-container/contract.ts';
 import { Fault, isFault } from '../../fabric/errors.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
-import {
-  encodeHead,
-  FLAG_TOMBSTONE,
-  headStamp,
-  isTombstone,
-  type Key,
-  KIND,
-  makeKey,
-  rowRest,
-  TABLE,
-  withBallot,
-} from '../../object-server/contract.ts';
+import { isTombstone, type Key, KIND, makeKey, withBallot } from '../../object-server/contract.ts';
 import type { ReadRegister } from '../cluster.ts';
 import { pause } from '../pause.ts';
 import { decide, type Judge, KEEP, type OwnRounds, writeUnder } from '../quorum-decide.ts';
@@ -28,19 +16,23 @@ import { type ContainerState, noContainer } from './containers.ts';
 import type { Conditions } from './contract.ts';
 import { storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
-import { LINK_HEADER, listedLink } from './links.ts';
 import { decodeMeta, gravestoneHead, type ObjectRecord, type Pin } from './object-format.ts';
 import { dropPins } from './pins.ts';
+import { rowsBeside, rowWrite } from './row-writes.ts';
 
-const TRIES_MAX = 24;
+export const TRIES_MAX = 24;
 const ALIGN_TRIES_MAX = 4;
 /** Tries that may meet a sealed container before its unfinished decision is finished here. */
 const SEALED_TRIES = 6;
 
-/** What to write once the stamp is known: the object's register and the companions that share its fate. */
-export interface Change {
+/** The object that a change is about. */
+export interface Named {
   readonly container: ContainerState;
   readonly name: string;
+}
+
+/** What to write once the stamp is known: the object's register and the companions that share its fate. */
+export interface Change extends Named {
   /** All writes of the change but the row; the object's own first. */
   writes(stamp: Stamp): readonly QuorumWrite[];
   /** The listing's row; undefined removes it. */
@@ -78,11 +70,7 @@ export async function commit(engine: Engine, change: Change): Promise<Stamp> {
  * A newer row may belong to a write that never came to be, and hide this one. Before the answer the object is decided on
  * once more, and its row written beside it above whatever stood there. Fault QuorumUnavailable.
  */
-export async function alignRow(
-  engine: Engine,
-  { container, name }: { readonly container: ContainerState; readonly name: string },
-  done: WriteResult,
-): Promise<void> {
+export async function alignRow(engine: Engine, { container, name }: Named, done: WriteResult): Promise<void> {
   const { cluster } = engine;
   const key = objectKey(engine, container, name);
   let latest = done;
@@ -92,20 +80,13 @@ export async function alignRow(
     latest = await decide(cluster, key, (current, ballot) => {
       if (!current) return KEEP;
       const write = { head: withBallot(current.head, ballot), body: current.body };
-      return { write: [write, rowBeside(container, name, current.head, ballot)] };
+      return { write: [write, ...rowsBeside(container, name, current.head, ballot)] };
     }).catch((error: unknown): never => {
       if (!isFault(error, storeFaults.conditionalConflict)) throw error;
       throw new Fault(storeFaults.quorumUnavailable, { reason: 'row' });
     });
   }
   if (latest.result !== 'ok') throw new Fault(storeFaults.quorumUnavailable, { reason: latest.result });
-}
-
-/** The row that says what the object's register says, under `ballot`. */
-export function rowBeside(container: ContainerState, name: string, head: Buffer, ballot: Stamp): QuorumWrite {
-  const row = isTombstone(head) ? undefined : rowOf(decodeMeta<ObjectRecord>(head));
-  const write = rowWrite(container, name, row, headStamp(head));
-  return { ...write, head: withBallot(write.head, ballot) };
 }
 
 interface Attempt {
@@ -137,43 +118,22 @@ async function decideOnce(engine: Engine, change: Change, own: OwnRounds): Promi
   return { stamp, done };
 }
 
-function recordOf(
+/** The live object in a register, if it is one: no delete marker, not expired. */
+export function recordOf(
   engine: Engine,
   current: ReadRegister | undefined,
 ): { record: ObjectRecord; head: Buffer } | undefined {
   if (!current || isTombstone(current.head)) return undefined;
   const record = decodeMeta<ObjectRecord>(current.head);
-  return engine.expired(record) ? undefined : { record, head: current.head };
+  return record.marker === true || engine.expired(record) ? undefined : { record, head: current.head };
 }
 
 function withRow(change: Change, stamp: Stamp): readonly QuorumWrite[] {
   return [...change.writes(stamp), rowWrite(change.container, change.name, change.row, stamp)];
 }
 
-/** The row of a name in its container's current table; `row` undefined removes it. */
-export function rowWrite(container: ContainerState, name: string, row: Buffer | undefined, stamp: Stamp): QuorumWrite {
-  const key = makeKey(container.hash, container.incarnation, KIND.row, rowRest(TABLE.current, name));
-  const head = row
-    ? encodeHead({ key, ballot: stamp, stamp, meta: row })
-    : encodeHead({ key, ballot: stamp, stamp, flags: FLAG_TOMBSTONE });
-  return { head, guardKey: container.key, guardStamp: container.incarnation, newerIsFine: true };
-}
-
-export function rowOf(record: ObjectRecord): Buffer {
-  const extra = record.headers?.[LINK_HEADER]
-    ? { link: listedLink(record.account, record.headers) }
-    : record.slo
-      ? { slo: true }
-      : record.sums && firstKey(record.sums)
-        ? { sum: firstKey(record.sums), sumType: record.sumType }
-        : undefined;
-  return encodeRow({ sizeBytes: record.size, etag: record.etag, contentType: record.type, extra });
-}
-
-const firstKey = (object: object): string | undefined => Object.keys(object)[0];
-
 /** Returns when another try makes sense; otherwise throws what the client should hear. */
-async function recover(engine: Engine, change: Change, done: WriteResult, attempt: number): Promise<void> {
+export async function recover(engine: Engine, change: Named, done: WriteResult, attempt: number): Promise<void> {
   const { cluster } = engine;
   switch (done.result) {
     case 'newer':
@@ -214,7 +174,7 @@ export async function goneOrNew({ containers }: Engine, container: ContainerStat
 }
 
 /** The container is gone, and with its incarnation every way to this object: free what replicas took meanwhile. */
-async function withdraw(engine: Engine, change: Change): Promise<void> {
+async function withdraw(engine: Engine, change: Named): Promise<void> {
   const { account, name: container } = change.container.record;
   const key = objectKey(engine, change.container, change.name);
   const stamp = engine.cluster.settled.open();

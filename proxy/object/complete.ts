@@ -4,9 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 import { Fault } from '../../fabric/errors.ts';
+import type { Stamp } from '../../fabric/stamp.ts';
 import { encodeHead, FLAG_TOMBSTONE, headStamp, isTombstone } from '../../object-server/contract.ts';
 import { decide } from '../quorum-decide.ts';
-import { commit, objectKey, rowOf } from './commit.ts';
+import type { QuorumWrite } from '../quorum-write.ts';
+import { commit, objectKey } from './commit.ts';
+import { commitVersion } from './commit-version.ts';
 import {
   type CompletedPart,
   type Conditions,
@@ -27,8 +30,11 @@ import {
   type UploadRecord,
 } from './object-format.ts';
 import { removeParts, type StoredPart, scanParts } from './parts.ts';
+import { renewed } from './put.ts';
 import { checkQuota } from './quota.ts';
+import { rowOf } from './row-writes.ts';
 import { findOpenUpload, findUpload, type OpenUpload, uploadRow } from './upload.ts';
+import { versioningOf } from './version-format.ts';
 
 /** All parts but the last must have this size (S3 API reference, CompleteMultipartUpload). */
 export const PART_BYTES_MIN = 5 * 1024 * 1024;
@@ -56,11 +62,11 @@ export async function completeUpload(
   return info;
 }
 
-function repeated({ record, uploadId }: OpenUpload, { parts }: CompleteOptions): ObjectInfo {
+function repeated({ record, uploadId, container }: OpenUpload, { parts }: CompleteOptions): ObjectInfo {
   const done = record.done as NonNullable<UploadRecord['done']>;
   const same = parts.length === done.parts.length && parts.every((part, i) => part.etag === done.parts[i]);
   if (!same) throw new Fault(storeFaults.noSuchUpload, { uploadId });
-  return { ...toInfo(done.object, NO_HEAD), stamp: done.stamp };
+  return { ...toInfo(done.object, NO_HEAD, versioningOf(container) !== undefined), stamp: done.stamp };
 }
 
 const NO_HEAD = Buffer.alloc(48);
@@ -122,22 +128,30 @@ async function publish(
   object: ObjectRecord,
   options: CompleteOptions,
 ): Promise<ObjectInfo> {
-  const { container } = upload;
+  const container = await renewed(engine, upload.container);
   const key = objectKey(engine, container, object.name);
   const etags = options.parts.map((part) => part.etag);
+  const finished = (ballot: Stamp, { stamp, record }: { stamp: Stamp; record: ObjectRecord }): QuorumWrite[] => {
+    const done = { stamp, etag: object.etag, parts: etags, object: record };
+    const meta = encodeMeta({ ...upload.record, done });
+    return [
+      { head: encodeHead({ key: upload.key, ballot, stamp: ballot, meta }) },
+      uploadRow(container, object.name, { uploadId: upload.uploadId, stamp: ballot, row: undefined }),
+    ];
+  };
+  if (versioningOf(container) !== undefined) {
+    const { conditions } = options;
+    const made = { container, name: object.name, record: object, conditions, companions: finished };
+    const done = await commitVersion(engine, made);
+    return toInfo(done.record, done.head, true);
+  }
   let head: Buffer | undefined;
   await commit(engine, {
     container,
     name: object.name,
     writes: (stamp) => {
       head = recordHead(object, { key, stamp });
-      const done = { stamp, etag: object.etag, parts: etags, object };
-      const state = encodeHead({ key: upload.key, ballot: stamp, stamp, meta: encodeMeta({ ...upload.record, done }) });
-      return [
-        { head },
-        { head: state },
-        uploadRow(container, object.name, { uploadId: upload.uploadId, stamp, row: undefined }),
-      ];
+      return [{ head }, ...finished(stamp, { stamp, record: object })];
     },
     row: rowOf(object),
     conditions: options.conditions,

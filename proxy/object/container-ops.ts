@@ -16,6 +16,7 @@ import {
   type Key,
   KIND,
   makeKey,
+  TABLE,
   withBallot,
 } from '../../object-server/contract.ts';
 import type { ReadRegister, Replica } from '../cluster.ts';
@@ -26,13 +27,21 @@ import { ensureAccount } from './accounts.ts';
 import { authorise, authoriseAccount } from './authorise.ts';
 import { claimBucket, isBucketName, releaseBucket } from './buckets.ts';
 import { containerInfo } from './container-info.ts';
-import { containerKey, containerState, noContainer } from './containers.ts';
+import {
+  CONTAINER_CACHE_MS,
+  type ContainerState,
+  containerKey,
+  containerState,
+  noContainer,
+  rowPrefix,
+} from './containers.ts';
 import { type ContainerInfo, type ContainerRef, type Context, type MetadataChange, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { checkContainerName } from './limits.ts';
 import { applyChange } from './metadata.ts';
 import type { AccountState } from './recent-accounts.ts';
 import { listRows, readTotals } from './rows.ts';
+import { versioningOf } from './version-format.ts';
 
 const TRIES_MAX = 12;
 
@@ -185,6 +194,8 @@ export async function updateContainer(
       { unseal: true, own },
     ),
   );
+  // Another proxy that still takes the container for one without versions would overwrite instead of setting aside.
+  if (change.s3?.['versioning'] !== undefined) await engine.cluster.clock.sleep(CONTAINER_CACHE_MS);
 }
 
 export async function headContainer(engine: Engine, context: Context, ref: ContainerRef): Promise<ContainerInfo> {
@@ -207,7 +218,8 @@ export async function deleteContainer(engine: Engine, context: Context, ref: Con
       async (current, ballot, granted, mine) => {
         if (!current || (isTombstone(current.head) && !mine)) return { keep: true, refuse: noContainer() };
         const state = containerState(key, current.head, 0);
-        if (!(await isEmpty(engine, state.rowPrefix, granted))) {
+        const tables = versioningOf(state) === undefined ? [] : [versionsTable(state)];
+        if (!(await areEmpty(engine, [state.rowPrefix, ...tables], granted))) {
           return { keep: true, refuse: new Fault(storeFaults.containerNotEmpty) };
         }
         const meta = encodeRecord({ ...state.record, modifiedStamp: ballot });
@@ -221,10 +233,15 @@ export async function deleteContainer(engine: Engine, context: Context, ref: Con
 }
 
 /** Judged on the replicas that promised, no others: a row can still reach the rest, but no longer a majority. */
-async function isEmpty(engine: Engine, prefix: Key, granted: readonly Replica[]): Promise<boolean> {
+async function areEmpty(engine: Engine, prefixes: readonly Key[], granted: readonly Replica[]): Promise<boolean> {
   const everything = { prefix: '', delimiter: '', marker: '', endMarker: '', limit: 1, reverse: false };
-  return (await listRows(engine.cluster, prefix, everything, granted)).entries.length === 0;
+  for (const prefix of prefixes) {
+    if ((await listRows(engine.cluster, prefix, everything, granted)).entries.length > 0) return false;
+  }
+  return true;
 }
+
+const versionsTable = ({ hash, incarnation }: ContainerState): Key => rowPrefix(hash, incarnation, TABLE.versions);
 
 /** Runs a decision again while companions meet sealed guards; forgets the cached container either way. */
 async function decided(

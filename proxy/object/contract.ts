@@ -12,8 +12,13 @@ export const storeFaults = {
   accessDenied: 'AccessDenied',
   noSuchAccount: 'NoSuchAccount',
   noSuchContainer: 'NoSuchContainer',
+  /** details: { deleteMarker: version id } where one stands in the object's place. */
   noSuchObject: 'NoSuchObject',
   noSuchUpload: 'NoSuchUpload',
+  /** Nothing of this version id. */
+  noSuchVersion: 'NoSuchVersion',
+  /** The version asked for is a delete marker. details: { deleteMarker: its version id }. */
+  isDeleteMarker: 'IsDeleteMarker',
   containerNotEmpty: 'ContainerNotEmpty',
   /** The bucket name belongs to another account. */
   bucketTaken: 'BucketTaken',
@@ -95,6 +100,8 @@ export interface ContainerRef {
 
 export interface ObjectRef extends ContainerRef {
   readonly object: string;
+  /** This version and no other (GET, HEAD, DELETE, source of a copy); `null` is the null version. */
+  readonly versionId?: string | undefined;
 }
 
 /** Values to set; null removes. Keys are full lower-case header names for accounts and containers. */
@@ -164,6 +171,8 @@ export interface ObjectInfo {
   readonly slo?: readonly SloSegment[] | undefined;
   /** Unix seconds. */
   readonly deleteAt?: number | undefined;
+  /** Undefined in a container without versions. */
+  readonly versionId?: string | undefined;
 }
 
 /** RFC 9110 §13, already parsed. ETags without quotes; '*' for any. */
@@ -243,6 +252,27 @@ export type ObjectEntry =
       readonly extra: Readonly<Record<string, unknown>>;
     };
 
+/** A version of an object, or a delete marker. */
+export type VersionEntry =
+  | { readonly prefix: string }
+  | {
+      readonly name: string;
+      readonly versionId: string;
+      readonly isLatest: boolean;
+      readonly deleteMarker: boolean;
+      readonly sizeBytes: number;
+      readonly etag: string;
+      readonly stamp: Stamp;
+    };
+
+/** `versionId`: of what was deleted, or of the marker that was written; undefined without versions. */
+export interface Deleted {
+  readonly existed: boolean;
+  readonly versionId?: string | undefined;
+  /** A delete marker was written, or was what the version id named. */
+  readonly deleteMarker?: boolean | undefined;
+}
+
 export type ContainerEntry =
   | { readonly prefix: string }
   | { readonly name: string; readonly objectCount: number; readonly bytesUsed: number; readonly stamp: Stamp };
@@ -311,6 +341,15 @@ export interface Store {
     ref: ContainerRef,
     query: ListQuery,
   ): Promise<Page<ObjectEntry> & { info: ContainerInfo }>;
+  /**
+   * Every version, by name and then newest first. `marker` with `versionIdMarker`: after this version; alone: after all
+   * versions of this name. Fault NoSuchVersion for an id that cannot be one.
+   */
+  listVersions(
+    context: Context,
+    ref: ContainerRef,
+    query: ListQuery & { versionIdMarker?: string | undefined },
+  ): Promise<Page<VersionEntry>>;
   /** The container behind an S3 bucket name; Fault NoSuchContainer. */
   resolveBucket(context: Context, bucket: string): Promise<ContainerRef>;
   /** Buckets of the caller's account: containers whose name is registered as a bucket. */
@@ -323,7 +362,7 @@ export interface Store {
   /** Replaces attributes, not bytes (Swift POST: user metadata is replaced as a whole; content type kept when absent). */
   updateObject(context: Context, ref: ObjectRef, attributes: ObjectAttributes): Promise<ObjectInfo>;
   /** Resolves to whether there was an object (Swift answers 404 when not; S3 does not care). */
-  deleteObject(context: Context, ref: ObjectRef, options?: { conditions?: Conditions }): Promise<{ existed: boolean }>;
+  deleteObject(context: Context, ref: ObjectRef, options?: { conditions?: Conditions }): Promise<Deleted>;
   copyObject(
     context: Context,
     target: ObjectRef,

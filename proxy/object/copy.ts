@@ -9,9 +9,9 @@ import type { ContainerState } from './containers.ts';
 import type { Body, BodySource, Context, CopyOptions, ObjectAttributes, ObjectInfo, ObjectRef } from './contract.ts';
 import { storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
-import { type Found, find, openBody } from './get.ts';
+import { type Found, find, infoOf, openBody } from './get.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
-import { type Extent, type ObjectRecord, type Pin, toInfo } from './object-format.ts';
+import type { Extent, ObjectRecord, Pin } from './object-format.ts';
 import { pinExtents } from './pins.ts';
 import { OBJECT_BYTES_MAX, putObject, store, writable } from './put.ts';
 import { checkQuota } from './quota.ts';
@@ -24,7 +24,7 @@ export async function copyObject(
 ): Promise<{ info: ObjectInfo; source: ObjectInfo }> {
   checkObjectName(target.object);
   const found = await openSource(engine, context, options);
-  const source = toInfo(found.record, found.register.head);
+  const source = infoOf(found);
   const attributes = attributesFor(found.record, options);
   checkAttributes(attributes);
   if (found.record.slo) {
@@ -35,7 +35,8 @@ export async function copyObject(
   const container = await writable(engine, context, target);
   await checkQuota(engine, container, source.sizeBytes);
   const { extents, pins } = await borrow(engine, container, target, { found, extents: found.record.extents });
-  const record: ObjectRecord = { ...found.record, ...rename(target), ...recordAttributes(attributes), extents, pins };
+  const { version: _, ...copied } = found.record;
+  const record: ObjectRecord = { ...copied, ...rename(target), ...recordAttributes(attributes), extents, pins };
   return {
     info: await store(engine, container, record, { body: found.register.body, conditions: options.conditions }),
     source,
@@ -50,7 +51,7 @@ export async function openSource(
 ): Promise<Found> {
   const found = await find(engine, context, source, true);
   try {
-    checkReadConditions(sourceConditions, toInfo(found.record, found.register.head));
+    checkReadConditions(sourceConditions, infoOf(found));
   } catch (error) {
     if (error instanceof Fault && error.code === storeFaults.notModified)
       throw new Fault(storeFaults.preconditionFailed);

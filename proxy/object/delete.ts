@@ -1,23 +1,34 @@
-/** DELETE of an object: a tombstone in its register and one in its row, in one round. What is not there is not written. */
+/**
+ * DELETE of an object: a tombstone in its register and one in its row, in one round. What is not there is not written.
+ * Where the container has versions nothing goes: a delete marker takes the object's place, unless a version is named.
+ */
 import { Fault } from '../../fabric/errors.ts';
 import { commit, objectKey } from './commit.ts';
-import { type Conditions, type Context, type ObjectRef, storeFaults } from './contract.ts';
+import { commitVersion } from './commit-version.ts';
+import type { ContainerState } from './containers.ts';
+import { type Conditions, type Context, type Deleted, type ObjectRef, storeFaults } from './contract.ts';
+import { deleteVersion } from './delete-version.ts';
 import type { Engine } from './engine.ts';
-import { lookUp } from './get.ts';
-import { gravestoneHead } from './object-format.ts';
+import { checkVersion, lookUp } from './get.ts';
+import { checkObjectName } from './limits.ts';
+import { gravestoneHead, type ObjectRecord } from './object-format.ts';
 import { writable } from './put.ts';
+import { NULL_VERSION, versionIdOf, versioningOf } from './version-format.ts';
 
 export async function deleteObject(
   engine: Engine,
   context: Context,
   ref: ObjectRef,
   conditions?: Conditions,
-): Promise<{ existed: boolean }> {
+): Promise<Deleted> {
   const container = await writable(engine, context, ref);
-  const found = await lookUp(engine, container, ref.object, false);
+  if (versioningOf(container) !== undefined) return deleteVersioned(engine, container, ref, conditions);
+  if (ref.versionId !== undefined) checkVersion(ref.versionId);
+  const isOther = ref.versionId !== undefined && ref.versionId !== NULL_VERSION;
+  const found = isOther ? undefined : await lookUp(engine, container, ref.object, false);
   if (!found) {
     const fresh = await engine.containers.findFresh(ref);
-    if (fresh && fresh.incarnation !== container.incarnation) return deleteObject(engine, context, ref, conditions);
+    if (fresh && isAnother(fresh, container)) return deleteObject(engine, context, ref, conditions);
     if (conditions?.ifMatch !== undefined) throw new Fault(storeFaults.noSuchObject);
     return { existed: false };
   }
@@ -31,4 +42,25 @@ export async function deleteObject(
     conditions,
   });
   return { existed: true };
+}
+
+function isAnother(fresh: ContainerState, container: ContainerState): boolean {
+  return fresh.incarnation !== container.incarnation || versioningOf(fresh) !== versioningOf(container);
+}
+
+async function deleteVersioned(
+  engine: Engine,
+  container: ContainerState,
+  { account, container: containerName, object: name, versionId }: ObjectRef,
+  conditions: Conditions | undefined,
+): Promise<Deleted> {
+  if (versionId !== undefined) {
+    checkVersion(versionId);
+    return deleteVersion(engine, { container, name, versionId, conditions });
+  }
+  checkObjectName(name);
+  const names = { account, container: containerName, name };
+  const marker: ObjectRecord = { ...names, size: 0, etag: '', type: '', marker: true };
+  const { record } = await commitVersion(engine, { container, name, record: marker, conditions });
+  return { existed: true, versionId: versionIdOf(record), deleteMarker: true };
 }

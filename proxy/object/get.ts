@@ -19,9 +19,11 @@ import {
 } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { openExtents } from './extent-body.ts';
+import { findVersion } from './find-version.ts';
 import { openThroughLinks } from './links.ts';
 import { decodeMeta, type ObjectRecord, toInfo } from './object-format.ts';
 import { openSlo } from './slo.ts';
+import { isVersionId, versionIdOf, versioningOf } from './version-format.ts';
 
 export async function headObject(
   engine: Engine,
@@ -29,8 +31,7 @@ export async function headObject(
   ref: ObjectRef,
   conditions?: Conditions,
 ): Promise<ObjectInfo> {
-  const { record, register } = await find(engine, context, ref, false);
-  const info = toInfo(record, register.head);
+  const info = infoOf(await find(engine, context, ref, false));
   checkReadConditions(conditions, info);
   return info;
 }
@@ -42,7 +43,7 @@ export async function getObject(
   { conditions, depth = 0 }: { conditions?: Conditions | undefined; depth?: number } = {},
 ): Promise<OpenObject> {
   const found = await find(engine, context, ref, true);
-  const info = toInfo(found.record, found.register.head);
+  const info = infoOf(found);
   checkReadConditions(conditions, info);
   return { info, open: (offset, length) => openBody(engine, context, found, { offset, length, depth }) };
 }
@@ -50,22 +51,41 @@ export async function getObject(
 export interface Found {
   readonly record: ObjectRecord;
   readonly register: ReadRegister;
+  /** Its container has versions. */
+  readonly versioned: boolean;
 }
 
-/** The object as a quorum has it; Fault NoSuchContainer, NoSuchObject, AccessDenied. */
+export const infoOf = ({ record, register, versioned }: Found): ObjectInfo => toInfo(record, register.head, versioned);
+
+/** The object as a quorum has it; Fault NoSuchContainer, NoSuchObject, NoSuchVersion, IsDeleteMarker, AccessDenied. */
 export async function find(engine: Engine, context: Context, ref: ObjectRef, body: boolean): Promise<Found> {
   const cached = engine.containers.find(ref);
   const container = cached instanceof Promise ? await cached : cached;
   authorise(context, 'read', ref.account, container?.record);
-  const found = container && (await lookUp(engine, container, ref.object, body));
-  if (found) return found;
+  if (ref.versionId !== undefined) checkVersion(ref.versionId);
+  const found = container && (await lookUpAny(engine, container, ref, body));
+  if (found && isThere(engine, found, ref)) return found;
   // What is not there may be in a younger incarnation of the container than the one remembered here.
   const fresh = await engine.containers.findFresh(ref);
   authorise(context, 'read', ref.account, fresh?.record);
   if (!fresh) throw noContainer();
-  const again = fresh.incarnation !== container?.incarnation && (await lookUp(engine, fresh, ref.object, body));
-  if (!again) throw new Fault(storeFaults.noSuchObject);
-  return again;
+  const again = fresh.incarnation === container?.incarnation ? found : await lookUpAny(engine, fresh, ref, body);
+  if (again && isThere(engine, again, ref)) return again;
+  throw nothingThere(ref, again);
+}
+
+const isThere = (engine: Engine, { record }: Found, ref: ObjectRef): boolean =>
+  record.marker !== true && (ref.versionId !== undefined || !engine.expired(record));
+
+function nothingThere({ versionId }: ObjectRef, found: Found | undefined): Fault {
+  const details = found?.record.marker === true ? { deleteMarker: versionIdOf(found.record), info: infoOf(found) } : {};
+  if (versionId === undefined) return new Fault(storeFaults.noSuchObject, details);
+  return found ? new Fault(storeFaults.isDeleteMarker, details) : new Fault(storeFaults.noSuchVersion, { versionId });
+}
+
+/** Fault NoSuchVersion, with `malformed`, for what no version is ever called. */
+export function checkVersion(versionId: string): void {
+  if (!isVersionId(versionId)) throw new Fault(storeFaults.noSuchVersion, { versionId, malformed: true });
 }
 
 /** The live object of this name, or undefined. */
@@ -76,11 +96,27 @@ export async function lookUp(
   body: boolean,
 ): Promise<Found | undefined> {
   const { account, name: containerName } = container.record;
+  const ref = { account, container: containerName, object: name };
+  const found = await lookUpAny(engine, container, ref, body);
+  return found && isThere(engine, found, ref) ? found : undefined;
+}
+
+/** Delete markers and what is past its time too. */
+async function lookUpAny(
+  engine: Engine,
+  container: ContainerState,
+  { account, container: containerName, object: name, versionId }: ObjectRef,
+  body: boolean,
+): Promise<Found | undefined> {
   const key = makeKey(engine.cluster.hash(account, containerName, name), container.incarnation, KIND.object);
+  const versioned = versioningOf(container) !== undefined;
+  if (versionId !== undefined) {
+    const version = await findVersion(engine.cluster, key, { versionId, body });
+    return version && { ...version, versioned };
+  }
   const register = await readQuorum(engine.cluster, key, body);
   if (!register || isTombstone(register.head)) return undefined;
-  const record = decodeMeta<ObjectRecord>(register.head);
-  return engine.expired(record) ? undefined : { record, register };
+  return { record: decodeMeta<ObjectRecord>(register.head), register, versioned };
 }
 
 /** `depth` counts the manifests around this object. */

@@ -31,7 +31,7 @@ async function objectPage({ cluster, pages }: Engine, prefix: Key, query: ListQu
 }
 
 /** The container as a quorum has it: a listing must show everything acknowledged, also under a younger incarnation. */
-async function listable(engine: Engine, context: Context, ref: ContainerRef): Promise<ContainerState> {
+export async function listable(engine: Engine, context: Context, ref: ContainerRef): Promise<ContainerState> {
   const container = await engine.containers.findFresh(ref);
   authorise(context, 'list', ref.account, container?.record);
   if (!container) throw noContainer();

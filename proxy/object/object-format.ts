@@ -58,6 +58,10 @@ export interface ObjectRecord {
   readonly parts?: readonly number[] | undefined;
   readonly slo?: readonly SloSegment[] | undefined;
   readonly deleteAt?: number | undefined;
+  /** Version id, where the container had versioning enabled when this was written; without one it is the null version. */
+  readonly version?: string | undefined;
+  /** A delete marker: to plain requests there is no object. */
+  readonly marker?: true | undefined;
   /** Room, unused so far: stored size where it differs, transform and key id, policy and fragment, retention. */
   readonly stored?: number | undefined;
   readonly transform?: { readonly name: string; readonly keyId?: string } | undefined;
@@ -95,6 +99,8 @@ export interface Gravestone {
   readonly account: string;
   readonly container: string;
   readonly name: string;
+  /** Of a version that is gone: where its row was among those of the name. */
+  readonly order?: Stamp | undefined;
 }
 
 export function encodeMeta(record: ObjectRecord | PartRecord | UploadRecord | Gravestone): Buffer {
@@ -152,7 +158,8 @@ export function blobKey(key: Key, extent: Extent): Key {
   return prefix + KIND.blob + extent.id;
 }
 
-export function toInfo(record: ObjectRecord, head: Buffer): ObjectInfo {
+/** `versioned`: the container has versions, so that an object without an id is the null version. */
+export function toInfo(record: ObjectRecord, head: Buffer, versioned = false): ObjectInfo {
   return {
     name: record.name,
     stamp: headStamp(head),
@@ -166,6 +173,7 @@ export function toInfo(record: ObjectRecord, head: Buffer): ObjectInfo {
     partSizes: record.parts,
     slo: record.slo,
     deleteAt: record.deleteAt,
+    versionId: record.version ?? (versioned ? 'null' : undefined),
   };
 }
 

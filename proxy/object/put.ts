@@ -7,8 +7,9 @@ import { md5Hex } from '../../fabric/hash.ts';
 import { INLINE_BODY_BYTES_MAX } from '../../object-server/contract.ts';
 import { authorise } from './authorise.ts';
 import { uploadBlob } from './blob-upload.ts';
-import { commit, objectKey, rowOf } from './commit.ts';
-import { type ContainerState, noContainer } from './containers.ts';
+import { commit, objectKey } from './commit.ts';
+import { commitVersion } from './commit-version.ts';
+import { CONTAINER_CACHE_MS, type ContainerState, noContainer } from './containers.ts';
 import {
   type BodySource,
   type Context,
@@ -21,6 +22,8 @@ import type { Engine } from './engine.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
 import { type Extent, type ObjectRecord, recordHead, toInfo } from './object-format.ts';
 import { checkQuota } from './quota.ts';
+import { rowOf } from './row-writes.ts';
+import { versioningOf } from './version-format.ts';
 
 /** Swift's and S3's single-request limit. */
 export const OBJECT_BYTES_MAX = 5 * 1024 ** 3;
@@ -53,6 +56,14 @@ export async function writable(engine: Engine, context: Context, ref: ObjectRef)
   return container;
 }
 
+/** The container as it is now, when the body took so long that what is known of its versioning may be out of date. */
+export async function renewed(engine: Engine, container: ContainerState): Promise<ContainerState> {
+  if (engine.cluster.clock.monotonicMs() - container.readAtMs < CONTAINER_CACHE_MS) return container;
+  const { account, name } = container.record;
+  const found = await engine.containers.find({ account, container: name });
+  return found?.incarnation === container.incarnation ? found : container;
+}
+
 /** Commits a record whose bytes are safe already (extents) or travel along (body). */
 export async function store(
   engine: Engine,
@@ -60,6 +71,11 @@ export async function store(
   record: ObjectRecord,
   { body, conditions }: { body?: Buffer | undefined; conditions?: PutOptions['conditions'] },
 ): Promise<ObjectInfo> {
+  const now = await renewed(engine, container);
+  if (versioningOf(now) !== undefined) {
+    const done = await commitVersion(engine, { container: now, name: record.name, record, body, conditions });
+    return toInfo(done.record, done.head, true);
+  }
   const key = objectKey(engine, container, record.name);
   let head: Buffer | undefined;
   await commit(engine, {

@@ -30,10 +30,14 @@ import { readQuorum } from '../quorum-read.ts';
 import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
 import { repairBlobs } from '../repair-blobs.ts';
 import { findAccountByHash } from './accounts.ts';
+import { liveVersion } from './commit-version.ts';
 import { accountRowWrite } from './container-ops.ts';
 import { type ContainerState, containerKey, containerState } from './containers.ts';
 import type { Engine } from './engine.ts';
+import { versionOfRow } from './find-version.ts';
 import { decodeMeta, type Gravestone, gravestoneHead } from './object-format.ts';
+import { noVersionRow, rowsBeside, rowWrite, versionRow } from './row-writes.ts';
+import { readRowName } from './version-format.ts';
 
 /** Where a version of the key is, under which key: the device may hold it as another's handoff copy. */
 export interface Holder {
@@ -46,6 +50,8 @@ export async function reconcileKey(engine: Engine, key: Key, holder: Holder | un
   switch (keyKind(key)) {
     case KIND.object:
       return reconcileObject(engine, key, holder);
+    case KIND.version:
+      return reconcileVersion(engine, key, holder);
     case KIND.row:
       return reconcileRow(engine, key, holder);
     case KIND.container:
@@ -163,7 +169,7 @@ interface RowPlace {
   readonly named: Gravestone;
 }
 
-/** Which object a row of the current table stands for; 'gone' with its container's incarnation; undefined when not known. */
+/** Which object a row of either table stands for; 'gone' with its container's incarnation; undefined when not known. */
 async function objectOfRow(engine: Engine, key: Key): Promise<RowPlace | 'gone' | undefined> {
   const containerAt = makeKey(key.slice(1, 17), undefined, KIND.container);
   const register = await readQuorum(engine.cluster, containerAt, false);
@@ -173,13 +179,15 @@ async function objectOfRow(engine: Engine, key: Key): Promise<RowPlace | 'gone' 
   if (packed(container) > incarnation) return 'gone';
   if (packed(container) < incarnation) return undefined;
   const { account, name: containerName } = container.record;
-  const name = latin1ToUtf8(key.slice(REST_AT + 3));
+  const raw = key.slice(REST_AT + 3);
+  const name = isVersionRow(key) ? readRowName(raw).name : latin1ToUtf8(raw);
   const object = makeKey(engine.cluster.hash(account, containerName, name), container.incarnation, KIND.object);
   return { object, container, named: { account, container: containerName, name } };
 }
 
-const isCurrentRow = (key: Key): boolean =>
-  keyKind(key) === KIND.row && key.charCodeAt(REST_AT + 2) === TABLE.current;
+const isCurrentRow = (key: Key): boolean => keyKind(key) === KIND.row && key.charCodeAt(REST_AT + 2) === TABLE.current;
+
+const isVersionRow = (key: Key): boolean => keyKind(key) === KIND.row && key.charCodeAt(REST_AT + 2) === TABLE.versions;
 
 /** Whether an object's listing row says the same as its register; true for keys that are neither. */
 export async function rowMatches(engine: Engine, key: Key): Promise<boolean> {
@@ -187,7 +195,14 @@ export async function rowMatches(engine: Engine, key: Key): Promise<boolean> {
   if (isCurrentRow(key)) {
     const found = await objectOfRow(engine, key);
     if (!found || found === 'gone') return true;
-    return sameVersion(await readQuorum(cluster, found.object, false), await readQuorum(cluster, key, false));
+    const object = await readQuorum(cluster, found.object, false);
+    return sameVersion(shown(object), await readQuorum(cluster, key, false));
+  }
+  if (isVersionRow(key)) {
+    const found = await objectOfRow(engine, key);
+    if (!found || found === 'gone') return true;
+    const version = await versionOfRow(cluster, found.object, readRowName(key.slice(REST_AT + 3)).order);
+    return sameVersion(version?.register, await readQuorum(cluster, key, false));
   }
   if (keyKind(key) !== KIND.object) return true;
   const object = await readQuorum(cluster, key, false);
@@ -196,7 +211,12 @@ export async function rowMatches(engine: Engine, key: Key): Promise<boolean> {
   const container = await containers.findFresh({ account, container: containerName });
   if (!container || packed(container) !== key.slice(17, KIND_AT)) return isTombstone(object.head);
   const row = makeKey(container.hash, container.incarnation, KIND.row, rowRest(TABLE.current, name));
-  return sameVersion(object, await readQuorum(cluster, row, false));
+  return sameVersion(shown(object), await readQuorum(cluster, row, false));
+}
+
+/** A delete marker has no row among the objects. */
+function shown(object: ReadRegister | undefined): ReadRegister | undefined {
+  return liveVersion(object)?.record.marker === true ? undefined : object;
 }
 
 function sameVersion(object: ReadRegister | undefined, row: ReadRegister | undefined): boolean {
@@ -204,12 +224,34 @@ function sameVersion(object: ReadRegister | undefined, row: ReadRegister | undef
   return (object ? live(object) : '') === (row ? live(row) : '');
 }
 
+/** A version that was set aside, and its row. */
+async function reconcileVersion(engine: Engine, key: Key, holder: Holder | undefined): Promise<boolean> {
+  return settleUnder(engine, key, holder, async (state, ballot) => {
+    if (!state) return { keep: true };
+    const names = decodeMeta<Gravestone>(state.head);
+    const { account, container: containerName, name, order } = names;
+    const container = await engine.containers.findFresh({ account, container: containerName });
+    if (!container || packed(container) !== key.slice(17, KIND_AT)) return orphan(state, { key, names, ballot });
+    const version = liveVersion(state);
+    const write = version
+      ? versionRow(container, { record: version.record, head: state.head }, ballot)
+      : order && noVersionRow(container, name, { order, ballot });
+    return { write: [again(state, ballot), ...(write ? [{ ...write, newerIsFine: true }] : [])] };
+  });
+}
+
 /** A row leads to its object, which says what the row should be. */
 async function reconcileRow(engine: Engine, key: Key, holder: Holder | undefined): Promise<boolean> {
-  if (!isCurrentRow(key)) return reconcileAlone(engine, key, holder);
+  if (!isCurrentRow(key) && !isVersionRow(key)) return reconcileAlone(engine, key, holder);
   const found = await objectOfRow(engine, key);
   if (!found) return true;
-  if (found !== 'gone') return reconcileObject(engine, found.object, undefined, found.named);
+  if (found !== 'gone' && isCurrentRow(key)) return reconcileObject(engine, found.object, undefined, found.named);
+  if (found !== 'gone') {
+    const { object, named } = found;
+    const version = await versionOfRow(engine.cluster, object, readRowName(key.slice(REST_AT + 3)).order);
+    if (version?.key === object) return reconcileObject(engine, object, undefined, named);
+    if (version) return reconcileVersion(engine, version.key, undefined);
+  }
   // Nobody can list it any more; a copy that was delivered late must not stay on one device for ever.
   return settleUnder(engine, key, holder, (state, ballot) => {
     if (!state || isTombstone(state.head)) return { keep: true };

@@ -14,6 +14,7 @@ import type { DigestPool } from './digest.ts';
 import type { Engine } from './engine.ts';
 import { getObject, headObject } from './get.ts';
 import { listObjects, listUploads } from './list.ts';
+import { listVersions } from './list-versions.ts';
 import { PageCache } from './page-cache.ts';
 import * as parts from './parts.ts';
 import { peek } from './peek.ts';
@@ -67,6 +68,7 @@ function bind(engine: Engine): Store {
     headContainer: (context, ref) => containerOps.headContainer(engine, context, ref),
     deleteContainer: (context, ref) => containerOps.deleteContainer(engine, context, ref),
     listObjects: (context, ref, query) => listObjects(engine, context, ref, query),
+    listVersions: (context, ref, query) => listVersions(engine, context, ref, query),
     resolveBucket: (_context, bucket) => resolveBucket(engine, bucket),
     listBuckets: (context) => accounts.listBuckets(engine, context),
     putObject: (context, ref, options) => putObject(engine, context, ref, options),

@@ -7,13 +7,14 @@ import type { Stamp } from '../../fabric/stamp.ts';
 import { isTombstone } from '../../object-server/contract.ts';
 import { pause } from '../pause.ts';
 import { decide, type Judge, type OwnRounds } from '../quorum-decide.ts';
-import { alignRow, goneOrNew, objectKey, rowOf, rowWrite, stillThere } from './commit.ts';
+import { alignRow, goneOrNew, objectKey, stillThere } from './commit.ts';
 import { type Context, type ObjectAttributes, type ObjectInfo, type ObjectRef, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { checkAttributes } from './limits.ts';
 import { withLinkOf } from './links.ts';
 import { decodeMeta, type ObjectRecord, recordHead, toInfo } from './object-format.ts';
 import { writable } from './put.ts';
+import { rowOf, rowWrite } from './row-writes.ts';
 
 const TRIES_MAX = 10;
 
@@ -31,7 +32,7 @@ export async function updateObject(
     let info: ObjectInfo | undefined;
     const judge: Judge = (current, ballot) => {
       const record = current && !isTombstone(current.head) ? decodeMeta<ObjectRecord>(current.head) : undefined;
-      if (!record || !current || engine.expired(record))
+      if (!record || !current || record.marker === true || engine.expired(record))
         return { keep: true, refuse: new Fault(storeFaults.noSuchObject) };
       const next = withAttributes(record, attributes);
       const head = recordHead(next, { key, stamp: ballot as Stamp, body: current.body });

@@ -107,5 +107,6 @@ export function pushAttributes(out: string[], info: ObjectInfo, overrides?: Read
     const value = overrides?.get(stored) ?? info.headers[stored];
     if (value !== undefined) out.push(answered, value);
   }
+  if (info.versionId !== undefined) out.push('x-amz-version-id', info.versionId);
   for (const name in info.user) out.push(META + name, encodeWords(info.user[name]!));
 }

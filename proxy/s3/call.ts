@@ -43,7 +43,9 @@ export async function resolve(call: S3Call): Promise<ContainerRef> {
 
 export async function resolveObject(call: S3Call): Promise<ObjectRef> {
   const { account, container } = await resolve(call);
-  return { account, container, object: call.key };
+  const ref = { account, container, object: call.key };
+  if (call.query.size === 0) return ref;
+  return { ...ref, versionId: call.query.get('versionId') };
 }
 
 export function checkOwner(ref: ContainerRef, expected: string | undefined): void {
@@ -51,13 +53,17 @@ export function checkOwner(ref: ContainerRef, expected: string | undefined): voi
     throw s3Fault('AccessDenied');
 }
 
-/** No versions yet: the null version is the object itself. */
+/** Whether it could be a version's id; that there is such a version is for the store to say. */
 export function checkVersionId(versionId: string | undefined): void {
-  if (versionId === undefined || versionId === 'null') return;
+  if (versionId === undefined || versionId === 'null' || /^[0-9a-f]{16}$/.test(versionId)) return;
   throw s3Fault('InvalidArgument', 'Invalid version id specified', {
     ArgumentName: 'versionId',
     ArgumentValue: versionId,
   });
+}
+
+export function pushVersion(headers: string[], { versionId }: { readonly versionId?: string | undefined }): void {
+  if (versionId !== undefined) headers.push('x-amz-version-id', versionId);
 }
 
 let lastSecond = Number.NaN;

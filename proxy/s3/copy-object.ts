@@ -17,7 +17,7 @@ import {
 } from '../object/contract.ts';
 import { readCopySource } from './address.ts';
 import { readAttributes } from './attributes.ts';
-import { checkOwner, checkVersionId, isoTime, resolveObject, type S3Call, xmlAnswer } from './call.ts';
+import { checkOwner, checkVersionId, isoTime, pushVersion, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { type ChecksumKind, checksumsXml, type Digest, kindOfWord, startDigest } from './checksums.ts';
 import { readSourceConditions, readWriteConditions } from './conditions.ts';
 import { openWholeSource } from './dynamic.ts';
@@ -27,6 +27,8 @@ import { BODY_BYTES_MAX } from './upload-body.ts';
 
 const SELF_COPY =
   "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
+
+const MARKER_SOURCE = 'The source of a copy request may not specifically refer to a delete marker by version id.';
 
 const REDIRECT = 'x-amz-website-redirect-location';
 
@@ -42,7 +44,10 @@ export async function copyObject(call: S3Call): Promise<HttpResponse> {
   const source = await readSource(call, directive === 'copy' && !headers.has('x-amz-storage-class'));
   const ref = await resolveObject(call);
   const options: CopyOptions = { source, sourceConditions, conditions, directive, attributes };
-  const info = await explainIfMatch(sourceErrors(copy(call, ref, { options, kind })), call, { ref, conditions });
+  const copying = sourceErrors(copy(call, ref, { options, kind }));
+  const { info, source: read } = await explainIfMatch(copying, call, { ref, conditions });
+  pushVersion(call.headers, info);
+  if (read.versionId !== undefined) call.headers.push('x-amz-copy-source-version-id', read.versionId);
   const type =
     Object.keys(info.checksums).length === 0 ? '' : xmlElement('ChecksumType', info.checksumType ?? 'FULL_OBJECT');
   const times = `<LastModified>${isoTime(info.stamp)}</LastModified><ETag>&quot;${info.etag}&quot;</ETag>`;
@@ -66,11 +71,11 @@ export async function readSource(call: S3Call, refuseSelf: boolean): Promise<Obj
   }
   const source = readCopySource(headers.get('x-amz-copy-source') ?? '');
   checkVersionId(source.versionId);
-  if (refuseSelf && source.bucket === call.bucket && source.key === call.key)
+  if (refuseSelf && source.versionId === undefined && source.bucket === call.bucket && source.key === call.key)
     throw s3Fault('InvalidRequest', SELF_COPY);
   const { account, container } = await call.world.store.resolveBucket(call.context, source.bucket);
   checkOwner({ account, container }, headers.get('x-amz-source-expected-bucket-owner'));
-  return { account, container, object: source.key };
+  return { account, container, object: source.key, versionId: source.versionId };
 }
 
 /** A copy has no 304: a source that was not modified fails the condition. */
@@ -79,6 +84,7 @@ export async function sourceErrors<T>(copying: Promise<T>): Promise<T> {
     return await copying;
   } catch (error) {
     if (isFault(error, storeFaults.notModified)) throw s3Fault('PreconditionFailed');
+    if (isFault(error, storeFaults.isDeleteMarker)) throw s3Fault('InvalidRequest', MARKER_SOURCE);
     throw error;
   }
 }
@@ -89,19 +95,24 @@ interface Copying {
   readonly kind: ChecksumKind | undefined;
 }
 
-async function copy(call: S3Call, target: ObjectRef, { options, kind }: Copying): Promise<ObjectInfo> {
+async function copy(call: S3Call, target: ObjectRef, { options, kind }: Copying): Promise<Copied> {
   // What a prefix yields is nowhere stored as such.
   const whole = await openWholeSource(call, options.source, options.sourceConditions);
   if (whole !== undefined) return copyBytes(call, target, { options, kind, opened: whole });
   if (kind !== undefined) return copyWithChecksum(call, target, { options, kind });
-  return (await call.world.store.copyObject(call.context, target, options)).info;
+  return call.world.store.copyObject(call.context, target, options);
+}
+
+interface Copied {
+  readonly info: ObjectInfo;
+  readonly source: ObjectInfo;
 }
 
 async function copyWithChecksum(
   call: S3Call,
   target: ObjectRef,
   { options, kind }: Copying & { kind: ChecksumKind },
-): Promise<ObjectInfo> {
+): Promise<Copied> {
   const { store } = call.world;
   const conditions = options.sourceConditions;
   const opened = await store.getObject(
@@ -112,7 +123,7 @@ async function copyWithChecksum(
   const source = opened.info;
   const isWhole = (source.checksumType ?? 'FULL_OBJECT') === 'FULL_OBJECT';
   if (source.checksums[kind.name] !== undefined && isWhole) {
-    return (await store.copyObject(call.context, target, options)).info;
+    return store.copyObject(call.context, target, options);
   }
   return copyBytes(call, target, { options, kind, opened });
 }
@@ -122,7 +133,7 @@ async function copyBytes(
   call: S3Call,
   target: ObjectRef,
   { options, kind, opened }: Copying & { opened: OpenObject },
-): Promise<ObjectInfo> {
+): Promise<Copied> {
   const source = opened.info;
   if (source.sizeBytes > BODY_BYTES_MAX) {
     const message = 'The specified copy source is larger than the maximum allowable size for a copy source';
@@ -131,7 +142,7 @@ async function copyBytes(
   const attributes: ObjectAttributes = options.attributes ?? source;
   const body = new DigestedBody(opened.open(0, source.sizeBytes), kind && startDigest(kind.name));
   try {
-    return await call.world.store.putObject(call.context, target, {
+    const info = await call.world.store.putObject(call.context, target, {
       contentType: attributes.contentType,
       user: attributes.user,
       headers: attributes.headers,
@@ -139,6 +150,7 @@ async function copyBytes(
       body,
       finish: () => (kind && body.digest ? { checksums: { [kind.name]: body.digest.base64() } } : {}),
     });
+    return { info, source };
   } catch (error) {
     body.cancel();
     throw error;

@@ -2,9 +2,9 @@
 import { isFault } from '../../fabric/errors.ts';
 import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { childText, escapeXml, type XmlElement, xmlElement } from '../../fabric/xml.ts';
-import { type ContainerRef, storeFaults } from '../object/contract.ts';
+import { type ContainerRef, type Deleted, storeFaults } from '../object/contract.ts';
 import { checkKey } from './address.ts';
-import { checkVersionId, emptyAnswer, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
+import { checkVersionId, emptyAnswer, pushVersion, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { bareEtag, readDeleteConditions } from './conditions.ts';
 import { answerFor, s3Fault } from './errors.ts';
 import { explainIfMatch } from './put-object.ts';
@@ -26,7 +26,10 @@ export async function deleteObject(call: S3Call): Promise<HttpResponse> {
   const conditions = readDeleteConditions(call.request.headers);
   const ref = await resolveObject(call);
   const options = conditions === undefined ? undefined : { conditions };
-  await explainIfMatch(call.world.store.deleteObject(call.context, ref, options), call, { ref, conditions });
+  const deleting = call.world.store.deleteObject(call.context, ref, options);
+  const deleted = await explainIfMatch(deleting, call, { ref, conditions });
+  if (deleted.deleteMarker === true) call.headers.push('x-amz-delete-marker', 'true');
+  pushVersion(call.headers, deleted);
   return emptyAnswer(call, 204);
 }
 
@@ -77,17 +80,23 @@ async function deleteOne(
   job: { deletion: Deletion; quiet: boolean },
 ): Promise<string> {
   const { key, versionId, etag } = job.deletion;
+  let deleted: Deleted = { existed: false };
   try {
     checkKey(key);
     checkVersionId(versionId);
     const options =
       etag === undefined ? undefined : { conditions: { ifMatch: etag === '*' ? ('*' as const) : [etag] } };
-    await call.world.store.deleteObject(call.context, { ...ref, object: key }, options);
+    deleted = await call.world.store.deleteObject(call.context, { ...ref, object: key, versionId }, options);
   } catch (error) {
     if (!isFault(error, storeFaults.noSuchObject)) return errorElement(error, key, call);
   }
+  if (job.quiet) return '';
   const version = versionId === undefined ? '' : xmlElement('VersionId', versionId);
-  return job.quiet ? '' : `<Deleted><Key>${escapeXml(key)}</Key>${version}</Deleted>`;
+  const marker =
+    deleted.deleteMarker === true
+      ? `<DeleteMarker>true</DeleteMarker>${xmlElement('DeleteMarkerVersionId', deleted.versionId ?? '')}`
+      : '';
+  return `<Deleted><Key>${escapeXml(key)}</Key>${version}${marker}</Deleted>`;
 }
 
 function errorElement(error: unknown, key: string, call: S3Call): string {

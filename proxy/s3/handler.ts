@@ -6,8 +6,10 @@ import { isFault } from '../../fabric/errors.ts';
 import type { HttpRequest, HttpResponse } from '../../fabric/http/contract.ts';
 import { Sigv4 } from '../auth/sigv4.ts';
 import type { CreateHandler, ProxyWorld } from '../contract.ts';
+import { formatHttpDate } from '../http-date.ts';
+import type { ObjectInfo } from '../object/contract.ts';
 import { type Address, readAddress } from './address.ts';
-import type { S3Call } from './call.ts';
+import { lastModifiedMs, type S3Call } from './call.ts';
 import { answerFor, type ErrorAnswer, errorXml, type S3Code } from './errors.ts';
 import { hoistedLines, withHoisted, withLines } from './hoisted.ts';
 import { readQuery } from './query.ts';
@@ -81,12 +83,21 @@ function errorAnswer(world: ProxyWorld, request: HttpRequest, failure: Failure):
   if (answer.code === 'AuthorizationHeaderMalformed' || answer.code === 'NoSuchBucket') {
     headers.push('x-amz-bucket-region', world.region);
   }
-  if (answer.code === 'MethodNotAllowed') headers.push('Allow', answer.fields['AllowedMethods'] ?? '');
+  if (answer.code === 'MethodNotAllowed') headers.push('Allow', answer.fields['AllowedMethods'] ?? 'DELETE');
+  if (isFault(error)) pushMarker(headers, error.details);
   if (answer.code === 'InvalidRange')
     headers.push('Content-Range', `bytes */${answer.fields['ActualObjectSize'] ?? '*'}`);
   if (request.method === 'HEAD' || answer.status === 304) return { status: answer.status, headers };
   headers.push('Content-Type', 'application/xml');
   return { status: answer.status, headers, body: errorXml(answer, { resource: request.path, requestId, hostId }) };
+}
+
+/** What stands in the object's place is a delete marker. */
+function pushMarker(headers: string[], details: Readonly<Record<string, unknown>>): void {
+  const { deleteMarker, info } = details as { deleteMarker?: string; info?: ObjectInfo };
+  if (deleteMarker === undefined) return;
+  headers.push('x-amz-delete-marker', 'true', 'x-amz-version-id', deleteMarker);
+  if (info) headers.push('Last-Modified', formatHttpDate(lastModifiedMs(info.stamp)));
 }
 
 /** The bucket or key that is not there, or not free; of a copy it may be the source, which `address` does not name. */

@@ -1,4 +1,4 @@
-/** ListObjects, ListObjectsV2, and ListObjectVersions of buckets without versions. */
+/** ListObjects and ListObjectsV2. */
 import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { escapeXml, xmlElement } from '../../fabric/xml.ts';
 import type { ContainerRef, ListQuery, ObjectEntry, Page } from '../object/contract.ts';
@@ -9,7 +9,7 @@ import { readCount, readEncoding, urlEncode } from './query.ts';
 const PAGE_MAX = 1000;
 const COUNT_MAX = 2 ** 31 - 1;
 
-interface Listing {
+export interface Listing {
   readonly ref: ContainerRef;
   readonly prefix: string;
   readonly delimiter: string;
@@ -57,25 +57,7 @@ async function listObjectsV2(call: S3Call): Promise<HttpResponse> {
   return xmlAnswer(call, 'ListBucketResult', xml);
 }
 
-/** Every object is the null version of itself. */
-export async function listVersions(call: S3Call): Promise<HttpResponse> {
-  const { query } = call;
-  const listing = await readListing(call);
-  const marker = query.get('key-marker') ?? '';
-  const versionMarker = query.get('version-id-marker') ?? '';
-  const page = await fetchPage(call, listing, marker);
-  let xml = headXml(call, listing);
-  xml += `<KeyMarker>${listing.encode(marker)}</KeyMarker>${xmlElement('VersionIdMarker', versionMarker)}`;
-  if (page.truncated) {
-    xml += `<NextKeyMarker>${listing.encode(lastName(page))}</NextKeyMarker><NextVersionIdMarker>null</NextVersionIdMarker>`;
-  }
-  xml += `<MaxKeys>${listing.maxKeys}</MaxKeys>${xmlElement('IsTruncated', page.truncated)}`;
-  const owner = ownerXml('Owner', listing.ref.account);
-  const tag = { open: '<Version>', close: '</Version>', extra: '<VersionId>null</VersionId><IsLatest>true</IsLatest>' };
-  return xmlAnswer(call, 'ListVersionsResult', xml + entriesXml(page, listing, owner, tag));
-}
-
-async function readListing(call: S3Call): Promise<Listing> {
+export async function readListing(call: S3Call): Promise<Listing> {
   const { query } = call;
   const isEncoded = readEncoding(query);
   const maxKeys = readCount(query, 'max-keys', { min: 0, max: COUNT_MAX, absent: PAGE_MAX });
@@ -102,14 +84,12 @@ async function fetchPage(call: S3Call, listing: Listing, marker: string): Promis
   return listing.maxKeys === 0 ? { entries: [], truncated: false } : page;
 }
 
-function headXml(call: S3Call, { prefix, delimiter, encode, encodingXml }: Listing): string {
+export function headXml(call: S3Call, { prefix, delimiter, encode, encodingXml }: Listing): string {
   const delimiterXml = delimiter === '' ? '' : `<Delimiter>${encode(delimiter)}</Delimiter>`;
   return `${xmlElement('Name', call.bucket)}<Prefix>${encode(prefix)}</Prefix>${delimiterXml}${encodingXml}`;
 }
 
-const CONTENTS = { open: '<Contents>', close: '</Contents>', extra: '' };
-
-function entriesXml(page: Page<ObjectEntry>, { encode }: Listing, owner: string, tag = CONTENTS): string {
+function entriesXml(page: Page<ObjectEntry>, { encode }: Listing, owner: string): string {
   let objects = '';
   let prefixes = '';
   for (const entry of page.entries) {
@@ -119,7 +99,7 @@ function entriesXml(page: Page<ObjectEntry>, { encode }: Listing, owner: string,
     }
     const times = `<LastModified>${isoTime(entry.stamp)}</LastModified><ETag>&quot;${escapeXml(entry.etag)}&quot;</ETag>`;
     const size = `<Size>${entry.sizeBytes}</Size>${owner}<StorageClass>STANDARD</StorageClass>`;
-    objects += `${tag.open}<Key>${encode(entry.name)}</Key>${tag.extra}${times}${size}${tag.close}`;
+    objects += `<Contents><Key>${encode(entry.name)}</Key>${times}${size}</Contents>`;
   }
   return objects + prefixes;
 }

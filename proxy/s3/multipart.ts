@@ -11,7 +11,7 @@ import {
   type UploadInfo,
 } from '../object/contract.ts';
 import { readAttributes } from './attributes.ts';
-import { emptyAnswer, resolveObject, type S3Call, xmlAnswer } from './call.ts';
+import { emptyAnswer, pushVersion, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import {
   badDigest,
   type ChecksumKind,
@@ -85,6 +85,7 @@ export async function completeUpload(call: S3Call): Promise<HttpResponse> {
     ...(size === undefined ? {} : { sizeBytes: size }),
   });
   const info = await explainIfMatch(explainSize(completing), call, { ref, conditions });
+  pushVersion(call.headers, info);
   const host = call.request.headers.get('host') ?? '';
   const scheme = call.request.tls ? 'https' : 'http';
   const location = `${scheme}://${host}${urlEncode(call.request.path.startsWith(`/${call.bucket}/`) ? `/${call.bucket}/${call.key}` : `/${call.key}`)}`;

@@ -10,12 +10,14 @@ import { copyObject } from './copy-object.ts';
 import { deleteObject, deleteObjects } from './delete-object.ts';
 import type { S3Code } from './errors.ts';
 import { getObject } from './get-object.ts';
-import { listObjects, listVersions } from './list-objects.ts';
+import { listObjects } from './list-objects.ts';
 import { listParts, listUploads } from './list-uploads.ts';
+import { listVersions } from './list-versions.ts';
 import { abortUpload, completeUpload, createUpload } from './multipart.ts';
 import { putObject } from './put-object.ts';
 import { absentConfiguration, emptyConfiguration, emptyTagging } from './sub-resources.ts';
 import { uploadPart } from './upload-part.ts';
+import { getVersioning, putVersioning } from './versioning.ts';
 
 export type Target = 'service' | 'bucket' | 'object';
 
@@ -29,7 +31,7 @@ export interface HeaderUse {
   readonly ranges?: true;
   /** x-amz-acl may say public-read. */
   readonly bucketAcl?: true;
-  /** versionId=null in the query. */
+  /** versionId in the query. */
   readonly version?: true;
 }
 
@@ -98,7 +100,6 @@ const payment = unset('BucketRequestPayment', 'requestPayment', {
   element: 'RequestPaymentConfiguration',
   inner: '<Payer>BucketOwner</Payer>',
 });
-const versioning = unset('BucketVersioning', 'versioning', { element: 'VersioningConfiguration' });
 
 const ONE_SOURCE = 'x-amz-copy-source';
 
@@ -119,7 +120,15 @@ export const OPERATIONS: readonly OperationRow[] = [
     run: listObjects,
     note: 'list-type, prefix, delimiter, max-keys, encoding-type, marker, start-after, continuation-token, fetch-owner',
   }),
-  built('ListObjectVersions', 'GET bucket versions', { run: listVersions, note: 'every object is its null version' }),
+  built('ListObjectVersions', 'GET bucket versions', {
+    run: listVersions,
+    note: 'prefix, delimiter, key-marker, version-id-marker, max-keys, encoding-type',
+  }),
+  built('GetBucketVersioning', 'GET bucket versioning', { run: getVersioning }),
+  built('PutBucketVersioning', 'PUT bucket versioning', {
+    run: putVersioning,
+    note: 'Enabled, Suspended; MFA delete is refused',
+  }),
   built('DeleteObjects', 'POST bucket delete', {
     run: deleteObjects,
     note: 'up to 1,000 keys; Content-MD5 or a checksum is required',
@@ -225,8 +234,6 @@ export const OPERATIONS: readonly OperationRow[] = [
   tagging.get(),
   tagging.put(),
   tagging.delete(),
-  versioning.get(),
-  versioning.put(),
   website.get(),
   website.put(),
   website.delete(),

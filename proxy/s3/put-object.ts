@@ -4,7 +4,7 @@ import { isFault } from '../../fabric/errors.ts';
 import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { type Conditions, type ObjectRef, storeFaults } from '../object/contract.ts';
 import { readAttributes } from './attributes.ts';
-import { resolveObject, type S3Call } from './call.ts';
+import { pushVersion, resolveObject, type S3Call } from './call.ts';
 import { pushChecksums } from './checksums.ts';
 import { readWriteConditions } from './conditions.ts';
 import { s3Fault } from './errors.ts';
@@ -27,6 +27,7 @@ export async function putObject(call: S3Call): Promise<HttpResponse> {
   });
   const info = conditions === undefined ? await put : await explainIfMatch(put, call, { ref, conditions });
   call.headers.push('ETag', `"${info.etag}"`);
+  pushVersion(call.headers, info);
   pushChecksums(call.headers, info);
   return { status: 200, headers: call.headers };
 }

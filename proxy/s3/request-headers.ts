@@ -54,7 +54,7 @@ export const AMZ_HEADERS: readonly HeaderRule[] = [
     name: 'x-amz-content-sha256',
     note: 'hash of the body, UNSIGNED-PAYLOAD, or a STREAMING- constant (ECDSA: NotImplemented)',
   },
-  { name: 'x-amz-copy-source', note: 'CopyObject, UploadPartCopy; `?versionId=null`' },
+  { name: 'x-amz-copy-source', note: 'CopyObject, UploadPartCopy; `?versionId=`' },
   { name: 'x-amz-copy-source-if-match', note: 'CopyObject, UploadPartCopy' },
   { name: 'x-amz-copy-source-if-modified-since', note: 'CopyObject, UploadPartCopy' },
   { name: 'x-amz-copy-source-if-none-match', note: 'CopyObject, UploadPartCopy' },

@@ -65,6 +65,7 @@ async function copyPart(call: S3Call, part: Part): Promise<HttpResponse> {
   const stored = whole
     ? await call.world.store.putPart(call.context, ref, part, { body: wholeBody(whole, range) })
     : await sourceErrors(call.world.store.copyPart(call.context, ref, part, options));
+  if (source.versionId !== undefined) call.headers.push('x-amz-copy-source-version-id', source.versionId);
   const times = `<LastModified>${isoTime(stored.stamp)}</LastModified><ETag>&quot;${stored.etag}&quot;</ETag>`;
   return xmlAnswer(call, 'CopyPartResult', times + checksumsXml(stored.checksums));
 }

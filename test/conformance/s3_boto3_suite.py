@@ -306,7 +306,6 @@ def test_configurations_are_absent():
     refused('NoSuchTagSet', S3.get_bucket_tagging, Bucket=b)
     refused('NoSuchCORSConfiguration', S3.get_bucket_cors, Bucket=b)
     refused('NoSuchLifecycleConfiguration', S3.get_bucket_lifecycle_configuration, Bucket=b)
-    refused('NotImplemented', S3.put_bucket_versioning, Bucket=b, VersioningConfiguration={'Status': 'Enabled'})
     refused('NotImplemented', S3.put_object, Bucket=b, Key='k', Body=b'', ServerSideEncryption='AES256')
     S3.put_object(Bucket=b, Key='k', Body=b'')
     assert S3.get_object_tagging(Bucket=b, Key='k')['TagSet'] == []

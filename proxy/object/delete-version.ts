@@ -1,0 +1,120 @@
+/**
+ * Deletes one version for good. The newest one gives its place back to the one before: object, rows and tombstones in one
+ * decided round. The one before keeps the copy it was set aside in, a copy too many: were it removed in the same round, a
+ * crash in the middle could leave none. Deleting again what is gone is a success that changes nothing.
+ */
+import { Fault, isFault } from '../../fabric/errors.ts';
+import type { Stamp } from '../../fabric/stamp.ts';
+import { type Key, withBallot } from '../../object-server/contract.ts';
+import type { ReadRegister } from '../cluster.ts';
+import { type Decision, decide, KEEP, type OwnRounds } from '../quorum-decide.ts';
+import { readQuorum } from '../quorum-read.ts';
+import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
+import { alignRow, type Named, objectKey, recordOf, recover, TRIES_MAX } from './commit.ts';
+import { liveVersion } from './commit-version.ts';
+import { checkWriteConditions } from './conditions.ts';
+import { type Conditions, type Deleted, storeFaults } from './contract.ts';
+import type { Engine } from './engine.ts';
+import { newestAside } from './find-version.ts';
+import { gravestoneHead, type Pin } from './object-format.ts';
+import { dropPins } from './pins.ts';
+import { noVersionRow, rowsBeside } from './row-writes.ts';
+import { goneVersion, type Version, versionAs } from './set-aside.ts';
+import { orderOf, versionIdOf, versionKey } from './version-format.ts';
+
+export interface Deletion extends Named {
+  readonly versionId: string;
+  readonly conditions?: Conditions | undefined;
+}
+
+export async function deleteVersion(engine: Engine, deletion: Deletion): Promise<Deleted> {
+  const run = new Run(engine, deletion);
+  for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
+    const done = await run.round();
+    if (done === undefined) continue;
+    if (done.result === 'ok') {
+      await alignRow(engine, deletion, done);
+      if (done.replaced.length > 0) dropPins(engine, done.replaced, run.keptPins);
+      engine.touched(deletion.container);
+      const { versionId } = deletion;
+      return { existed: run.found !== undefined, versionId, deleteMarker: run.found?.record.marker === true };
+    }
+    await recover(engine, deletion, done, attempt);
+  }
+  throw new Fault(storeFaults.quorumUnavailable, { reason: 'contended' });
+}
+
+class Run {
+  /** What was there the first time that somebody looked. */
+  found: Version | undefined;
+  keptPins: readonly Pin[] = [];
+  readonly #engine: Engine;
+  readonly #deletion: Deletion;
+  readonly #key: Key;
+  readonly #own: OwnRounds = new Set();
+
+  constructor(engine: Engine, deletion: Deletion) {
+    this.#engine = engine;
+    this.#deletion = deletion;
+    this.#key = objectKey(engine, deletion.container, deletion.name);
+  }
+
+  async round(): Promise<WriteResult | undefined> {
+    // Whatever an own round left, deleting the same version again does no harm.
+    const options = { own: this.#own, judgesOwn: true };
+    try {
+      const judge = (current: ReadRegister | undefined, ballot: Stamp) => this.#judge(current, ballot);
+      return await decide(this.#engine.cluster, this.#key, judge, options);
+    } catch (error) {
+      if (!isFault(error, storeFaults.conditionalConflict) || this.#deletion.conditions) throw error;
+      return undefined;
+    }
+  }
+
+  async #judge(current: ReadRegister | undefined, ballot: Stamp): Promise<Decision> {
+    const { versionId, conditions } = this.#deletion;
+    const live = liveVersion(current);
+    const isNewest = live !== undefined && versionIdOf(live.record) === versionId;
+    const held = await readQuorum(this.#engine.cluster, versionKey(this.#key, versionId), false);
+    const aside = liveVersion(held);
+    const found = isNewest ? live : aside;
+    this.found ??= found;
+    if (!found && !(held && this.#own.size > 0)) return KEEP;
+    if (found && conditions && this.#own.size === 0) {
+      const fault = checkWriteConditions(conditions, recordOf(this.#engine, found.register));
+      if (fault) return { keep: true, refuse: fault };
+    }
+    const orders = new Set<Stamp>();
+    for (const each of [found, aside, this.found]) if (each) orders.add(orderOf(each.record, each.register.head));
+    const object = isNewest || !current ? await this.#before(ballot) : this.#unchanged(current, ballot);
+    return { write: [...object, ...this.#gone(orders, ballot)] };
+  }
+
+  /** The object as the version before the newest has it; a tombstone when there is none. */
+  async #before(ballot: Stamp): Promise<readonly QuorumWrite[]> {
+    const { container, name, versionId } = this.#deletion;
+    const next = await newestAside(this.#engine.cluster, this.#key, versionId);
+    this.keptPins = next?.record.pins ?? [];
+    if (next) {
+      const write = versionAs(this.#key, next.register, ballot);
+      return [write, ...rowsBeside(container, name, write.head, ballot)];
+    }
+    const names = { account: container.record.account, container: container.record.name, name };
+    const head = gravestoneHead(names, this.#key, ballot);
+    return [{ head }, ...rowsBeside(container, name, head, ballot)];
+  }
+
+  #unchanged(current: ReadRegister, ballot: Stamp): readonly QuorumWrite[] {
+    this.keptPins = liveVersion(current)?.record.pins ?? [];
+    const head = withBallot(current.head, ballot);
+    return [{ head, body: current.body }, ...rowsBeside(this.#deletion.container, this.#deletion.name, head, ballot)];
+  }
+
+  #gone(orders: ReadonlySet<Stamp>, ballot: Stamp): readonly QuorumWrite[] {
+    const { container, name, versionId } = this.#deletion;
+    const [order = ballot] = orders;
+    const object = { container, name, key: this.#key };
+    const rows = [...orders].map((each) => noVersionRow(container, name, { order: each, ballot }));
+    return [goneVersion(object, versionId, { order, ballot }), ...rows];
+  }
+}
