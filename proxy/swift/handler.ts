@@ -3,8 +3,8 @@
  * whatever fails into an answer (errors.ts). Every answer carries a transaction id. Translates only: rights, bytes and
  * listings are the store's.
  *
- * To come with the rest of the API, each as a file beside these and a row in operations.ts: bulk upload, FormPost,
- * versioning, static web, account ACLs, CORS.
+ * To come with the rest of the API, each as a file beside these and a row in operations.ts: FormPost, versioning,
+ * static web, account ACLs.
  */
 import { fabricFaults, isFault } from '../../fabric/errors.ts';
 import type { HttpRequest, HttpResponse } from '../../fabric/http/contract.ts';
@@ -12,6 +12,7 @@ import { createTokens } from '../auth/token.ts';
 import type { CreateHandler, ProxyWorld } from '../contract.ts';
 import { authenticate, isAuthPath } from './auth.ts';
 import { SwiftCall, type SwiftWorld } from './call.ts';
+import { pushCors } from './cors.ts';
 import { errorResponse } from './errors.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { policyNamesOf, urlDigestsOf } from './info.ts';
@@ -46,7 +47,18 @@ async function serve(world: SwiftWorld, request: HttpRequest): Promise<HttpRespo
     if (response.status === 500) world.log.error({ transId, err: error, path: request.path }, 'request failed');
   }
   response.headers.push('X-Trans-Id', transId, 'X-Openstack-Request-Id', transId);
+  if (request.headers.get('origin') !== undefined) await addCors(call, response);
   return response;
+}
+
+/** An answer without them is as good to everybody but a script of another site. */
+async function addCors(call: SwiftCall, response: SwiftResponse): Promise<void> {
+  try {
+    await pushCors(call, response.headers);
+  } catch (error) {
+    if (!isFault(error)) throw error;
+    call.world.log.warn({ transId: call.transId, err: error }, 'no CORS headers');
+  }
 }
 
 function dispatch(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {

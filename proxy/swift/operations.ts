@@ -10,12 +10,13 @@ import { extractArchive } from './bulk-upload.ts';
 import type { SwiftCall } from './call.ts';
 import { deleteContainer, headContainer, listObjects, postContainer, putContainer } from './container.ts';
 import { copyFrom, copyTo } from './copy.ts';
+import { answerOptions } from './cors.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { answerHealthcheck, answerInfo } from './info.ts';
 import { deleteObject, postObject } from './object.ts';
 import { getObject, headObject } from './object-get.ts';
 import { putObject } from './object-put.ts';
-import { emptyResponse, type SwiftResponse } from './response.ts';
+import type { SwiftResponse } from './response.ts';
 import { deleteWithSegments } from './slo-delete.ts';
 import { putManifest } from './slo-put.ts';
 
@@ -49,6 +50,7 @@ function row(wire: string, status: string, run: Run, note = ''): OperationRow {
 
 const LISTING = 'format, prefix, delimiter, marker, end_marker, limit (10,000 at most), reverse';
 
+const PREFLIGHT = 'preflight of a cross-origin request: 401 unless the container allows the origin';
 const EXTRACT = 'tar or tar.gz: its files become objects below the path, the report says what happened; tar.bz2 is 400';
 
 /** Rows of one target in the order in which Allow names their methods. */
@@ -75,7 +77,7 @@ export const OPERATIONS: readonly OperationRow[] = [
   row('PUT container extract-archive', '200', extractArchive, EXTRACT),
   row('POST container', '204', postContainer, 'ACLs; metadata: merged, an empty value or X-Remove- removes'),
   row('DELETE container', '204', deleteContainer, '409 unless empty'),
-  row('OPTIONS container', '200', allow),
+  row('OPTIONS container', '200', allow, PREFLIGHT),
   row('GET object', '200, 206', getObject, 'ranges, conditions, If-Range; `multipart-manifest=get` gives a manifest'),
   row('HEAD object', '200', headObject, '`multipart-manifest=get`'),
   row('PUT object', '201', putObject, 'ETag is compared (422); If-None-Match: *, If-Match; up to 5 GiB'),
@@ -85,7 +87,7 @@ export const OPERATIONS: readonly OperationRow[] = [
   row('POST object', '202', postObject, 'metadata: replaced as a whole'),
   row('DELETE object', '204', deleteObject, 'conditions'),
   row('DELETE object multipart-manifest=delete', '200', deleteWithSegments, 'the manifest and its segments'),
-  row('OPTIONS object', '200', allow),
+  row('OPTIONS object', '200', allow, PREFLIGHT),
   row('COPY object', '201', copyTo, 'Destination, Destination-Account, X-Fresh-Metadata, Range, conditions'),
 ];
 
@@ -124,8 +126,8 @@ function methodsOf(target: Target): string {
   return [...new Set(rows.map((each) => each.method))].join(', ');
 }
 
-function allow(call: SwiftCall): SwiftResponse {
-  return emptyResponse(200, ['Allow', methodsOf(targetOf(call))]);
+function allow(call: SwiftCall): Promise<SwiftResponse> {
+  return answerOptions(call, methodsOf(targetOf(call)));
 }
 
 /** Of a request whose path has been read. */
