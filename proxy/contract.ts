@@ -3,6 +3,7 @@ import type { Clock } from '../fabric/clock.ts';
 import type { HttpHandler } from '../fabric/http/contract.ts';
 import type { Random } from '../fabric/random.ts';
 import type { Trace } from '../fabric/trace.ts';
+import type { Ownership } from './object/acl-types.ts';
 import type { Store } from './object/contract.ts';
 
 /** One user of the store, from DIR/credentials.json (cli/cluster/credentials.ts reads and writes it). */
@@ -23,6 +24,8 @@ export interface User {
 export interface Users {
   byName(account: string, name: string): User | undefined;
   byAccessKey(accessKeyId: string): User | undefined;
+  /** `account`: as in User. */
+  hasAccount(account: string): boolean;
 }
 
 /** Given to both API handlers. */
@@ -43,6 +46,8 @@ export interface ProxyWorld {
   readonly region: string;
   /** Host suffixes under which `bucket.suffix` addresses a bucket (virtual-host style), e.g. ['s3.localhost', 'localhost']. */
   readonly s3Domains: readonly string[];
+  /** Of new buckets that name none; absent: BucketOwnerEnforced. */
+  readonly objectOwnership?: Ownership | undefined;
   /** Signs tokens: any proxy with the same secret accepts them. */
   readonly tokenSecret: Buffer;
   /** `/info` body, shared by whoever serves it. */

@@ -6,7 +6,8 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../fabric/clock.ts';
 import { Fault } from '../fabric/errors.ts';
 import { createStampSource, type Stamp, type StampSource } from '../fabric/stamp.ts';
-import { type Action, authorise, authoriseAccount } from '../proxy/object/authorise.ts';
+import type { AclRequest } from '../proxy/object/acl-types.ts';
+import { type Action, authorise, authoriseAccount, authoriseFound } from '../proxy/object/authorise.ts';
 import type {
   AccountInfo,
   Conditions,
@@ -31,41 +32,23 @@ import type {
 } from '../proxy/object/contract.ts';
 import { storeFaults } from '../proxy/object/contract.ts';
 import { LINK_HEADER, listedLink, openThroughLinks, withLinkOf } from '../proxy/object/links.ts';
+import { changedAcl, newAcl } from '../proxy/object/object-acl.ts';
+import type { ObjectRecord } from '../proxy/object/object-format.ts';
 import { bufferBody, openSlo } from '../proxy/object/slo.ts';
 import { attributesOf, bytesSource, copiedAttributes, readAll, receive } from './memory-store-body.ts';
 import { applyChange, checkRead, checkWrite, listNames } from './memory-store-rules.ts';
+import {
+  accountInfo,
+  containerInfo,
+  recordOf,
+  type StoredAccount,
+  type StoredContainer,
+  type StoredObject,
+  type Upload,
+} from './memory-store-state.ts';
 
 const PART_BYTES_MIN = 5 * 1024 * 1024;
 const BUCKET_NAME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
-
-interface StoredObject {
-  info: ObjectInfo;
-  bytes: Buffer;
-}
-
-interface Upload {
-  readonly info: UploadInfo;
-  readonly parts: Map<number, { info: PartInfo; bytes: Buffer }>;
-  completed: ObjectInfo | undefined;
-}
-
-interface StoredContainer {
-  readonly account: string;
-  readonly container: string;
-  readonly policy: number;
-  metadata: Record<string, string>;
-  s3: Record<string, unknown>;
-  readonly createdStamp: Stamp;
-  modifiedStamp: Stamp;
-  readonly objects: Map<string, StoredObject>;
-  readonly uploads: Map<string, Upload>;
-}
-
-interface StoredAccount {
-  metadata: Record<string, string>;
-  readonly createdStamp: Stamp;
-  readonly containers: Map<string, StoredContainer>;
-}
 
 export type MultipartOptions = Parameters<Store['completeUpload']>[3];
 type PartRef = { uploadId: string; partNumber: number };
@@ -168,7 +151,7 @@ export class MemoryStore implements Store {
   }
 
   async deleteContainer(context: Context, ref: ContainerRef): Promise<void> {
-    const container = this.#container(context, ref, 'manage');
+    const container = this.#container(context, ref, 's3:DeleteBucket');
     if (container.objects.size > 0) throw new Fault(storeFaults.containerNotEmpty);
     this.#accounts.get(ref.account)?.containers.delete(ref.container);
     if (this.#buckets.get(ref.container) === container) this.#buckets.delete(ref.container);
@@ -218,6 +201,7 @@ export class MemoryStore implements Store {
 
   async putObject(context: Context, ref: ObjectRef, options: PutOptions): Promise<ObjectInfo> {
     const container = this.#container(context, ref, 'write');
+    const acl = newAcl(recordOf(container), context, options.acl);
     checkWrite(container.objects.get(ref.object)?.info, options.conditions);
     const received = await receive(options);
     this.#checkQuota(container, received.bytes.length);
@@ -233,6 +217,7 @@ export class MemoryStore implements Store {
         etag: slo?.etag ?? received.md5,
         checksums: received.checksums ?? {},
         slo: slo?.segments,
+        acl,
       },
     };
     container.objects.set(ref.object, stored);
@@ -278,12 +263,19 @@ export class MemoryStore implements Store {
     return stored.info;
   }
 
+  async setObjectAcl(context: Context, ref: ObjectRef, request: AclRequest): Promise<void> {
+    const stored = this.#object(context, ref, 's3:PutObjectAcl');
+    const container = recordOf(this.#accounts.get(ref.account)!.containers.get(ref.container)!);
+    const acl = changedAcl(container, context, { request, old: stored.info.acl });
+    if (acl) stored.info = { ...stored.info, acl };
+  }
+
   async deleteObject(
     context: Context,
     ref: ObjectRef,
     options: { conditions?: Conditions } = {},
   ): Promise<{ existed: boolean }> {
-    const container = this.#container(context, ref, 'write');
+    const container = this.#container(context, ref, 's3:DeleteObject');
     checkWrite(container.objects.get(ref.object)?.info, options.conditions);
     return { existed: container.objects.delete(ref.object) };
   }
@@ -297,18 +289,20 @@ export class MemoryStore implements Store {
     const bytes = await readAll(source, options.range);
     const attributes = copiedAttributes(source.info, options);
     const body = bytesSource(bytes);
-    const info = await this.putObject(context, target, { ...attributes, body, conditions: options.conditions });
+    const { conditions, acl } = options;
+    const info = await this.putObject(context, target, { ...attributes, body, conditions, acl });
     return { info, source: source.info };
   }
 
   async createUpload(
     context: Context,
     ref: ObjectRef,
-    options: ObjectAttributes & { checksumAlgorithm?: string; checksumType?: string },
+    options: Parameters<Store['createUpload']>[2],
   ): Promise<UploadInfo> {
     const container = this.#container(context, ref, 'write');
     const uploadId = `upload${String(++this.#uploadCount).padStart(8, '0')}`;
-    const { checksumAlgorithm, checksumType, ...attributes } = options;
+    const { checksumAlgorithm, checksumType, acl: wanted, ...attributes } = options;
+    const acl = newAcl(recordOf(container), context, wanted);
     const info = {
       uploadId,
       name: ref.object,
@@ -317,7 +311,7 @@ export class MemoryStore implements Store {
       checksumAlgorithm,
       checksumType,
     };
-    container.uploads.set(uploadId, { info, parts: new Map(), completed: undefined });
+    container.uploads.set(uploadId, { info, acl, parts: new Map(), completed: undefined });
     return info;
   }
 
@@ -388,6 +382,7 @@ export class MemoryStore implements Store {
     if (options.sizeBytes !== undefined && options.sizeBytes !== bytes.length) throw new Fault(storeFaults.badDigest);
     const info: ObjectInfo = {
       ...attributesOf(upload.info.attributes),
+      acl: upload.acl,
       name: ref.object,
       stamp: this.#stamps.next(),
       sizeBytes: bytes.length,
@@ -419,7 +414,7 @@ export class MemoryStore implements Store {
 
   #container(context: Context, ref: ContainerRef, action: Action): StoredContainer {
     const container = this.#accounts.get(ref.account)?.containers.get(ref.container);
-    authorise(context, action, ref.account, container && { ...container, name: container.container });
+    authorise(context, action, ref, container && recordOf(container));
     if (!container) throw new Fault(storeFaults.noSuchContainer);
     return container;
   }
@@ -437,8 +432,12 @@ export class MemoryStore implements Store {
     }
   }
 
-  #object(context: Context, ref: ObjectRef): StoredObject {
-    const stored = this.#container(context, ref, 'read').objects.get(ref.object);
+  #object(context: Context, ref: ObjectRef, action: Action = 'read'): StoredObject {
+    const container = this.#container(context, ref, action);
+    const stored = container.objects.get(ref.object);
+    const record = recordOf(container);
+    const found = stored ? ({ acl: stored.info.acl } as ObjectRecord) : null;
+    if (!authorise(context, action, ref, record)) authoriseFound(context, action, ref, { container: record, found });
     if (!stored) throw new Fault(storeFaults.noSuchObject);
     return stored;
   }
@@ -450,25 +449,6 @@ export class MemoryStore implements Store {
     }
     return upload;
   }
-}
-
-function accountInfo(stored: StoredAccount): AccountInfo {
-  const containers = [...stored.containers.values()].map(containerInfo);
-  return {
-    metadata: stored.metadata,
-    createdStamp: stored.createdStamp,
-    containerCount: containers.length,
-    objectCount: containers.reduce((sum, info) => sum + info.objectCount, 0),
-    bytesUsed: containers.reduce((sum, info) => sum + info.bytesUsed, 0),
-  };
-}
-
-function containerInfo(stored: StoredContainer): ContainerInfo {
-  const { account, container, policy, metadata, s3, createdStamp, modifiedStamp } = stored;
-  let bytesUsed = 0;
-  for (const object of stored.objects.values()) bytesUsed += object.bytes.length;
-  const totals = { objectCount: stored.objects.size, bytesUsed };
-  return { account, container, policy, metadata, s3, createdStamp, modifiedStamp, ...totals };
 }
 
 function chooseParts(upload: Upload, wanted: MultipartOptions['parts']): { info: PartInfo; bytes: Buffer }[] {

@@ -32,10 +32,21 @@ export const RESELLER: User = {
   secretAccessKey: 'reseller-secret',
 };
 
+/** Of the owner's account, without rights of their own. */
+export const MEMBER: User = {
+  account: 'test',
+  name: 'member',
+  key: 'membering',
+  admin: false,
+  accessKeyId: 'MEMBERACCESSKEY00000',
+  secretAccessKey: 'member-secret',
+};
+
 export function createUsers(all: readonly User[]): Users {
   return {
     byName: (account, name) => all.find((user) => user.account === account && user.name === name),
     byAccessKey: (accessKeyId) => all.find((user) => user.accessKeyId === accessKeyId),
+    hasAccount: (account) => all.some((user) => user.account === account),
   };
 }
 
@@ -43,7 +54,7 @@ export function createMemoryWorld(errors: object[] = []): ProxyWorld {
   const clock = systemClock;
   return {
     store: new MemoryStore(clock),
-    users: createUsers([OWNER, STRANGER, RESELLER]),
+    users: createUsers([OWNER, STRANGER, MEMBER, RESELLER]),
     clock,
     random: createSeededRandom(1),
     log: { info: () => {}, warn: () => {}, error: (fields) => void errors.push(fields) },

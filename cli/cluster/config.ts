@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Fault } from '../../fabric/errors.ts';
 import { parseToml } from '../../fabric/toml.ts';
+import { OWNERSHIPS, type Ownership } from '../../proxy/object/acl-types.ts';
 import type { StartOptions } from './options.ts';
 
 /** What only the file can say. */
@@ -12,6 +13,8 @@ export interface FileOptions {
   readonly consistency: 'strict' | 'available';
   /** Host suffixes for virtual-host style buckets. */
   readonly s3Domains: readonly string[];
+  /** Ownership of new buckets that name none: BucketOwnerEnforced has no ACLs. */
+  readonly objectOwnership: Ownership;
   /** With which temporary URLs and forms may be signed; sha1 is for old clients. */
   readonly urlDigests: readonly string[];
 }
@@ -23,6 +26,7 @@ const FILE_DEFAULTS: FileOptions = {
   s3Engine: 'uws',
   consistency: 'strict',
   s3Domains: ['s3.localhost', 'localhost'],
+  objectOwnership: 'BucketOwnerEnforced',
   urlDigests: ['sha256', 'sha512'],
 };
 
@@ -53,6 +57,7 @@ const KEYS: readonly (readonly [key: string, option: keyof ClusterOptions, check
   ['s3-engine', 's3Engine', oneOf('node', 'uws')],
   ['consistency', 'consistency', oneOf('strict', 'available')],
   ['s3-domains', 's3Domains', textList],
+  ['s3-object-ownership', 'objectOwnership', oneOf(...OWNERSHIPS)],
   ['url-digests', 'urlDigests', listOf('sha1', 'sha256', 'sha512')],
 ];
 

@@ -121,6 +121,7 @@ function indexUsers(people: People): Users {
   return {
     byName: (account, name) => byName.get(`${account}:${name}`),
     byAccessKey: (accessKeyId) => byAccessKey.get(accessKeyId),
+    hasAccount: (account) => all.some((user) => user.account === account),
   };
 }
 

@@ -140,6 +140,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
     trace,
     region,
     s3Domains: options.s3Domains,
+    objectOwnership: options.objectOwnership,
     tokenSecret: Buffer.from(tokenSecret, 'hex'),
     info: clusterInfo({ version: packageVersion(), region, urlDigests: options.urlDigests }),
   };

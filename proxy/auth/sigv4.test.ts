@@ -25,6 +25,7 @@ const HOST = 'examplebucket.s3.amazonaws.com';
 const users: Users = {
   byName: () => undefined,
   byAccessKey: (id) => (id === USER.accessKeyId ? USER : undefined),
+  hasAccount: (account) => account === USER.account,
 };
 
 function sigv4(nowMs = NOW_MS): Sigv4 {

@@ -13,6 +13,7 @@ function setUp(secret = SECRET): { tokens: Tokens; users: User[]; pass(ms: numbe
   const directory: Users = {
     byName: (account, name) => users.find((user) => user.account === account && user.name === name),
     byAccessKey: () => undefined,
+    hasAccount: () => false,
   };
   const pass = (ms: number): void => {
     nowMs += ms;

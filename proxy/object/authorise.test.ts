@@ -15,7 +15,7 @@ function container(metadata: Record<string, string>): ContainerRecord {
 
 function may(caller: Caller, action: Action, metadata: Record<string, string> | undefined, referer?: string): boolean {
   try {
-    authorise({ transId: 't', caller, referer }, action, 'AUTH_a', metadata && container(metadata));
+    authorise({ transId: 't', caller, referer }, action, { account: 'AUTH_a' }, metadata && container(metadata));
     return true;
   } catch (error) {
     if (error instanceof Fault && error.code === 'AccessDenied') return false;

@@ -1,48 +1,191 @@
 /**
- * The one place where rights are decided. Owners may do everything in their account; everybody else may do what a
- * container's Swift ACL grants (X-Container-Read, X-Container-Write: users, accounts, referrers, .rlistings), or what a
- * signed URL grants its holder. S3 reaches the same containers, so one rule serves both APIs.
+ * The one place where rights are decided, for both APIs: account owners, bucket policies, grants of signed URLs, Swift ACLs
+ * and S3 ACLs, in the order of docs/adr/0010-one-authorisation.md. Pure: who asks, what for, and the records that say what
+ * is allowed. Some rights lie with the object itself; then the answer is to ask again with its record.
  */
 
 import type { ContainerRecord } from '../../account-container/contract.ts';
 import { Fault } from '../../fabric/errors.ts';
+import { type BucketRights, privateAcl, rightsOf } from './bucket-rights.ts';
 import { type Caller, type Context, type Grant, storeFaults } from './contract.ts';
+import { grantsTo } from './grants.ts';
+import type { ObjectRecord } from './object-format.ts';
+import { askPolicy } from './policy.ts';
+import { ACL_ACTIONS, type ActionRule, OF_VERSIONS, POLICY_ACTIONS } from './policy-actions.ts';
+import type { Facts } from './policy-pattern.ts';
 
-/** What is wanted of a container or of the objects in it. */
-export type Action = 'read' | 'write' | 'list' | 'manage';
+/** What is wanted of a container or of the objects in it: S3's name of it, or the kind, for the usual one. */
+export type Action = 'read' | 'write' | 'list' | 'manage' | `s3:${string}`;
+
+const USUAL: Readonly<Record<string, string>> = {
+  read: 's3:GetObject',
+  write: 's3:PutObject',
+  list: 's3:ListBucket',
+  // No policy can speak of it: only owners.
+  manage: 'manage',
+};
+
+/** `object` is absent where the container itself is meant. */
+export interface Asked {
+  readonly account: string;
+  readonly object?: string | undefined;
+  readonly versionId?: string | undefined;
+}
 
 /** Accounts belong to their owners alone. Fault AccessDenied. */
 export function authoriseAccount({ caller }: Context, account: string): void {
   if (!owns(caller, account)) throw new Fault(storeFaults.accessDenied);
 }
 
-/** Fault AccessDenied unless the caller may. `container` is undefined when there is none: only owners may know. */
+/**
+ * Fault AccessDenied unless the caller may. `container` is undefined when there is none: only owners may know. False when
+ * the object itself must be asked: `authoriseFound` with its record, before anything of it is shown or changed.
+ */
 export function authorise(
   context: Context,
   action: Action,
-  account: string,
+  asked: Asked,
   container: ContainerRecord | undefined,
+): boolean {
+  const verdict = judge(context, action, asked, { container });
+  if (verdict === 'no') throw new Fault(storeFaults.accessDenied);
+  return verdict === 'yes';
+}
+
+/** The second question. `found` is null when there is no such object: whoever may list may know that. */
+export function authoriseFound(
+  context: Context,
+  action: Action,
+  asked: Asked,
+  { container, found }: { readonly container: ContainerRecord; readonly found: ObjectRecord | null },
 ): void {
-  if (owns(context.caller, account)) return;
-  if (context.grant && covers(context.grant, action, account, container)) return;
-  if (container && granted(context, action, container)) return;
+  if (judge(context, action, asked, { container, found }) === 'yes') return;
+  if (found === null && judge(context, 's3:ListBucket', { account: asked.account }, { container }) === 'yes') return;
   throw new Fault(storeFaults.accessDenied);
 }
+
+interface Records {
+  readonly container: ContainerRecord | undefined;
+  /** Undefined: not looked for yet. */
+  readonly found?: ObjectRecord | null;
+}
+
+function judge(context: Context, action: Action, asked: Asked, records: Records): 'yes' | 'no' | 'object' {
+  const { container } = records;
+  const isOwner = owns(context.caller, asked.account);
+  const rights = container && rightsOrNothing(container, isOwner);
+  if (isOwner && rights === undefined) return 'yes';
+  const usual = USUAL[action] ?? action;
+  const asIs = context.scope?.action(usual) ?? usual;
+  const name = asked.versionId === undefined ? asIs : (OF_VERSIONS[asIs] ?? asIs);
+  const rule = ACL_ACTIONS[name];
+  if (container && rights)
+    return judgeByDocuments(context, asked, { name, rule, rights, isOwner, ...records, container });
+  const kind = rule?.swift;
+  if (context.grant && covers(context.grant, kind, asked.account, container)) return 'yes';
+  return container && grantedBySwift(context, kind, container, false) ? 'yes' : 'no';
+}
+
+/** A policy that cannot be read locks everybody out but the owner, who can replace it. */
+function rightsOrNothing(container: ContainerRecord, isOwner: boolean): BucketRights | undefined {
+  try {
+    return rightsOf(container);
+  } catch (error) {
+    if (isOwner) return undefined;
+    throw new Fault(storeFaults.accessDenied, { cause: error });
+  }
+}
+
+interface Documents {
+  readonly name: string;
+  readonly rule: ActionRule | undefined;
+  readonly rights: BucketRights;
+  readonly isOwner: boolean;
+  readonly container: ContainerRecord;
+  readonly found?: ObjectRecord | null;
+}
+
+function judgeByDocuments(context: Context, asked: Asked, documents: Documents): 'yes' | 'no' | 'object' {
+  const { name, rule, rights, isOwner, container, found } = documents;
+  const { caller } = context;
+  const { policy, block } = rights;
+  if (isOwner && POLICY_ACTIONS.has(name)) return 'yes';
+  const isUnseen = found === undefined && asked.object !== undefined;
+  if (policy?.asksForTags && isUnseen && asksObject(name)) return 'object';
+  const facts = factsOf(context, asked, found);
+  const said = policy && askPolicy(policy, { caller, action: name, bucket: container.name, key: asked.object, facts });
+  if (said === 'deny') return 'no';
+  const hasAcls = rights.ownership !== 'BucketOwnerEnforced';
+  const isObjects = hasAcls && rule?.object !== undefined;
+  if (isOwner && !isObjects) return 'yes';
+  const isRestricted = block.restrictPublicBuckets && policy?.isPublic === true && caller.account !== asked.account;
+  if (said === 'allow' && !isRestricted) return 'yes';
+  if (context.grant && covers(context.grant, rule?.swift, asked.account, container)) return 'yes';
+  if (grantedBySwift(context, rule?.swift, container, block.ignorePublicAcls)) return 'yes';
+  if (!hasAcls) return 'no';
+  const ignore = block.ignorePublicAcls;
+  if (rule?.bucket && grantsTo(rights.acl, caller, rule.bucket, ignore)) return 'yes';
+  if (!rule?.object) return 'no';
+  if (isUnseen) return 'object';
+  if (!found) return isOwner ? 'yes' : 'no';
+  const acl = found.acl ?? privateAcl(asked.account);
+  return grantsTo(acl, caller, rule.object, ignore) ? 'yes' : 'no';
+}
+
+/** Whether the one who carries it out has the object at hand before anything is done or shown. */
+function asksObject(name: string): boolean {
+  return name.startsWith('s3:GetObject') || name === 's3:PutObjectAcl' || name === 's3:PutObjectVersionAcl';
+}
+
+const TAG_KEY = 's3:existingobjecttag/';
+
+/** What the conditions of a policy may ask about. */
+function factsOf({ caller, scope }: Context, { account }: Asked, found: ObjectRecord | null | undefined): Facts {
+  const plain = (name: string): string => name.replace(/^AUTH_/, '');
+  const { user } = caller;
+  return (key) => {
+    switch (key) {
+      case 'aws:principaltype':
+        return [user === undefined ? 'Anonymous' : caller.admin ? 'Account' : 'User'];
+      case 'aws:userid':
+        return [user ?? 'anonymous'];
+      case 'aws:username':
+        return user === undefined ? undefined : [user.slice(user.indexOf(':') + 1)];
+      case 'aws:principalaccount':
+        return caller.account === undefined ? undefined : [plain(caller.account)];
+      case 'aws:principalarn':
+        return user === undefined ? undefined : [`arn:aws:iam::${user.replace(':', ':user/')}`];
+      case 'aws:resourceaccount':
+      case 's3:resourceaccount':
+        return [plain(account)];
+    }
+    if (!key.startsWith(TAG_KEY)) return scope?.fact(key);
+    const tag = tagsOf(found)?.[key.slice(TAG_KEY.length)];
+    return tag === undefined ? undefined : [tag];
+  };
+}
+
+/** Tags lie in the record under `tags`, by name. */
+const tagsOf = (found: ObjectRecord | null | undefined): Readonly<Record<string, string>> | undefined =>
+  (found as { tags?: Readonly<Record<string, string>> } | null | undefined)?.tags;
 
 const owns = (caller: Caller, account: string): boolean =>
   caller.reseller === true || (caller.admin && caller.account === account);
 
-function covers(grant: Grant, action: Action, account: string, container: ContainerRecord | undefined): boolean {
-  if (grant.account !== account || action === 'manage' || !grant.actions.includes(action)) return false;
+type Kind = ActionRule['swift'];
+
+function covers(grant: Grant, kind: Kind, account: string, container: ContainerRecord | undefined): boolean {
+  if (grant.account !== account || kind === undefined || !grant.actions.includes(kind)) return false;
   return grant.container === undefined || grant.container === container?.name;
 }
 
-function granted(context: Context, action: Action, { metadata }: ContainerRecord): boolean {
-  if (action === 'manage') return false;
-  const acl = parseAcl(metadata[action === 'write' ? 'x-container-write' : 'x-container-read'] ?? '');
+/** `ignorePublic`: referrers, who are everybody, get nothing. */
+function grantedBySwift(context: Context, kind: Kind, { metadata }: ContainerRecord, ignorePublic: boolean): boolean {
+  if (kind === undefined) return false;
+  const acl = parseAcl(metadata[kind === 'write' ? 'x-container-write' : 'x-container-read'] ?? '');
   for (const group of context.caller.groups) if (acl.groups.includes(group)) return true;
-  if (action === 'write' || !referrerAllowed(acl.referrers, context.referer)) return false;
-  return action === 'read' || acl.referrerListings;
+  if (kind === 'write' || ignorePublic || !referrerAllowed(acl.referrers, context.referer)) return false;
+  return kind === 'read' || acl.referrerListings;
 }
 
 export interface Acl {

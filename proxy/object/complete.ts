@@ -113,6 +113,7 @@ function assemble(upload: OpenUpload, parts: readonly StoredPart[], options: Com
     user: attributes.user,
     headers: attributes.headers,
     deleteAt: attributes.deleteAt,
+    acl: upload.record.acl,
     sums: options.checksums,
     sumType: options.checksums ? sumType : undefined,
     extents,

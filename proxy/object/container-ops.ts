@@ -181,7 +181,7 @@ export async function updateContainer(
 ): Promise<void> {
   const key = containerKey(engine.cluster, ref);
   const known = await engine.containers.findFresh(ref);
-  authorise(context, 'manage', ref.account, known?.record);
+  authorise(context, 'manage', ref, known?.record);
   await decided(engine, ref, (own) =>
     decide(
       engine.cluster,
@@ -200,7 +200,7 @@ export async function updateContainer(
 
 export async function headContainer(engine: Engine, context: Context, ref: ContainerRef): Promise<ContainerInfo> {
   const container = await engine.containers.findFresh(ref);
-  authorise(context, 'list', ref.account, container?.record);
+  authorise(context, 'list', ref, container?.record);
   if (!container) throw noContainer();
   return containerInfo(container, await readTotals(engine.cluster, container.rowPrefix));
 }
@@ -208,7 +208,7 @@ export async function headContainer(engine: Engine, context: Context, ref: Conta
 /** Fault ContainerNotEmpty when a majority, sealed, holds a live row between them. */
 export async function deleteContainer(engine: Engine, context: Context, ref: ContainerRef): Promise<void> {
   const known = await engine.containers.findFresh(ref);
-  authorise(context, 'manage', ref.account, known?.record);
+  authorise(context, 's3:DeleteBucket', ref, known?.record);
   const account = await ensureAccount(engine, ref.account);
   const key = containerKey(engine.cluster, ref);
   await decided(engine, ref, (own) =>

@@ -7,9 +7,14 @@
  */
 import type { Metadata } from '../../account-container/contract.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
+import type { Acl, AclRequest } from './acl-types.ts';
 
 export const storeFaults = {
   accessDenied: 'AccessDenied',
+  /** The container has no S3 ACLs (BucketOwnerEnforced) and this one says more than that. */
+  aclNotSupported: 'AccessControlListNotSupported',
+  /** A bucket policy that is none; the message says why. */
+  malformedPolicy: 'MalformedPolicy',
   noSuchAccount: 'NoSuchAccount',
   noSuchContainer: 'NoSuchContainer',
   /** details: { deleteMarker: version id } where one stands in the object's place. */
@@ -83,10 +88,19 @@ export interface Grant {
   readonly actions: readonly ('read' | 'list' | 'write')[];
 }
 
+/** What S3's policies want to know of a request: what it does, by S3's name, and what their conditions ask for. */
+export interface RequestScope {
+  /** S3's name of what is asked for, where `usual` is what the store would call it. */
+  action(usual: string): string;
+  /** Values of a condition key, by lower-case name; undefined when the request has none. */
+  fact(key: string): readonly string[] | undefined;
+}
+
 export interface Context {
   readonly transId: string;
   readonly caller: Caller;
   readonly grant?: Grant | undefined;
+  readonly scope?: RequestScope | undefined;
   /** The client's Referer, for `.r:` ACLs. */
   readonly referer?: string | undefined;
   /** Aborted when the client is gone. */
@@ -171,6 +185,8 @@ export interface ObjectInfo {
   readonly slo?: readonly SloSegment[] | undefined;
   /** Unix seconds. */
   readonly deleteAt?: number | undefined;
+  /** Undefined: nobody's but the account owner's. */
+  readonly acl?: Acl | undefined;
   /** Undefined in a container without versions. */
   readonly versionId?: string | undefined;
 }
@@ -202,6 +218,8 @@ export interface PutOptions extends ObjectAttributes {
   /** Expected MD5, 32 hex digits: BadDigest when it differs. */
   readonly md5?: string | undefined;
   readonly conditions?: Conditions | undefined;
+  /** S3 ACL of the new object. Fault AclNotSupported. */
+  readonly acl?: AclRequest | undefined;
   /**
    * Called after the last byte and before anything becomes visible: throws to refuse (BadDigest, IncompleteBody, a bad
    * chunk signature …), returns checksums to store. `md5` is of the bytes received.
@@ -306,6 +324,8 @@ export interface CopyOptions {
   /** 'copy' keeps the source's attributes, 'replace' takes `attributes` alone, 'merge' lays them over (Swift's COPY). */
   readonly directive: 'copy' | 'replace' | 'merge';
   readonly attributes?: ObjectAttributes | undefined;
+  /** S3 ACL of the copy; never the source's. */
+  readonly acl?: AclRequest | undefined;
 }
 
 /** All operations check the caller's rights themselves. */
@@ -361,6 +381,8 @@ export interface Store {
   headObject(context: Context, ref: ObjectRef, options?: { conditions?: Conditions }): Promise<ObjectInfo>;
   /** Replaces attributes, not bytes (Swift POST: user metadata is replaced as a whole; content type kept when absent). */
   updateObject(context: Context, ref: ObjectRef, attributes: ObjectAttributes): Promise<ObjectInfo>;
+  /** Replaces the object's S3 ACL and nothing else. Faults AclNotSupported, AccessDenied for a public one that is blocked. */
+  setObjectAcl(context: Context, ref: ObjectRef, acl: AclRequest): Promise<void>;
   /** Resolves to whether there was an object (Swift answers 404 when not; S3 does not care). */
   deleteObject(context: Context, ref: ObjectRef, options?: { conditions?: Conditions }): Promise<Deleted>;
   copyObject(
@@ -372,7 +394,7 @@ export interface Store {
   createUpload(
     context: Context,
     ref: ObjectRef,
-    options: ObjectAttributes & { checksumAlgorithm?: string; checksumType?: string },
+    options: ObjectAttributes & { checksumAlgorithm?: string; checksumType?: string; acl?: AclRequest | undefined },
   ): Promise<UploadInfo>;
   headUpload(context: Context, ref: ObjectRef, uploadId: string): Promise<UploadInfo>;
   putPart(

@@ -11,6 +11,7 @@ import { storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { type Found, find, infoOf, openBody } from './get.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
+import { newAcl } from './object-acl.ts';
 import type { Extent, ObjectRecord, Pin } from './object-format.ts';
 import { pinExtents } from './pins.ts';
 import { OBJECT_BYTES_MAX, putObject, store, writable } from './put.ts';
@@ -29,14 +30,20 @@ export async function copyObject(
   checkAttributes(attributes);
   if (found.record.slo) {
     const body = asSource(openBody(engine, context, found, { offset: 0, length: source.sizeBytes }));
-    const info = await putObject(engine, context, target, { ...attributes, body, conditions: options.conditions });
+    const info = await putObject(engine, context, target, {
+      ...attributes,
+      body,
+      conditions: options.conditions,
+      acl: options.acl,
+    });
     return { info, source };
   }
   const container = await writable(engine, context, target);
   await checkQuota(engine, container, source.sizeBytes);
+  const acl = newAcl(container.record, context, options.acl);
   const { extents, pins } = await borrow(engine, container, target, { found, extents: found.record.extents });
-  const { version: _, ...copied } = found.record;
-  const record: ObjectRecord = { ...copied, ...rename(target), ...recordAttributes(attributes), extents, pins };
+  const { version: _, acl: __, ...copied } = found.record;
+  const record: ObjectRecord = { ...copied, ...rename(target), ...recordAttributes(attributes), extents, pins, acl };
   return {
     info: await store(engine, container, record, { body: found.register.body, conditions: options.conditions }),
     source,

@@ -21,7 +21,7 @@ export async function deleteObject(
   ref: ObjectRef,
   conditions?: Conditions,
 ): Promise<Deleted> {
-  const container = await writable(engine, context, ref);
+  const container = await writable(engine, context, ref, 's3:DeleteObject');
   if (versioningOf(container) !== undefined) return deleteVersioned(engine, container, ref, conditions);
   if (ref.versionId !== undefined) checkVersion(ref.versionId);
   const isOther = ref.versionId !== undefined && ref.versionId !== NULL_VERSION;

@@ -5,7 +5,7 @@ import type { HttpBodyStream } from '../../fabric/http/contract.ts';
 import { isTombstone, KIND, makeKey } from '../../object-server/contract.ts';
 import type { ReadRegister } from '../cluster.ts';
 import { readQuorum } from '../quorum-read.ts';
-import { authorise } from './authorise.ts';
+import { authorise, authoriseFound } from './authorise.ts';
 import { checkReadConditions } from './conditions.ts';
 import { type ContainerState, noContainer } from './containers.ts';
 import {
@@ -61,16 +61,22 @@ export const infoOf = ({ record, register, versioned }: Found): ObjectInfo => to
 export async function find(engine: Engine, context: Context, ref: ObjectRef, body: boolean): Promise<Found> {
   const cached = engine.containers.find(ref);
   const container = cached instanceof Promise ? await cached : cached;
-  authorise(context, 'read', ref.account, container?.record);
+  const settled = authorise(context, 'read', ref, container?.record);
   if (ref.versionId !== undefined) checkVersion(ref.versionId);
   const found = container && (await lookUpAny(engine, container, ref, body));
-  if (found && isThere(engine, found, ref)) return found;
+  if (container && found && isThere(engine, found, ref)) {
+    if (!settled) authoriseFound(context, 'read', ref, { container: container.record, found: found.record });
+    return found;
+  }
   // What is not there may be in a younger incarnation of the container than the one remembered here.
   const fresh = await engine.containers.findFresh(ref);
-  authorise(context, 'read', ref.account, fresh?.record);
+  const settledNow = authorise(context, 'read', ref, fresh?.record);
   if (!fresh) throw noContainer();
   const again = fresh.incarnation === container?.incarnation ? found : await lookUpAny(engine, fresh, ref, body);
-  if (again && isThere(engine, again, ref)) return again;
+  const isNow = again !== undefined && isThere(engine, again, ref);
+  if (!settledNow)
+    authoriseFound(context, 'read', ref, { container: fresh.record, found: isNow ? again.record : null });
+  if (isNow) return again;
   throw nothingThere(ref, again);
 }
 

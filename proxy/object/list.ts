@@ -1,7 +1,7 @@
 /** Listings of a container: objects of the current table and open multipart uploads. */
 import { decodeRow, type ListEntry } from '../../account-container/contract.ts';
 import { headMeta, headStamp, type Key, latin1ToUtf8, TABLE } from '../../object-server/contract.ts';
-import { authorise } from './authorise.ts';
+import { type Action, authorise } from './authorise.ts';
 import { containerInfo } from './container-info.ts';
 import { type ContainerState, noContainer, rowPrefix } from './containers.ts';
 import type { ContainerInfo, ContainerRef, Context, ListQuery, ObjectEntry, Page, UploadInfo } from './contract.ts';
@@ -31,9 +31,14 @@ async function objectPage({ cluster, pages }: Engine, prefix: Key, query: ListQu
 }
 
 /** The container as a quorum has it: a listing must show everything acknowledged, also under a younger incarnation. */
-export async function listable(engine: Engine, context: Context, ref: ContainerRef): Promise<ContainerState> {
+export async function listable(
+  engine: Engine,
+  context: Context,
+  ref: ContainerRef,
+  action: Action = 'list',
+): Promise<ContainerState> {
   const container = await engine.containers.findFresh(ref);
-  authorise(context, 'list', ref.account, container?.record);
+  authorise(context, action, ref, container?.record);
   if (!container) throw noContainer();
   return container;
 }

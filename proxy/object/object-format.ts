@@ -24,6 +24,7 @@ import {
   KIND_AT,
   SPACE_REPLICATED,
 } from '../../object-server/contract.ts';
+import type { Acl } from './acl-types.ts';
 import type { ObjectAttributes, ObjectInfo, SloSegment } from './contract.ts';
 
 const VERSION = 1;
@@ -58,6 +59,8 @@ export interface ObjectRecord {
   readonly parts?: readonly number[] | undefined;
   readonly slo?: readonly SloSegment[] | undefined;
   readonly deleteAt?: number | undefined;
+  /** S3 ACL, where it says more than that the account's owner may do everything. */
+  readonly acl?: Acl | undefined;
   /** Version id, where the container had versioning enabled when this was written; without one it is the null version. */
   readonly version?: string | undefined;
   /** A delete marker: to plain requests there is no object. */
@@ -84,6 +87,8 @@ export interface UploadRecord {
   readonly container: string;
   readonly name: string;
   readonly attributes: ObjectAttributes;
+  /** Of the object to be. */
+  readonly acl?: Acl | undefined;
   readonly algorithm?: string | undefined;
   readonly sumType?: string | undefined;
   readonly done?: {
@@ -173,6 +178,7 @@ export function toInfo(record: ObjectRecord, head: Buffer, versioned = false): O
     partSizes: record.parts,
     slo: record.slo,
     deleteAt: record.deleteAt,
+    acl: record.acl,
     versionId: record.version ?? (versioned ? 'null' : undefined),
   };
 }

@@ -5,7 +5,7 @@
 import { Fault } from '../../fabric/errors.ts';
 import { md5Hex } from '../../fabric/hash.ts';
 import { INLINE_BODY_BYTES_MAX } from '../../object-server/contract.ts';
-import { authorise } from './authorise.ts';
+import { type Action, authorise } from './authorise.ts';
 import { uploadBlob } from './blob-upload.ts';
 import { commit, objectKey } from './commit.ts';
 import { commitVersion } from './commit-version.ts';
@@ -20,6 +20,7 @@ import {
 } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
+import { newAcl } from './object-acl.ts';
 import { type Extent, type ObjectRecord, recordHead, toInfo } from './object-format.ts';
 import { checkQuota } from './quota.ts';
 import { rowOf } from './row-writes.ts';
@@ -37,21 +38,28 @@ export async function putObject(
   checkObjectName(ref.object);
   checkAttributes(options);
   const container = await writable(engine, context, ref);
+  const acl = newAcl(container.record, context, options.acl);
   const { lengthBytes } = options.body;
   const refused = checkQuota(engine, container, lengthBytes ?? 0);
   if (refused) await refused;
   const received = await receive(engine, container, ref.object, options);
   // The size of a body without a length shows only now.
   if (refused && lengthBytes === undefined) await checkQuota(engine, container, received.sizeBytes);
-  const record = makeRecord(ref, options, received);
+  const made = makeRecord(ref, options, received);
+  const record = acl === undefined ? made : { ...made, acl };
   return store(engine, container, record, { body: received.body, conditions: options.conditions });
 }
 
 /** The container, when the caller may write into it. */
-export async function writable(engine: Engine, context: Context, ref: ObjectRef): Promise<ContainerState> {
+export async function writable(
+  engine: Engine,
+  context: Context,
+  ref: ObjectRef,
+  action: Action = 'write',
+): Promise<ContainerState> {
   const found = engine.containers.find(ref);
   const container = found instanceof Promise ? ((await found) ?? (await engine.containers.findFresh(ref))) : found;
-  authorise(context, 'write', ref.account, container?.record);
+  authorise(context, action, ref, container?.record);
   if (!container) throw noContainer();
   return container;
 }

@@ -15,6 +15,7 @@ import type { Engine } from './engine.ts';
 import { getObject, headObject } from './get.ts';
 import { listObjects, listUploads } from './list.ts';
 import { listVersions } from './list-versions.ts';
+import { setObjectAcl } from './object-acl.ts';
 import { PageCache } from './page-cache.ts';
 import * as parts from './parts.ts';
 import { peek } from './peek.ts';
@@ -60,6 +61,7 @@ export function createStore({ cluster, digests, random, onError }: StoreOptions)
 function bind(engine: Engine): Store {
   return {
     peek: (ref) => peek(engine, ref),
+    setObjectAcl: (context, ref, acl) => setObjectAcl(engine, context, ref, acl),
     headAccount: (context, account) => accounts.headAccount(engine, context, account),
     updateAccount: (context, account, change) => accounts.updateAccount(engine, context, account, change),
     listContainers: (context, account, query) => accounts.listContainers(engine, context, account, query),

@@ -28,9 +28,10 @@ import { readQuorum } from '../quorum-read.ts';
 import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
 import { goneOrNew, stillThere } from './commit.ts';
 import type { ContainerState } from './containers.ts';
-import { type Context, type ObjectAttributes, type ObjectRef, storeFaults, type UploadInfo } from './contract.ts';
+import { type Context, type ObjectRef, type Store, storeFaults, type UploadInfo } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
+import { newAcl } from './object-acl.ts';
 import { decodeMeta, encodeMeta, type UploadRecord } from './object-format.ts';
 import { writable } from './put.ts';
 
@@ -51,18 +52,15 @@ export async function createUpload(
   engine: Engine,
   context: Context,
   ref: ObjectRef,
-  {
-    checksumAlgorithm,
-    checksumType,
-    ...attributes
-  }: ObjectAttributes & { checksumAlgorithm?: string; checksumType?: string },
+  { checksumAlgorithm, checksumType, acl: wanted, ...attributes }: Parameters<Store['createUpload']>[2],
 ): Promise<UploadInfo> {
   checkObjectName(ref.object);
   checkAttributes(attributes);
   const container = await writable(engine, context, ref);
+  const acl = newAcl(container.record, context, wanted);
   const uploadId = engine.random.bytes(16).toString('hex');
   const names = { account: ref.account, container: ref.container, name: ref.object };
-  const record: UploadRecord = { ...names, attributes, algorithm: checksumAlgorithm, sumType: checksumType };
+  const record: UploadRecord = { ...names, attributes, algorithm: checksumAlgorithm, sumType: checksumType, acl };
   const key = uploadKey(engine, container, ref.object, uploadId);
   for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
     const stamp = engine.cluster.settled.open();

@@ -1,106 +1,87 @@
 /**
- * Canned ACLs: `private` and `public-read` of buckets, kept as the container's read ACL, so that both APIs share one rule.
- * Objects have no ACLs of their own: what would give rights to one object is refused.
+ * GetBucketAcl, PutBucketAcl, GetObjectAcl, PutObjectAcl, and the ACL that CreateBucket asks for. A bucket's ACL lies in
+ * its container's record, an object's in the object's own. Where ownership is BucketOwnerEnforced, as it is unless
+ * somebody asks for something else, only what is true anyway is accepted.
  */
 import type { HttpResponse } from '../../fabric/http/contract.ts';
-import { childText, type XmlElement, xmlElement } from '../../fabric/xml.ts';
-import { checkVersionId, emptyAnswer, ownerXml, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
+import { type Acl, OWNERSHIPS, type Ownership } from '../object/acl-types.ts';
+import { effective, privateAcl, type RightsDocuments } from '../object/bucket-rights.ts';
+import type { ContainerInfo } from '../object/contract.ts';
+import { aclOfNew, DEFAULT_OWNERSHIP, expandAcl, isPrivate, isPublicAcl } from '../object/grants.ts';
+import { aclXml, readAclHeaders, readAclRequest } from './acl-request.ts';
+import { emptyAnswer, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
-import { readOptionalXml } from './xml-body.ts';
 
-const READ_ACL = 'x-container-read';
-const PUBLIC_READ = '.r:*,.rlistings';
-const ALL_USERS = 'http://acs.amazonaws.com/groups/global/AllUsers';
-const POLICY_BYTES_MAX = 64 * 1024;
-const POLICY_ELEMENTS_MAX = 1000;
-const ONLY_CANNED = 'Only the ACLs private and, for buckets, public-read are supported';
-
-/** Value of x-container-read for a canned ACL: '' for private; undefined when none is given. */
-export function cannedAcl(name: string | undefined): string | undefined {
-  if (name === undefined) return undefined;
-  if (name === 'private' || name === 'bucket-owner-full-control') return '';
-  if (name === 'public-read') return PUBLIC_READ;
-  throw s3Fault(
-    'AccessControlListNotSupported',
-    'Of canned ACLs only private and, for buckets, public-read are supported',
-  );
-}
+/** A bucket's ACL takes the place of all of its rights, Swift's included. */
+const NO_SWIFT_ACL = { 'x-container-read': null, 'x-container-write': null } as const;
 
 export async function getBucketAcl(call: S3Call): Promise<HttpResponse> {
-  const ref = await resolve(call);
-  const info = await call.world.store.headContainer(call.context, ref);
-  checkOwnAccount(call, ref.account);
-  const readAcl = info.metadata[READ_ACL] ?? '';
-  const isPublic = readAcl.split(',').some((entry) => entry.trim() === '.r:*');
-  return xmlAnswer(call, 'AccessControlPolicy', policyXml(ref.account, isPublic));
+  const info = await call.world.store.headContainer(call.context, await resolve(call));
+  return xmlAnswer(call, 'AccessControlPolicy', aclXml(shownAcl(info)));
 }
 
-export async function getObjectAcl(call: S3Call): Promise<HttpResponse> {
-  checkVersionId(call.query.get('versionId'));
-  const ref = await resolveObject(call);
-  await call.world.store.headObject(call.context, ref);
-  checkOwnAccount(call, ref.account);
-  return xmlAnswer(call, 'AccessControlPolicy', policyXml(ref.account, false));
+/** The S3 ACL, and what a Swift ACL lets everybody do. */
+function shownAcl({ account, metadata, s3 }: ContainerInfo): Acl {
+  const acl = (s3 as RightsDocuments).acl ?? privateAcl(account);
+  const isOpen = (metadata['x-container-read'] ?? '').split(',').some((item) => item.trim() === '.r:*');
+  const isShown = acl.grants.some(({ group, permission }) => group === 'AllUsers' && permission === 'READ');
+  if (!isOpen || isShown) return acl;
+  return { ...acl, grants: [...acl.grants, { group: 'AllUsers', permission: 'READ' }] };
 }
 
 export async function putBucketAcl(call: S3Call): Promise<HttpResponse> {
+  const request = await readAclRequest(call);
   const ref = await resolve(call);
-  const acl = await readAclRequest(call, ref.account);
-  const value = acl === '' ? null : acl;
-  await call.world.store.updateContainer(call.context, ref, { metadata: { [READ_ACL]: value } });
+  const { account, s3 } = await call.world.store.headContainer(call.context, ref);
+  const { ownership, publicAccessBlock } = s3 as RightsDocuments;
+  const bucket = { owner: account, ownership: effective(ownership), blocksPublicAcls: false };
+  // Refuses what cannot be where ACLs are off.
+  aclOfNew(request, bucket, call.context.caller);
+  const acl = expandAcl(request, { owner: account, bucketOwner: account });
+  if (acl.owner !== account) throw s3Fault('AccessDenied');
+  if (publicAccessBlock?.blockPublicAcls && isPublicAcl(acl)) throw s3Fault('AccessDenied');
+  const documents: RightsDocuments = { acl: bucket.ownership === 'BucketOwnerEnforced' ? null : acl };
+  await call.world.store.updateContainer(call.context, ref, { metadata: NO_SWIFT_ACL, s3: { ...documents } });
   return emptyAnswer(call, 200);
 }
 
-/** Only what is true anyway: private. */
-export async function putObjectAcl(call: S3Call): Promise<HttpResponse> {
-  checkVersionId(call.query.get('versionId'));
+export async function getObjectAcl(call: S3Call): Promise<HttpResponse> {
   const ref = await resolveObject(call);
-  if ((await readAclRequest(call, ref.account)) !== '') throw s3Fault('AccessControlListNotSupported');
-  await call.world.store.headObject(call.context, ref);
-  checkOwnAccount(call, ref.account);
+  const info = await call.world.store.headObject(call.context, ref);
+  return xmlAnswer(call, 'AccessControlPolicy', aclXml(info.acl ?? privateAcl(ref.account)));
+}
+
+export async function putObjectAcl(call: S3Call): Promise<HttpResponse> {
+  const request = await readAclRequest(call);
+  await call.world.store.setObjectAcl(call.context, await resolveObject(call), request);
   return emptyAnswer(call, 200);
 }
 
-/** A canned ACL in x-amz-acl, or a policy document that says what a canned one would. */
-async function readAclRequest(call: S3Call, account: string): Promise<string> {
-  const acl = cannedAcl(call.request.headers.get('x-amz-acl'));
-  const body = await readOptionalXml(call, { bytesMax: POLICY_BYTES_MAX, elementsMax: POLICY_ELEMENTS_MAX });
-  if (acl !== undefined && body !== undefined)
-    throw s3Fault('InvalidRequest', 'Both a canned ACL and a policy are given');
-  if (body !== undefined) return readPolicy(body, account);
-  if (acl === undefined)
-    throw s3Fault('MissingSecurityHeader', 'Your request was missing a required header: x-amz-acl');
-  return acl;
+/**
+ * Rights of a bucket to be. Who asks for an ACL at its creation, and names no ownership, gets ObjectWriter, because ACLs
+ * mean nothing otherwise; AWS refuses it.
+ */
+export function readNewRights(call: S3Call, account: string): RightsDocuments {
+  const request = readAclHeaders(call);
+  const asked = call.request.headers.get('x-amz-object-ownership');
+  const named = asked === undefined ? undefined : readOwnership(asked);
+  const acl = request && expandAcl(request, { owner: account, bucketOwner: account });
+  const isPlain = acl === undefined || isPrivate(acl);
+  if (named === 'BucketOwnerEnforced' && !isPlain) throw s3Fault('InvalidBucketAclWithObjectOwnership');
+  const usual = call.world.objectOwnership ?? DEFAULT_OWNERSHIP;
+  const isOff = usual === 'BucketOwnerEnforced';
+  const ownership = named ?? (isOff ? (isPlain ? undefined : 'ObjectWriter') : usual);
+  return { ...(ownership === undefined ? {} : { ownership }), ...(isPlain ? {} : { acl }) };
 }
 
-function readPolicy(root: XmlElement, account: string): string {
-  const list = root.children.find((child) => child.name === 'AccessControlList');
-  if (root.name !== 'AccessControlPolicy' || list === undefined) throw s3Fault('MalformedXML');
-  let acl = '';
-  let ownerIn = false;
-  for (const grant of list.children) {
-    const grantee = grant.children.find((child) => child.name === 'Grantee');
-    if (grantee === undefined) throw s3Fault('MalformedXML');
-    const permission = childText(grant, 'Permission');
-    if (childText(grantee, 'ID') === account && permission === 'FULL_CONTROL') ownerIn = true;
-    else if (childText(grantee, 'URI') === ALL_USERS && permission === 'READ') acl = PUBLIC_READ;
-    else throw s3Fault('AccessControlListNotSupported', ONLY_CANNED);
-  }
-  if (!ownerIn) throw s3Fault('AccessControlListNotSupported', ONLY_CANNED);
-  return acl;
+export function readOwnership(text: string): Ownership {
+  const ownership = OWNERSHIPS.find((each) => each === text);
+  if (ownership !== undefined) return ownership;
+  const message = `Invalid x-amz-object-ownership header: ${text}`;
+  throw s3Fault('InvalidArgument', message, { ArgumentName: 'x-amz-object-ownership', ArgumentValue: text });
 }
 
 export function checkOwnAccount(call: S3Call, account: string): void {
   const { caller } = call.context;
   if (caller.account !== account || !caller.admin) throw s3Fault('AccessDenied');
-}
-
-const XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"';
-
-function policyXml(account: string, isPublic: boolean): string {
-  const owner = ownerXml('Grantee', account).replace('<Grantee>', `<Grantee ${XSI} xsi:type="CanonicalUser">`);
-  const everybody = `<Grantee ${XSI} xsi:type="Group">${xmlElement('URI', ALL_USERS)}</Grantee>`;
-  const readGrant = isPublic ? `<Grant>${everybody}<Permission>READ</Permission></Grant>` : '';
-  const list = `<Grant>${owner}<Permission>FULL_CONTROL</Permission></Grant>${readGrant}`;
-  return `${ownerXml('Owner', account)}<AccessControlList>${list}</AccessControlList>`;
 }

@@ -2,8 +2,8 @@
 import { isFault } from '../../fabric/errors.ts';
 import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { childText, xmlElement } from '../../fabric/xml.ts';
-import { type MetadataChange, storeFaults } from '../object/contract.ts';
-import { cannedAcl } from './acl.ts';
+import { storeFaults } from '../object/contract.ts';
+import { readNewRights } from './acl.ts';
 import { isBucketName } from './address.ts';
 import { emptyAnswer, isoTime, ownerXml, resolve, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
@@ -44,13 +44,12 @@ function readToken(token: string | undefined): string {
 export async function createBucket(call: S3Call): Promise<HttpResponse> {
   const { account } = call.context.caller;
   if (!isBucketName(call.bucket)) throw s3Fault('InvalidBucketName', '', { BucketName: call.bucket });
-  const acl = cannedAcl(call.request.headers.get('x-amz-acl'));
-  const metadata: MetadataChange = acl === undefined || acl === '' ? {} : { 'x-container-read': acl };
   await checkLocation(call);
   if (account === undefined) throw s3Fault('AccessDenied');
   const ref = { account, container: call.bucket };
+  const s3 = { ...readNewRights(call, account) };
   try {
-    await call.world.store.createContainer(call.context, ref, { exclusive: true, metadata, s3: {} });
+    await call.world.store.createContainer(call.context, ref, { exclusive: true, s3 });
   } catch (error) {
     // As in AWS' oldest region, where making one's own bucket again is no error.
     const own = isFault(error, storeFaults.containerExists);

@@ -7,11 +7,13 @@ import type { ProxyWorld } from '../contract.ts';
 import type { ContainerRef, Context, ObjectRef } from '../object/contract.ts';
 import { s3Fault } from './errors.ts';
 import type { Query } from './query.ts';
+import type { S3Scope } from './scope.ts';
 
 export interface S3Call {
   readonly world: ProxyWorld;
   readonly request: HttpRequest;
   readonly context: Context;
+  readonly scope: S3Scope;
   readonly auth: Authentication;
   readonly query: Query;
   readonly bucket: string;

@@ -15,6 +15,7 @@ import {
   type OpenObject,
   storeFaults,
 } from '../object/contract.ts';
+import { readAclHeaders } from './acl-request.ts';
 import { readCopySource } from './address.ts';
 import { readAttributes } from './attributes.ts';
 import { checkOwner, checkVersionId, isoTime, pushVersion, resolveObject, type S3Call, xmlAnswer } from './call.ts';
@@ -43,7 +44,8 @@ export async function copyObject(call: S3Call): Promise<HttpResponse> {
   const sourceConditions = readSourceConditions(headers);
   const source = await readSource(call, directive === 'copy' && !headers.has('x-amz-storage-class'));
   const ref = await resolveObject(call);
-  const options: CopyOptions = { source, sourceConditions, conditions, directive, attributes };
+  const acl = readAclHeaders(call);
+  const options: CopyOptions = { source, sourceConditions, conditions, directive, attributes, acl };
   const copying = sourceErrors(copy(call, ref, { options, kind }));
   const { info, source: read } = await explainIfMatch(copying, call, { ref, conditions });
   pushVersion(call.headers, info);
@@ -147,6 +149,7 @@ async function copyBytes(
       user: attributes.user,
       headers: attributes.headers,
       conditions: options.conditions,
+      acl: options.acl,
       body,
       finish: () => (kind && body.digest ? { checksums: { [kind.name]: body.digest.base64() } } : {}),
     });

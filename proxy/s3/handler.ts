@@ -15,6 +15,7 @@ import { hoistedLines, withHoisted, withLines } from './hoisted.ts';
 import { readQuery } from './query.ts';
 import { checkHeaders } from './request-headers.ts';
 import { route } from './route.ts';
+import { S3Scope } from './scope.ts';
 
 const REQUEST_ID_BYTES = 8;
 const RETRY_AFTER_SECONDS = '1';
@@ -37,6 +38,7 @@ export const createS3Handler: CreateHandler = (world) => {
       address = readAddress(request, world.s3Domains);
       const call = openCall(world, request, { sigv4, requestId, hostId, address });
       const row = route(call);
+      call.scope.operation = row.name;
       checkHeaders(call.request, row, call.auth.signedHeaders);
       return await row.run(call);
     } catch (error) {
@@ -52,19 +54,22 @@ function openCall(
 ): S3Call {
   const { bucket, key } = own.address;
   const auth = own.sigv4.authenticate(request);
+  const query = readQuery(request.query);
+  const scope = new S3Scope(request, query, world.clock);
   const context = {
     transId: own.requestId,
     caller: auth.caller,
     referer: request.headers.get('referer'),
     signal: request.signal,
+    scope,
   };
   const headers = ['x-amz-request-id', own.requestId, 'x-amz-id-2', own.hostId];
-  const query = readQuery(request.query);
-  const call = { world, request, context, auth, query, bucket, key, headers };
+  const call = { world, request, context, scope, auth, query, bucket, key, headers };
   const hoisted = query.size === 0 ? [] : hoistedLines(request, query);
   if (hoisted.length === 0) return call;
   const signedHeaders = withHoisted(auth.signedHeaders, hoisted);
-  return { ...call, request: withLines(request, hoisted), auth: { ...auth, signedHeaders } };
+  scope.request = withLines(request, hoisted);
+  return { ...call, request: scope.request, auth: { ...auth, signedHeaders } };
 }
 
 interface Failure {

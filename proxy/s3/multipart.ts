@@ -10,6 +10,7 @@ import {
   storeFaults,
   type UploadInfo,
 } from '../object/contract.ts';
+import { readAclHeaders } from './acl-request.ts';
 import { readAttributes } from './attributes.ts';
 import { emptyAnswer, pushVersion, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import {
@@ -52,7 +53,11 @@ export async function createUpload(call: S3Call): Promise<HttpResponse> {
   const type = kind === undefined ? undefined : multipartType(kind, declaredType);
   const ref = await resolveObject(call);
   const checksum = kind === undefined || type === undefined ? {} : { checksumAlgorithm: kind.name, checksumType: type };
-  const upload = await call.world.store.createUpload(call.context, ref, { ...attributes, ...checksum });
+  const upload = await call.world.store.createUpload(call.context, ref, {
+    ...attributes,
+    ...checksum,
+    acl: readAclHeaders(call),
+  });
   if (kind !== undefined && type !== undefined) {
     call.headers.push('x-amz-checksum-algorithm', kind.word, 'x-amz-checksum-type', type);
   }

@@ -15,6 +15,7 @@ import { listParts, listUploads } from './list-uploads.ts';
 import { listVersions } from './list-versions.ts';
 import { abortUpload, completeUpload, createUpload } from './multipart.ts';
 import { putObject } from './put-object.ts';
+import * as rights from './rights.ts';
 import { absentConfiguration, emptyConfiguration, emptyTagging } from './sub-resources.ts';
 import { uploadPart } from './upload-part.ts';
 import { getVersioning, putVersioning } from './versioning.ts';
@@ -29,8 +30,8 @@ export interface HeaderUse {
   readonly conditions?: 'read' | 'write';
   /** Range and If-Range. */
   readonly ranges?: true;
-  /** x-amz-acl may say public-read. */
-  readonly bucketAcl?: true;
+  /** x-amz-acl and x-amz-grant- are obeyed. */
+  readonly acl?: true;
   /** versionId in the query. */
   readonly version?: true;
 }
@@ -86,9 +87,6 @@ function unset(noun: string, sub: string, absent: { code: S3Code } | { element: 
 const cors = unset('BucketCors', 'cors', { code: 'NoSuchCORSConfiguration' });
 const encryption = unset('BucketEncryption', 'encryption', { code: 'ServerSideEncryptionConfigurationNotFoundError' });
 const lifecycle = unset('BucketLifecycleConfiguration', 'lifecycle', { code: 'NoSuchLifecycleConfiguration' });
-const ownership = unset('BucketOwnershipControls', 'ownershipControls', { code: 'OwnershipControlsNotFoundError' });
-const policy = unset('BucketPolicy', 'policy', { code: 'NoSuchBucketPolicy' });
-const blocks = unset('PublicAccessBlock', 'publicAccessBlock', { code: 'NoSuchPublicAccessBlockConfiguration' });
 const replication = unset('BucketReplication', 'replication', { code: 'ReplicationConfigurationNotFoundError' });
 const tagging = unset('BucketTagging', 'tagging', { code: 'NoSuchTagSet' });
 const website = unset('BucketWebsite', 'website', { code: 'NoSuchWebsiteConfiguration' });
@@ -110,7 +108,7 @@ export const OPERATIONS: readonly OperationRow[] = [
   }),
   built('CreateBucket', 'PUT bucket', {
     run: createBucket,
-    bucketAcl: true,
+    acl: true,
     note: 'LocationConstraint must be the region',
   }),
   built('HeadBucket', 'HEAD bucket', { run: headBucket }),
@@ -136,8 +134,8 @@ export const OPERATIONS: readonly OperationRow[] = [
   built('GetBucketAcl', 'GET bucket acl', { run: getBucketAcl }),
   built('PutBucketAcl', 'PUT bucket acl', {
     run: putBucketAcl,
-    bucketAcl: true,
-    note: 'private or public-read, canned or as a document',
+    acl: true,
+    note: 'canned, grant headers or a document; takes the place of a Swift ACL',
   }),
   built('ListMultipartUploads', 'GET bucket uploads', {
     run: listUploads,
@@ -157,9 +155,16 @@ export const OPERATIONS: readonly OperationRow[] = [
     version: true,
     note: 'partNumber, response-*',
   }),
-  built('PutObject', 'PUT object', { run: putObject, stores: true, conditions: 'write', note: 'up to 5 GiB' }),
+  built('PutObject', 'PUT object', {
+    run: putObject,
+    acl: true,
+    stores: true,
+    conditions: 'write',
+    note: 'up to 5 GiB',
+  }),
   built('CopyObject', 'PUT object', {
     run: copyObject,
+    acl: true,
     copies: true,
     stores: true,
     conditions: 'write',
@@ -169,19 +174,20 @@ export const OPERATIONS: readonly OperationRow[] = [
   built('GetObjectAcl', 'GET object acl', {
     run: getObjectAcl,
     version: true,
-    note: 'always private: rights are the bucket’s',
+    note: 'private where ACLs are off',
   }),
   built('PutObjectAcl', 'PUT object acl', {
     run: putObjectAcl,
+    acl: true,
     version: true,
-    note: 'private alone, else AccessControlListNotSupported',
+    note: 'canned, grant headers or a document; of the current version',
   }),
   built('GetObjectTagging', 'GET object tagging', {
     run: emptyTagging,
     version: true,
     note: 'answers the empty tag set',
   }),
-  built('CreateMultipartUpload', 'POST object uploads', { run: createUpload, stores: true }),
+  built('CreateMultipartUpload', 'POST object uploads', { run: createUpload, acl: true, stores: true }),
   built('UploadPart', 'PUT object uploadId', { run: uploadPart, note: 'partNumber 1 to 10,000, up to 5 GiB each' }),
   built('UploadPartCopy', 'PUT object uploadId', {
     run: uploadPart,
@@ -213,19 +219,31 @@ export const OPERATIONS: readonly OperationRow[] = [
   events.put(),
   lock.get(),
   lock.put(),
-  ownership.get(),
-  ownership.put(),
-  ownership.delete(),
-  policy.get(),
-  policy.put(),
-  policy.delete(),
-  built('GetBucketPolicyStatus', 'GET bucket policyStatus', {
-    run: absentConfiguration('NoSuchBucketPolicy'),
-    note: 'answers NoSuchBucketPolicy: there never is one',
+  built('GetBucketOwnershipControls', 'GET bucket ownershipControls', {
+    run: rights.getOwnership,
+    note: 'BucketOwnerEnforced unless something else was set',
   }),
-  blocks.get(),
-  blocks.put(),
-  blocks.delete(),
+  built('PutBucketOwnershipControls', 'PUT bucket ownershipControls', {
+    run: rights.putOwnership,
+    note: 'BucketOwnerPreferred and ObjectWriter turn ACLs on',
+  }),
+  built('DeleteBucketOwnershipControls', 'DELETE bucket ownershipControls', {
+    run: rights.deleteOwnership,
+    note: 'turns ACLs on',
+  }),
+  built('GetBucketPolicy', 'GET bucket policy', { run: rights.getPolicy }),
+  built('PutBucketPolicy', 'PUT bucket policy', {
+    run: rights.putPolicy,
+    note: 'up to 20 KiB; what it does not know is MalformedPolicy',
+  }),
+  built('DeleteBucketPolicy', 'DELETE bucket policy', { run: rights.deletePolicy }),
+  built('GetBucketPolicyStatus', 'GET bucket policyStatus', { run: rights.getPolicyStatus }),
+  built('GetPublicAccessBlock', 'GET bucket publicAccessBlock', { run: rights.getBlock }),
+  built('PutPublicAccessBlock', 'PUT bucket publicAccessBlock', {
+    run: rights.putBlock,
+    note: 'counts for Swift’s referrer ACLs too',
+  }),
+  built('DeletePublicAccessBlock', 'DELETE bucket publicAccessBlock', { run: rights.deleteBlock }),
   replication.get(),
   replication.put(),
   replication.delete(),

@@ -3,6 +3,7 @@
 import { isFault } from '../../fabric/errors.ts';
 import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { type Conditions, type ObjectRef, storeFaults } from '../object/contract.ts';
+import { readAclHeaders } from './acl-request.ts';
 import { readAttributes } from './attributes.ts';
 import { pushVersion, resolveObject, type S3Call } from './call.ts';
 import { pushChecksums } from './checksums.ts';
@@ -19,6 +20,7 @@ export async function putObject(call: S3Call): Promise<HttpResponse> {
     contentType: attributes.contentType,
     user: attributes.user,
     headers: attributes.headers,
+    acl: readAclHeaders(call),
     body: upload.body,
     md5: upload.md5,
     finish: upload.finish,

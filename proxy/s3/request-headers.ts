@@ -21,13 +21,16 @@ export interface HeaderRule {
 }
 
 const NONE = 'nothing of the kind exists here';
+const ACL_GRANTS: ReadonlySet<string> = new Set(
+  ['read', 'write', 'read-acp', 'write-acp', 'full-control'].map((permission) => `x-amz-grant-${permission}`),
+);
 
 export const AMZ_HEADERS: readonly HeaderRule[] = [
   {
     name: 'x-amz-acl',
     refusal: 'AccessControlListNotSupported',
     takes: ['private', 'bucket-owner-full-control'],
-    note: 'on buckets also `public-read`',
+    note: 'CreateBucket, PutBucketAcl, PutObject, PutObjectAcl, CopyObject, CreateMultipartUpload: `private`, `public-read`, `public-read-write`, `authenticated-read`, `bucket-owner-read`, `bucket-owner-full-control`, where the bucket has ACLs',
   },
   { name: 'x-amz-bucket-object-lock-enabled', refusal: 'NotImplemented', takes: ['false', 'False'], note: NONE },
   { name: 'x-amz-bypass-governance-retention', refusal: 'NotImplemented', takes: ['false', 'False'], note: NONE },
@@ -64,7 +67,12 @@ export const AMZ_HEADERS: readonly HeaderRule[] = [
   { name: 'x-amz-date', note: 'time of the signature' },
   { name: 'x-amz-decoded-content-length', note: 'with a STREAMING- body' },
   { name: 'x-amz-expected-bucket-owner', note: 'account with or without `AUTH_`; AccessDenied when it is another one' },
-  { name: 'x-amz-grant-*', refusal: 'AccessControlListNotSupported', note: '' },
+  { name: 'x-amz-confirm-remove-self-bucket-access', note: 'no effect: the owner of an account is never locked out' },
+  {
+    name: 'x-amz-grant-*',
+    refusal: 'AccessControlListNotSupported',
+    note: 'where x-amz-acl is taken: `id=`, `uri=` lists for read, write, read-acp, write-acp, full-control',
+  },
   { name: 'x-amz-if-match-last-modified-time', refusal: 'NotImplemented', note: 'directory buckets' },
   { name: 'x-amz-if-match-size', refusal: 'NotImplemented', note: 'directory buckets' },
   { name: 'x-amz-meta-*', note: 'stored by PutObject, CopyObject with REPLACE, CreateMultipartUpload; 2 KiB in all' },
@@ -75,9 +83,9 @@ export const AMZ_HEADERS: readonly HeaderRule[] = [
   { name: 'x-amz-object-lock-*', refusal: 'NotImplemented', note: NONE },
   {
     name: 'x-amz-object-ownership',
-    refusal: 'NotImplemented',
-    takes: ['BucketOwnerEnforced'],
-    note: 'CreateBucket; what is so anyway',
+    refusal: 'InvalidArgument',
+    takes: ['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter'],
+    note: 'CreateBucket',
   },
   {
     name: 'x-amz-optional-object-attributes',
@@ -164,7 +172,7 @@ export function checkHeaders(request: HttpRequest, use: HeaderUse, covered: Read
 function checkAmz(name: string, value: string, use: HeaderUse): void {
   const rule = EXACT.get(name) ?? FAMILIES.find(({ prefix }) => name.startsWith(prefix))?.rule;
   if (rule?.refusal === undefined || rule.takes?.includes(value)) return;
-  if (name === 'x-amz-acl' && use.bucketAcl === true && value === 'public-read') return;
+  if (use.acl === true && (name === 'x-amz-acl' || ACL_GRANTS.has(name))) return;
   switch (rule.refusal) {
     case 'NotImplemented':
       throw s3Fault('NotImplemented', '', { Header: name });
@@ -173,7 +181,7 @@ function checkAmz(name: string, value: string, use: HeaderUse): void {
     case 'InvalidArgument':
       throw s3Fault('InvalidArgument', `Invalid value for ${name}`, { ArgumentName: name, ArgumentValue: value });
     case 'AccessControlListNotSupported':
-      throw s3Fault(rule.refusal, 'Of canned ACLs only private and, for buckets, public-read are supported');
+      throw s3Fault(rule.refusal, 'This operation does not take an ACL');
     default:
       throw s3Fault(rule.refusal);
   }

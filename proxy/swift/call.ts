@@ -13,6 +13,7 @@ import {
   type Grant,
   type ObjectRef,
 } from '../object/contract.ts';
+import { CommonScope } from '../request-facts.ts';
 import { NO_PARAMS, type Params, parseQuery } from './names.ts';
 import type { UrlDigest } from './url-digests.ts';
 
@@ -41,6 +42,11 @@ export class SwiftCall implements Context {
     this.world = world;
     this.http = http;
     this.transId = transId;
+  }
+
+  /** For the conditions of S3's bucket policies, which hold here too. */
+  get scope(): CommonScope {
+    return new CommonScope(this.http, this.world.clock);
   }
 
   get referer(): string | undefined {

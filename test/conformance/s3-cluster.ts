@@ -12,13 +12,15 @@ export async function start(tls: Certificate | undefined): Promise<S3Server> {
   const certificate = tls === undefined ? {} : { tlsCert: tls.certFile, tlsKey: tls.keyFile };
   const options = { data, host, port: 0, s3Port: 0, processes: 'inline', logLevel: 'silent', ...certificate } as const;
   const running = await startCluster(withConfig({ ...options, given: new Set(['port', 's3Port']) }));
-  const { s3, alt } = running.credentials;
+  const { s3, alt, member } = running.credentials;
   return {
     host,
     port: Number(new URL(running.urls.s3).port),
     region: s3.region,
     owner: s3,
     stranger: alt.s3,
+    ids: { owner: 'AUTH_test', stranger: 'AUTH_test2', member: 'test:member' },
+    member: member.s3,
     async close() {
       await running.stop();
       rmSync(data, { recursive: true, force: true });

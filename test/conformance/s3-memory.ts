@@ -2,7 +2,7 @@
 import t from 'tap';
 import { nodeEngine } from '../../fabric/http/node-engine.ts';
 import { createS3Handler } from '../../proxy/s3/handler.ts';
-import { createMemoryWorld, OWNER, STRANGER } from '../memory-world.ts';
+import { createMemoryWorld, MEMBER, OWNER, STRANGER } from '../memory-world.ts';
 import type { Certificate, S3Server } from './s3-rig.ts';
 
 export async function start(tls: Certificate | undefined): Promise<S3Server> {
@@ -17,6 +17,8 @@ export async function start(tls: Certificate | undefined): Promise<S3Server> {
     region: world.region,
     owner: OWNER,
     stranger: STRANGER,
+    ids: { owner: 'AUTH_test', stranger: 'AUTH_other', member: 'test:member' },
+    member: MEMBER,
     close: async () => {
       await listener.drain(1000);
       t.same(errors, [], 'nothing failed unexpectedly');

@@ -25,6 +25,10 @@ export interface S3Server {
   readonly owner: S3User;
   /** Admin of another account. */
   readonly stranger: S3User;
+  /** Of the owner's account, without rights of their own. */
+  readonly member: S3User;
+  /** Canonical ids, as ACLs name them. */
+  readonly ids: { readonly owner: string; readonly stranger: string; readonly member: string };
   readonly close: () => Promise<void>;
 }
 
@@ -134,14 +138,22 @@ export class S3Client {
     return this.#target.server.stranger;
   }
 
+  get member(): S3User {
+    return this.#target.server.member;
+  }
+
+  get ids(): S3Server['ids'] {
+    return this.#target.server.ids;
+  }
+
   close(): void {
     this.#agent.destroy();
   }
 
   /** A new bucket's name. */
-  async makeBucket(): Promise<string> {
+  async makeBucket(headers: Readonly<Record<string, string>> = {}): Promise<string> {
     const name = `raw-${process.pid}-${++bucketCount}`;
-    const made = await this.ask('PUT', `/${name}`);
+    const made = await this.ask('PUT', `/${name}`, { headers });
     if (made.status !== 200) throw new Error(`no bucket: ${made.status} ${made.text}`);
     return name;
   }

@@ -352,6 +352,7 @@ def test_wrong_keys():
     refused('InvalidAccessKeyId', client(keys=('NOBODY', 'x')).list_objects_v2, Bucket=b)
     anonymous = client(signature_version=botocore.UNSIGNED)
     refused('AccessDenied', anonymous.list_objects_v2, Bucket=b)
+    S3.put_bucket_ownership_controls(Bucket=b, OwnershipControls={'Rules': [{'ObjectOwnership': 'ObjectWriter'}]})
     S3.put_bucket_acl(Bucket=b, ACL='public-read')
     assert anonymous.list_objects_v2(Bucket=b)['KeyCount'] == 0
 
