@@ -37,6 +37,10 @@ export function clusterInfo({ version, region, urlDigests }: InfoOptions): Reado
     dlo: { max_segments: 100000 },
     account_quotas: {},
     container_quotas: {},
+    formpost: {
+      allowed_digests: urlDigests,
+      deprecated_digests: urlDigests.filter((digest) => digest === 'sha1'),
+    },
     symlink: { symloop_max: LINKS_MAX, static_links: true },
     tempurl: {
       methods: TEMP_URL_METHODS,

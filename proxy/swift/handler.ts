@@ -3,8 +3,8 @@
  * whatever fails into an answer (errors.ts). Every answer carries a transaction id. Translates only: rights, bytes and
  * listings are the store's.
  *
- * To come with the rest of the API, each as a file beside these and a row in operations.ts: FormPost, versioning,
- * static web, account ACLs.
+ * To come with the rest of the API, each as a file beside these and a row in operations.ts: versioning, static
+ * web, account ACLs.
  */
 import { fabricFaults, isFault } from '../../fabric/errors.ts';
 import type { HttpRequest, HttpResponse } from '../../fabric/http/contract.ts';
@@ -15,6 +15,7 @@ import { SwiftCall, type SwiftWorld } from './call.ts';
 import { pushCors } from './cors.ts';
 import { errorResponse } from './errors.ts';
 import { refuse, swiftFaults } from './faults.ts';
+import { answerForm, isForm } from './form-post.ts';
 import { policyNamesOf, urlDigestsOf } from './info.ts';
 import { decodeName, splitPath } from './names.ts';
 import { route } from './operations.ts';
@@ -74,6 +75,7 @@ function dispatch(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
   call.account = decodeName(raw.account);
   call.container = decodeName(raw.container);
   call.object = decodeName(raw.object);
+  if (isForm(call)) return answerForm(call);
   if (call.http.query === undefined) return dispatchAs(call);
   return openTempUrl(call).then((tempUrl) => dispatchOpened(call, tempUrl));
 }

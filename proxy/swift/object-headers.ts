@@ -73,8 +73,16 @@ function checkManifestHeader(value: string): string {
 
 /** Unix seconds from X-Delete-After, which wins, or X-Delete-At. */
 export function readDeleteAt(call: SwiftCall): number | undefined {
-  const after = call.header('x-delete-after');
-  const at = call.header('x-delete-at');
+  return deleteAtOf(call, { after: call.header('x-delete-after'), at: call.header('x-delete-at') });
+}
+
+interface DeleteWhen {
+  readonly after: string | undefined;
+  readonly at: string | undefined;
+}
+
+/** Fault BadRequest for what is no number or lies in the past. */
+export function deleteAtOf(call: SwiftCall, { after, at }: DeleteWhen): number | undefined {
   if (after === undefined && at === undefined) return undefined;
   const name = after === undefined ? 'X-Delete-At' : 'X-Delete-After';
   const text = after ?? at ?? '';

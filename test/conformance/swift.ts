@@ -7,6 +7,7 @@ import { archives } from './swift-archives.ts';
 import { runSwiftCli } from './swift-cli.ts';
 import { containers } from './swift-containers.ts';
 import { cors } from './swift-cors.ts';
+import { forms } from './swift-forms.ts';
 import { objects } from './swift-objects.ts';
 import { quotas } from './swift-quotas.ts';
 import { runRclone } from './swift-rclone.ts';
@@ -18,7 +19,7 @@ import { symlinks } from './swift-symlinks.ts';
 import { tempUrl } from './swift-temp-url.ts';
 
 export function swiftConformance(t: Test, start: StartSwift, { realClients = true, members = false } = {}): void {
-  const suites = { containers, objects, slo, refusals, tempUrl, quotas, symlinks, archives, cors };
+  const suites = { containers, objects, slo, refusals, tempUrl, quotas, symlinks, archives, cors, forms };
   t.test('over HTTP', (t) => runSuites(t, start, { ...suites, ...(members && { rights }) }));
   if (!realClients) return;
   runSwiftCli(t, start);

@@ -111,6 +111,7 @@ export const DEPENDENCY_HOMES: Readonly<Record<string, { readonly under: string;
   mrmime: { under: 'proxy/' },
   'ipaddr.js': { under: 'fabric/' },
   'tar-stream': { under: 'proxy/' },
+  busboy: { under: 'proxy/' },
   commander: { under: 'cli/', many: true },
 };
 

@@ -1,0 +1,96 @@
+/**
+ * Forms as browsers post them (multipart/form-data, RFC 7578), part by part as they arrive: fields small and whole, files
+ * as bodies to be read before the next part comes. Judges nothing. The only file that imports busboy.
+ */
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+import createParser from 'busboy';
+import type { BodySource } from './object/contract.ts';
+
+/** Beyond it a field's value is cut, as Swift does. */
+export const FIELD_BYTES_MAX = 4096;
+const PARTS_MAX = 1_000;
+
+export interface FormField {
+  readonly field: string;
+  readonly value: string;
+}
+
+export interface FormFile {
+  readonly filename: string;
+  /** As the part says. */
+  readonly contentType: string;
+  /** Next piece, or undefined at the end. Throws when the form ends before it. */
+  read(): Promise<Uint8Array | undefined>;
+}
+
+/** `contentType`: of the request, with its boundary. Throws what is wrong with the form, and what reading `body` throws. */
+export async function* readForm(body: BodySource, contentType: string): AsyncGenerator<FormField | FormFile> {
+  const parser = createParser({
+    headers: { 'content-type': contentType },
+    preservePath: true,
+    defParamCharset: 'utf8',
+    limits: { fieldSize: FIELD_BYTES_MAX, parts: PARTS_MAX, headerPairs: 50 },
+  });
+  const waiting: (FormField | { readonly file: Readable; readonly filename: string; readonly contentType: string })[] =
+    [];
+  let ended = false;
+  let failure: Error | undefined;
+  let wake = (): void => {};
+  const ends = (error?: Error): void => {
+    failure ??= error;
+    ended = true;
+    wake();
+  };
+  parser.on('field', (field, value) => {
+    waiting.push({ field, value });
+    wake();
+  });
+  parser.on('file', (_field, file, { filename, mimeType }) => {
+    file.on('error', () => {});
+    waiting.push({ file, filename: filename ?? '', contentType: mimeType });
+    wake();
+  });
+  parser.on('error', (error) => ends(error as Error));
+  parser.on('close', () => ends());
+  const fed = feed(body, parser, ends);
+  try {
+    while (true) {
+      const part = waiting.shift();
+      if (part === undefined) {
+        if (ended) break;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        continue;
+      }
+      if ('field' in part) yield part;
+      else {
+        const pieces = part.file[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+        const { filename, contentType: type } = part;
+        yield { filename, contentType: type, read: async () => (await pieces.next()).value as Buffer | undefined };
+        part.file.resume();
+      }
+    }
+    if (failure) throw failure;
+  } finally {
+    parser.destroy();
+    await fed;
+  }
+}
+
+type Parser = ReturnType<typeof createParser>;
+
+/** Never rejects: `ends` is told. */
+async function feed(body: BodySource, parser: Parser, ends: (error?: Error) => void): Promise<void> {
+  const closed = once(parser, 'close').catch(() => {});
+  try {
+    for (let piece = await body.read(); piece && !parser.destroyed; piece = await body.read()) {
+      if (!parser.write(piece)) await Promise.race([once(parser, 'drain').catch(() => {}), closed]);
+    }
+    if (!parser.destroyed) parser.end();
+  } catch (error) {
+    parser.destroy(error as Error);
+    ends(error as Error);
+  }
+}
