@@ -113,7 +113,9 @@ function judgeByDocuments(context: Context, asked: Asked, documents: Documents):
   const isUnseen = found === undefined && asked.object !== undefined;
   if (policy?.asksForTags && isUnseen && asksObject(name)) return 'object';
   const facts = factsOf(context, asked, found);
-  const said = policy && askPolicy(policy, { caller, action: name, bucket: container.name, key: asked.object, facts });
+  const isKnown = name !== 'manage';
+  const said =
+    policy && isKnown && askPolicy(policy, { caller, action: name, bucket: container.name, key: asked.object, facts });
   if (said === 'deny') return 'no';
   const hasAcls = rights.ownership !== 'BucketOwnerEnforced';
   const isObjects = hasAcls && rule?.object !== undefined;

@@ -61,7 +61,9 @@ export function aclOfNew(
   bucket: { readonly owner: string; readonly ownership: Ownership; readonly blocksPublicAcls: boolean },
   caller: Caller,
 ): Acl | undefined {
-  const writer = canonicalId(caller) ?? bucket.owner;
+  // Whoever of the owner's own account writes does so for it.
+  const isOwn = caller.account === undefined || caller.account === bucket.owner;
+  const writer = isOwn ? bucket.owner : (canonicalId(caller) ?? bucket.owner);
   if (bucket.ownership === 'BucketOwnerEnforced') {
     if (request !== undefined && !isHarmless(request, bucket.owner)) throw new Fault(storeFaults.aclNotSupported);
     return undefined;

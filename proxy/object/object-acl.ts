@@ -1,21 +1,24 @@
 /** S3 ACLs of objects: the one a new object gets, and replacing that of an object which is there. */
 import type { ContainerRecord } from '../../account-container/contract.ts';
 import { Fault } from '../../fabric/errors.ts';
-import { headStamp } from '../../object-server/contract.ts';
+import { headStamp, type Key } from '../../object-server/contract.ts';
+import type { ReadRegister } from '../cluster.ts';
 import { pause } from '../pause.ts';
 import { decide, type Judge, type OwnRounds } from '../quorum-decide.ts';
+import { readQuorum } from '../quorum-read.ts';
 import type { Acl, AclRequest } from './acl-types.ts';
 import { authorise, authoriseFound } from './authorise.ts';
 import { effective, NO_BLOCK, rightsOf } from './bucket-rights.ts';
 import { objectKey, recordOf } from './commit.ts';
-import { noContainer } from './containers.ts';
+import { type ContainerState, noContainer } from './containers.ts';
 import { type Context, type ObjectRef, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { aclOfNew, canonicalId, expandAcl, isPublicAcl } from './grants.ts';
 import { type ObjectRecord, recordHead } from './object-format.ts';
-import { versionIdOf } from './version-format.ts';
+import { versionIdOf, versionKey } from './version-format.ts';
 
 const TRIES_MAX = 10;
+const ACTION = 's3:PutObjectAcl';
 
 /** Faults AclNotSupported, AccessDenied. Undefined, at no cost, where nobody ever set anything. */
 export function newAcl(
@@ -48,7 +51,7 @@ export function changedAcl(
   return acl;
 }
 
-/** A read-modify-write of the object's record; neither its stamp nor its row changes. */
+/** A read-modify-write of the object's record, or of the version's; neither its stamp nor its row changes. */
 export async function setObjectAcl(
   engine: Engine,
   context: Context,
@@ -58,19 +61,18 @@ export async function setObjectAcl(
   const own: OwnRounds = new Set();
   for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
     const container = await engine.containers.findFresh(ref);
-    const settled = authorise(context, 's3:PutObjectAcl', ref, container?.record);
+    const settled = authorise(context, ACTION, ref, container?.record);
     if (!container) throw noContainer();
-    const key = objectKey(engine, container, ref.object);
+    const key = await placeOf(engine, container, ref);
+    let isMoved = false;
     const judge: Judge = (current, ballot) => {
-      const found = recordOf(engine, current);
-      const isMeant = found && (ref.versionId === undefined || versionIdOf(found.record) === ref.versionId);
-      const record: ObjectRecord | undefined = isMeant ? found.record : undefined;
-      if (!settled) {
-        authoriseFound(context, 's3:PutObjectAcl', ref, { container: container.record, found: record ?? null });
-      }
+      const record = recordMeant(engine, ref, current);
+      if (!settled) authoriseFound(context, ACTION, ref, { container: container.record, found: record ?? null });
       if (!record || !current) {
+        // Another version may have taken its place since it was looked for.
+        isMoved = ref.versionId !== undefined && attempt === 0;
         const code = ref.versionId === undefined ? storeFaults.noSuchObject : storeFaults.noSuchVersion;
-        return { keep: true, refuse: new Fault(code) };
+        return isMoved ? { keep: true } : { keep: true, refuse: new Fault(code) };
       }
       const acl = changedAcl(container.record, context, { request, old: record.acl });
       if (acl === undefined) return { keep: true };
@@ -78,10 +80,25 @@ export async function setObjectAcl(
       return { write: [{ head, body: current.body }] };
     };
     const done = await decide(engine.cluster, key, judge, { own });
-    if (done.result === 'ok') return;
+    if (done.result === 'ok' && !isMoved) return;
     if (done.result === 'full') throw new Fault(storeFaults.insufficientStorage);
-    if (done.result !== 'newer' && done.result !== 'sealed') break;
+    if (done.result !== 'ok' && done.result !== 'newer' && done.result !== 'sealed') break;
     await pause(engine.cluster, attempt);
   }
   throw new Fault(storeFaults.quorumUnavailable);
+}
+
+/** Key of the register that holds the object, or the version that is meant. */
+async function placeOf(engine: Engine, container: ContainerState, ref: ObjectRef): Promise<Key> {
+  const key = objectKey(engine, container, ref.object);
+  if (ref.versionId === undefined) return key;
+  const current = await readQuorum(engine.cluster, key, false);
+  return recordMeant(engine, ref, current) ? key : versionKey(key, ref.versionId);
+}
+
+/** Undefined for a delete marker, and for another version than the one asked for. */
+function recordMeant(engine: Engine, ref: ObjectRef, current: ReadRegister | undefined): ObjectRecord | undefined {
+  const found = recordOf(engine, current);
+  if (!found || (ref.versionId !== undefined && versionIdOf(found.record) !== ref.versionId)) return undefined;
+  return found.record;
 }

@@ -9,7 +9,7 @@ import { effective, privateAcl, type RightsDocuments } from '../object/bucket-ri
 import type { ContainerInfo } from '../object/contract.ts';
 import { aclOfNew, DEFAULT_OWNERSHIP, expandAcl, isPrivate, isPublicAcl } from '../object/grants.ts';
 import { aclXml, readAclHeaders, readAclRequest } from './acl-request.ts';
-import { emptyAnswer, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
+import { checkVersionId, emptyAnswer, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
 
 /** A bucket's ACL takes the place of all of its rights, Swift's included. */
@@ -46,12 +46,14 @@ export async function putBucketAcl(call: S3Call): Promise<HttpResponse> {
 }
 
 export async function getObjectAcl(call: S3Call): Promise<HttpResponse> {
+  checkVersionId(call.query.get('versionId'));
   const ref = await resolveObject(call);
   const info = await call.world.store.headObject(call.context, ref);
   return xmlAnswer(call, 'AccessControlPolicy', aclXml(info.acl ?? privateAcl(ref.account)));
 }
 
 export async function putObjectAcl(call: S3Call): Promise<HttpResponse> {
+  checkVersionId(call.query.get('versionId'));
   const request = await readAclRequest(call);
   await call.world.store.setObjectAcl(call.context, await resolveObject(call), request);
   return emptyAnswer(call, 200);

@@ -180,7 +180,7 @@ export const OPERATIONS: readonly OperationRow[] = [
     run: putObjectAcl,
     acl: true,
     version: true,
-    note: 'canned, grant headers or a document; of the current version',
+    note: 'canned, grant headers or a document',
   }),
   built('GetObjectTagging', 'GET object tagging', {
     run: emptyTagging,

@@ -177,6 +177,29 @@ export const rights: S3Suite = {
     t.equal((await client.ask('DELETE', `/${bucket}/theirs`)).status, 204, 'a bucket’s owner deletes everything');
   },
 
+  'ACLs of versions': async ({ t, client }) => {
+    const bucket = await client.makeBucket(WITH_ACLS);
+    const body = '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>';
+    const on = await client.ask('PUT', `/${bucket}`, { query: 'versioning', body });
+    if (on.code === 'NotImplemented') return t.comment('a store without versions');
+    const path = `/${bucket}/o`;
+    const ids: string[] = [];
+    for (const text of ['old', 'new']) {
+      ids.push((await client.ask('PUT', path, { body: text })).headers['x-amz-version-id'] ?? '');
+    }
+    for (const id of ids) {
+      const headers = { 'x-amz-acl': 'public-read' };
+      const query = `acl&versionId=${id}`;
+      t.equal((await client.ask('PUT', path, { query, headers })).status, 200);
+      t.match((await client.ask('GET', path, { query })).text, ALL_USERS);
+      t.equal(await byAll(client, 'GET', path, { query: `versionId=${id}` }), '200 200 200 200', id);
+      if (id === ids[0]) t.equal(await byAll(client, 'GET', path), '200 403 403 403', 'the other one is not touched');
+    }
+    t.equal((await client.ask('GET', path, { query: `versionId=${ids[0]}` })).text, 'old');
+    const gone = { query: 'acl&versionId=0123456789abcdef', headers: { 'x-amz-acl': 'private' } };
+    t.equal((await client.ask('PUT', path, gone)).code, 'NoSuchVersion');
+  },
+
   'bad ACLs': async ({ t, client }) => {
     const bucket = await client.makeBucket(WITH_ACLS);
     const put = async (headers: Record<string, string>, body?: string): Promise<string | undefined> =>
