@@ -211,7 +211,7 @@ export async function deleteContainer(engine: Engine, context: Context, ref: Con
   authorise(context, 's3:DeleteBucket', ref, known?.record);
   const account = await ensureAccount(engine, ref.account);
   const key = containerKey(engine.cluster, ref);
-  await decided(engine, ref, (own) =>
+  const remove = (own: OwnRounds): Promise<WriteResult> =>
     decide(
       engine.cluster,
       key,
@@ -227,8 +227,8 @@ export async function deleteContainer(engine: Engine, context: Context, ref: Con
         return { write: [{ head }, accountRowWrite(account, ref.container, { stamp: ballot, row: undefined })] };
       },
       { unseal: true, own },
-    ),
-  );
+    );
+  await engine.holdTotals(key, () => decided(engine, ref, remove));
   if (isBucketName(ref.container)) await releaseBucket(engine, ref);
 }
 

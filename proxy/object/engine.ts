@@ -1,5 +1,6 @@
 /** What the operations of one proxy share. Made once (store.ts); nothing here does anything by itself. */
 import type { Random } from '../../fabric/random.ts';
+import type { Key } from '../../object-server/contract.ts';
 import type { Cluster } from '../cluster.ts';
 import type { ContainerState, Containers } from './containers.ts';
 import type { ContainerRef } from './contract.ts';
@@ -28,6 +29,8 @@ export interface Engine {
   expired(record: ObjectRecord): boolean;
   /** The container's totals changed: its account's row follows soon (account-totals.ts). */
   touched(container: ContainerState): void;
+  /** Runs the removal of a container while nothing rewrites its account's row (account-totals.ts). */
+  holdTotals<T>(containerKey: Key, work: () => Promise<T>): Promise<T>;
   /** Work nobody waits for; failures are logged. */
   later(what: string, work: () => Promise<unknown>): void;
 }

@@ -53,6 +53,7 @@ export function createStore({ cluster, digests, random, onError }: StoreOptions)
     random,
     expired: (record) => record.deleteAt !== undefined && record.deleteAt * 1000 <= cluster.clock.nowMs(),
     touched: totals.note,
+    holdTotals: totals.hold,
     later: (what, work) => void work().catch((error) => onError(what, error)),
   };
   return { store: bind(engine), engine, lagging: () => totals.waiting, recount: totals.recount, stop: totals.stop };
