@@ -69,7 +69,7 @@ export class MemoryStore implements Store {
   }
 
   async headAccount(context: Context, account: string): Promise<AccountInfo> {
-    return accountInfo(this.#account(context, account));
+    return accountInfo(this.#account(context, account, 'account'));
   }
 
   async updateAccount(context: Context, account: string, change: MetadataChange): Promise<void> {
@@ -82,7 +82,7 @@ export class MemoryStore implements Store {
     account: string,
     query: ListQuery,
   ): Promise<Page<ContainerEntry> & { info: AccountInfo }> {
-    const stored = this.#account(context, account);
+    const stored = this.#account(context, account, 'account');
     const page = listNames([...stored.containers.keys()], query);
     const entries = page.entries.map((entry): ContainerEntry => {
       if ('prefix' in entry) return entry;
@@ -97,7 +97,7 @@ export class MemoryStore implements Store {
     ref: ContainerRef,
     options: { policy?: number; metadata?: MetadataChange; s3?: Record<string, unknown>; exclusive?: boolean },
   ): Promise<{ created: boolean }> {
-    const account = this.#account(context, ref.account);
+    const account = this.#account(context, ref.account, 'containers');
     const bucketOwner = this.#buckets.get(ref.container);
     if (options.exclusive && bucketOwner && bucketOwner.account !== ref.account)
       throw new Fault(storeFaults.bucketTaken);
@@ -402,8 +402,8 @@ export class MemoryStore implements Store {
     this.#container(context, ref, 'write').uploads.delete(uploadId);
   }
 
-  #account(context: Context, account: string): StoredAccount {
-    authoriseAccount(context, account);
+  #account(context: Context, account: string, action?: 'account' | 'containers'): StoredAccount {
+    authoriseAccount(context, account, action);
     let stored = this.#accounts.get(account);
     if (!stored) {
       stored = { metadata: {}, createdStamp: this.#stamps.next(), containers: new Map() };

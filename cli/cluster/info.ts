@@ -51,7 +51,7 @@ export function clusterInfo({ version, region, urlDigests }: InfoOptions): Reado
       allowed_digests: urlDigests,
       deprecated_digests: urlDigests.filter((digest) => digest === 'sha1'),
     },
-    tempauth: { account_acls: false },
+    tempauth: { account_acls: true },
     s3: { region, signatures: ['v4'] },
   };
 }

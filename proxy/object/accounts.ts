@@ -111,7 +111,7 @@ const NOTHING: AccountInfo = Object.freeze({
 
 /** An account nobody has used yet looks empty, as with Swift's account_autocreate. */
 export async function headAccount(engine: Engine, context: Context, account: string): Promise<AccountInfo> {
-  authoriseAccount(context, account);
+  authoriseAccount(context, account, 'account');
   const state = await findAccount(engine, account);
   return state ? accountInfo(engine, state) : NOTHING;
 }
@@ -133,7 +133,7 @@ export async function listContainers(
   account: string,
   query: ListQuery,
 ): Promise<Page<ContainerEntry> & { info: AccountInfo }> {
-  authoriseAccount(context, account);
+  authoriseAccount(context, account, 'account');
   const state = await findAccount(engine, account);
   if (!state) return { entries: [], truncated: false, info: NOTHING };
   const [page, info] = await Promise.all([

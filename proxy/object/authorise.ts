@@ -32,9 +32,15 @@ export interface Asked {
   readonly versionId?: string | undefined;
 }
 
-/** Accounts belong to their owners alone. Fault AccessDenied. */
-export function authoriseAccount({ caller }: Context, account: string): void {
-  if (!owns(caller, account)) throw new Fault(storeFaults.accessDenied);
+/** Accounts belong to their owners, and to whom a grant covers all of them for `action`. Fault AccessDenied. */
+export function authoriseAccount(
+  { caller, grant }: Context,
+  account: string,
+  action: 'account' | 'containers' | 'owner' = 'owner',
+): void {
+  if (owns(caller, account)) return;
+  const isCovered = grant?.account === account && grant.container === undefined && action !== 'owner';
+  if (!isCovered || !grant.actions.includes(action)) throw new Fault(storeFaults.accessDenied);
 }
 
 /**
@@ -81,9 +87,8 @@ function judge(context: Context, action: Action, asked: Asked, records: Records)
   const rule = ACL_ACTIONS[name];
   if (container && rights)
     return judgeByDocuments(context, asked, { name, rule, rights, isOwner, ...records, container });
-  const kind = rule?.swift;
-  if (context.grant && covers(context.grant, kind, asked.account, container)) return 'yes';
-  return container && grantedBySwift(context, kind, container, false) ? 'yes' : 'no';
+  if (context.grant && covers(context.grant, grantKind(name, rule), asked.account, container)) return 'yes';
+  return container && grantedBySwift(context, rule?.swift, container, false) ? 'yes' : 'no';
 }
 
 /** A policy that cannot be read locks everybody out but the owner, who can replace it. */
@@ -122,7 +127,7 @@ function judgeByDocuments(context: Context, asked: Asked, documents: Documents):
   if (isOwner && !isObjects) return 'yes';
   const isRestricted = block.restrictPublicBuckets && policy?.isPublic === true && caller.account !== asked.account;
   if (said === 'allow' && !isRestricted) return 'yes';
-  if (context.grant && covers(context.grant, rule?.swift, asked.account, container)) return 'yes';
+  if (context.grant && covers(context.grant, grantKind(name, rule), asked.account, container)) return 'yes';
   if (grantedBySwift(context, rule?.swift, container, block.ignorePublicAcls)) return 'yes';
   if (!hasAcls) return 'no';
   const ignore = block.ignorePublicAcls;
@@ -176,7 +181,17 @@ const owns = (caller: Caller, account: string): boolean =>
 
 type Kind = ActionRule['swift'];
 
-function covers(grant: Grant, kind: Kind, account: string, container: ContainerRecord | undefined): boolean {
+/** What a grant must name for this action. */
+function grantKind(name: string, rule: ActionRule | undefined): Kind | 'containers' {
+  return name === 'manage' || name === 's3:DeleteBucket' ? 'containers' : rule?.swift;
+}
+
+function covers(
+  grant: Grant,
+  kind: Kind | 'containers',
+  account: string,
+  container: ContainerRecord | undefined,
+): boolean {
   if (grant.account !== account || kind === undefined || !grant.actions.includes(kind)) return false;
   return grant.container === undefined || grant.container === container?.name;
 }

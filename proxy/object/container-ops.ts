@@ -60,7 +60,7 @@ export async function createContainer(
   options: CreateOptions,
 ): Promise<{ created: boolean }> {
   checkContainerName(ref.container);
-  authoriseAccount(context, ref.account);
+  authoriseAccount(context, ref.account, 'containers');
   const bucket = isBucketName(ref.container) && (await claimBucket(engine, ref));
   if (options.exclusive && !bucket) throw new Fault(storeFaults.bucketTaken);
   const account = await ensureAccount(engine, ref.account);

@@ -85,7 +85,8 @@ export interface Grant {
   readonly account: string;
   /** undefined: every container of the account. */
   readonly container: string | undefined;
-  readonly actions: readonly ('read' | 'list' | 'write')[];
+  /** `account`: its listing and metadata; `containers`: making, changing and removing them. */
+  readonly actions: readonly ('read' | 'list' | 'write' | 'account' | 'containers')[];
 }
 
 /** What S3's policies want to know of a request: what it does, by S3's name, and what their conditions ask for. */

@@ -1,6 +1,7 @@
 /** Requests about an account: its totals, metadata and list of containers. Accounts exist for the users that have them. */
 import { stampToSwift } from '../../fabric/stamp.ts';
 import type { AccountInfo } from '../object/contract.ts';
+import { ACCOUNT_ACL, cleanAccountAcl } from './account-acl.ts';
 import type { SwiftCall } from './call.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { chooseFormat, pushVary } from './listing-format.ts';
@@ -37,6 +38,9 @@ export async function headAccount(call: SwiftCall): Promise<SwiftResponse> {
 export async function postAccount(call: SwiftCall): Promise<SwiftResponse> {
   const change = readMetadataChange(call, 'account');
   checkQuotaChange(call, change);
+  const acl = call.header(ACCOUNT_ACL);
+  if (acl !== undefined) change[ACCOUNT_ACL] = cleanAccountAcl(acl) || null;
+  else if (call.header('x-remove-account-access-control') !== undefined) change[ACCOUNT_ACL] = null;
   await call.world.store.updateAccount(call, call.account ?? '', change);
   return emptyResponse(204);
 }

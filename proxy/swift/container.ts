@@ -8,7 +8,7 @@ import { chooseFormat, pushVary } from './listing-format.ts';
 import { listPath } from './listing-path.ts';
 import { readListQuery } from './listing-query.ts';
 import { objectsBody } from './listing-render.ts';
-import { pushMetadata, readMetadataChange } from './metadata.ts';
+import { pushMetadata, readMetadataChange, refuseOwnerOnly } from './metadata.ts';
 import { checkNewName } from './names.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
 import { lastModified } from './shown.ts';
@@ -62,6 +62,7 @@ function readChange(call: SwiftCall): Record<string, string | null> {
     if (value !== undefined) change[name] = cleanAcl(header, value) || null;
     else if (call.header(name.replace('x-', 'x-remove-')) !== undefined) change[name] = null;
   }
+  refuseOwnerOnly(call, change);
   return change;
 }
 

@@ -4,12 +4,13 @@
  * listings are the store's.
  *
  * To come with the rest of the API, each as a file beside these and a row in operations.ts: versioning, static
- * web, account ACLs.
+ * web.
  */
 import { fabricFaults, isFault } from '../../fabric/errors.ts';
 import type { HttpRequest, HttpResponse } from '../../fabric/http/contract.ts';
 import { createTokens } from '../auth/token.ts';
 import type { CreateHandler, ProxyWorld } from '../contract.ts';
+import { applyAccountAcl, mayBeNamed } from './account-acl.ts';
 import { authenticate, isAuthPath } from './auth.ts';
 import { SwiftCall, type SwiftWorld } from './call.ts';
 import { pushCors } from './cors.ts';
@@ -89,7 +90,7 @@ async function dispatchOpened(call: SwiftCall, tempUrl: TempUrl | undefined): Pr
 
 function dispatchAs(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
   authenticate(call);
-  return run(call);
+  return mayBeNamed(call) ? applyAccountAcl(call).then(() => run(call)) : run(call);
 }
 
 function run(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {

@@ -114,13 +114,23 @@ const OWNER_ONLY = new Set([
   'x-account-access-control',
 ]);
 
+/** Whether everything of the request's account may be shown to the caller, and changed. */
+export function isOwner({ caller, account }: SwiftCall): boolean {
+  return caller.reseller === true || (caller.admin && caller.account === account);
+}
+
+/** 403, or 401, for a change of what only owners may change. */
+export function refuseOwnerOnly(call: SwiftCall, change: MetadataChange): void {
+  if (isOwner(call) || !Object.keys(change).some((name) => OWNER_ONLY.has(name))) return;
+  throw refuse(call.caller.user === undefined ? swiftFaults.unauthorized : swiftFaults.forbidden);
+}
+
 /** Adds stored account or container metadata (full lower-case names) to an answer. */
 export function pushMetadata(headers: string[], call: SwiftCall, metadata: MetadataChange): void {
-  const { caller } = call;
-  const isOwner = caller.reseller === true || (caller.admin && caller.account === call.account);
+  const owner = isOwner(call);
   for (const name in metadata) {
     const value = metadata[name];
-    if (typeof value === 'string' && (isOwner || !OWNER_ONLY.has(name))) headers.push(titleCase(name), value);
+    if (typeof value === 'string' && (owner || !OWNER_ONLY.has(name))) headers.push(titleCase(name), value);
   }
 }
 

@@ -24,7 +24,6 @@ const WRITES = ['PUT', 'POST'] as const;
 const ALL = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'COPY'] as const;
 
 export const REFUSED_HEADERS: readonly RefusedName[] = [
-  { name: 'x-account-access-control', target: 'account', methods: WRITES, status: 412, what: 'account ACLs' },
   { name: 'x-versions-location', target: 'container', methods: WRITES, status: 412, what: 'versions' },
   { name: 'x-history-location', target: 'container', methods: WRITES, status: 412, what: 'versions' },
   { name: 'x-versions-enabled', target: 'container', methods: WRITES, status: 412, what: 'versions' },

@@ -3,6 +3,7 @@
  * than everything else, so not every server meets them.
  */
 import type { Test } from 'tap';
+import { accountAcls } from './swift-account-acls.ts';
 import { archives } from './swift-archives.ts';
 import { runSwiftCli } from './swift-cli.ts';
 import { containers } from './swift-containers.ts';
@@ -19,7 +20,7 @@ import { symlinks } from './swift-symlinks.ts';
 import { tempUrl } from './swift-temp-url.ts';
 
 export function swiftConformance(t: Test, start: StartSwift, { realClients = true, members = false } = {}): void {
-  const suites = { containers, objects, slo, refusals, tempUrl, quotas, symlinks, archives, cors, forms };
+  const suites = { containers, objects, slo, refusals, tempUrl, quotas, symlinks, archives, cors, forms, accountAcls };
   t.test('over HTTP', (t) => runSuites(t, start, { ...suites, ...(members && { rights }) }));
   if (!realClients) return;
   runSwiftCli(t, start);
