@@ -1,8 +1,8 @@
 /** Rights set by one API hold in the other: a five-zone cluster, one listener for both. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { withConfig } from '../../cli/cluster/config.ts';
 import { startCluster } from '../../cli/cluster/start-cluster.ts';
 import { S3Client } from './s3-rig.ts';
@@ -13,14 +13,23 @@ const BUCKET = 'both-sides';
 
 t.setTimeout(SUITE_MS);
 
-t.test('policies, ACLs and blocks of S3, and the ACLs of Swift', async (t) => {
+/** Its new buckets may have ACLs. */
+async function openCluster(t: Test) {
   const data = mkdtempSync(path.join(tmpdir(), 'needletail-rights-'));
-  const options = { data, host: '127.0.0.1', port: 0, s3Port: 0, processes: 'inline', logLevel: 'silent' } as const;
+  const config = path.join(data, 'needletail.toml');
+  writeFileSync(config, 's3-object-ownership = "ObjectWriter"\n');
+  const ports = { port: 0, s3Port: 0 };
+  const options = { data, config, host: '127.0.0.1', ...ports, processes: 'inline', logLevel: 'silent' } as const;
   const running = await startCluster(withConfig({ ...options, given: new Set(['port', 's3Port']) }));
   t.teardown(async () => {
     await running.stop();
     rmSync(data, { recursive: true, force: true });
   });
+  return { data, running };
+}
+
+t.test('policies, ACLs and blocks of S3, and the ACLs of Swift', async (t) => {
+  const { data, running } = await openCluster(t);
   const { s3, alt, member, swift } = running.credentials;
   const port = Number(new URL(running.urls.everything).port);
   const ids = { owner: 'AUTH_test', stranger: 'AUTH_test2', member: 'test:member' };
@@ -63,8 +72,9 @@ t.test('policies, ACLs and blocks of S3, and the ACLs of Swift', async (t) => {
     });
   const objects = { Principal: '*', Resource: `arn:aws:s3:::${BUCKET}/*` };
 
-  const made = await client.ask('PUT', `/${BUCKET}`, { headers: { 'x-amz-object-ownership': 'ObjectWriter' } });
-  t.equal(made.status, 200);
+  t.equal((await client.ask('PUT', `/${BUCKET}`)).status, 200);
+  const ownership = await client.ask('GET', `/${BUCKET}`, { query: 'ownershipControls' });
+  t.match(ownership.text, 'ObjectWriter', 'as the configuration has it');
   await client.ask('PUT', `/${BUCKET}/o`, { body: 'x' });
   t.equal(await swiftStatus('GET', '/o'), '200 403 403 401');
   t.equal((await setPolicy({ Effect: 'Allow', ...objects, Action: 's3:GetObject' })).status, 204);
