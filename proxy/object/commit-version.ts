@@ -6,7 +6,7 @@
  */
 import { Fault, isFault } from '../../fabric/errors.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
-import { headBallot, headStamp, isTombstone, type Key, withBallot } from '../../object-server/contract.ts';
+import { headStamp, isTombstone, type Key, withBallot } from '../../object-server/contract.ts';
 import type { ReadRegister } from '../cluster.ts';
 import { type Decision, decide, KEEP, type OwnRounds } from '../quorum-decide.ts';
 import { readQuorum } from '../quorum-read.ts';
@@ -15,7 +15,7 @@ import { alignRow, type Named, objectKey, recordOf, recover, TRIES_MAX } from '.
 import { checkWriteConditions } from './conditions.ts';
 import { type Conditions, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
-import { decodeMeta, type ObjectRecord, type Pin, recordHead } from './object-format.ts';
+import { decodeMeta, gravestoneHead, type ObjectRecord, type Pin, recordHead } from './object-format.ts';
 import { dropPins } from './pins.ts';
 import { noVersionRow, rowsBeside } from './row-writes.ts';
 import { goneVersion, setAside, type Version, withoutNull } from './set-aside.ts';
@@ -45,6 +45,7 @@ export async function commitVersion(engine: Engine, change: NewVersion): Promise
       await alignRow(engine, change, done);
       if (done.replaced.length > 0) dropPins(engine, done.replaced, writer.keptPins);
       engine.touched(change.container);
+      if (writer.refusal) throw writer.refusal;
       return writer.standing as Committed;
     }
     await recover(engine, change, done, attempt);
@@ -56,6 +57,8 @@ export async function commitVersion(engine: Engine, change: NewVersion): Promise
 class Writer {
   standing: Committed | undefined;
   keptPins: readonly Pin[] = [];
+  /** To be thrown once the round that refuses has settled what earlier ones left. */
+  refusal: Fault | undefined;
   readonly #engine: Engine;
   readonly #change: NewVersion;
   readonly #key: Key;
@@ -77,6 +80,7 @@ class Writer {
   async round(): Promise<WriteResult | undefined> {
     const { cluster } = this.#engine;
     this.#obstacle = undefined;
+    this.refusal = undefined;
     const options = { own: this.#own, judgesOwn: true };
     try {
       const done = await decide(cluster, this.#key, (current, ballot) => this.#judge(current, ballot), options);
@@ -90,14 +94,13 @@ class Writer {
   }
 
   async #judge(current: ReadRegister | undefined, ballot: Stamp): Promise<Decision> {
-    if (current && (this.#own.has(headBallot(current.head)) || this.#own.has(headStamp(current.head))))
+    this.refusal = undefined;
+    if (current && this.standing && headStamp(current.head) === headStamp(this.standing.head))
       return { write: this.#again(current, ballot) };
     const proposed = await this.#lookBack(current);
     if (proposed === 'done') return KEEP;
-    if (!proposed || this.#own.size === 0) {
-      const fault = checkWriteConditions(this.#change.conditions ?? {}, recordOf(this.#engine, current));
-      if (fault) return { keep: true, refuse: fault };
-    }
+    const fault = checkWriteConditions(this.#change.conditions ?? {}, recordOf(this.#engine, current));
+    if (fault) return this.#own.size === 0 ? { keep: true, refuse: fault } : this.#refuse(current, ballot, fault);
     return this.#write(current, ballot, proposed);
   }
 
@@ -120,26 +123,39 @@ class Writer {
   async #lookBack(current: ReadRegister | undefined): Promise<Committed | 'done' | undefined> {
     const { standing } = this;
     if (!standing) return undefined;
-    const maybe = this.#own.size > 0;
     const { version, marker } = standing.record;
+    const maybe = this.#own.size > 0;
     const newer =
       current && (liveVersion(current)?.record.version ?? headStamp(current.head)) > headStamp(standing.head);
+    const place = version === undefined ? undefined : versionKey(this.#key, version);
+    const aside = maybe && place ? await readQuorum(this.#engine.cluster, place, false) : undefined;
+    if (aside && (newer || isTombstone(aside.head))) return 'done';
     if (!newer) return standing;
-    this.standing = undefined;
     // The null version leaves no trace where another one replaced it.
-    if (maybe && version === undefined) throw new Fault(storeFaults.conditionalConflict, { reason: 'overtaken' });
-    if (version === undefined) {
-      if (marker === true) this.#strayRows.push(headStamp(standing.head));
-      return undefined;
-    }
-    if (maybe && (await readQuorum(this.#engine.cluster, versionKey(this.#key, version), false))) {
-      this.standing = standing;
-      return 'done';
-    }
+    if (maybe && !place) throw new Fault(storeFaults.conditionalConflict, { reason: 'overtaken' });
+    if (maybe || marker === true) this.#giveUp(standing);
+    this.standing = undefined;
     this.#own.clear();
-    // A marker's row is written beside it, and may be there without it.
-    if (maybe || marker === true) this.#givenUp.push(version as Stamp);
     return undefined;
+  }
+
+  /** A marker's row is written beside it, and may be there without it. */
+  #giveUp({ record, head }: Committed): void {
+    if (record.version === undefined) this.#strayRows.push(headStamp(head));
+    else this.#givenUp.push(record.version as Stamp);
+  }
+
+  /** What an earlier round left somewhere must not come to light once its writer was refused. */
+  #refuse(current: ReadRegister | undefined, ballot: Stamp, fault: Fault): Decision {
+    const { container, name } = this.#change;
+    const names = { account: container.record.account, container: container.record.name, name };
+    if (this.standing) this.#giveUp(this.standing);
+    this.standing = undefined;
+    this.refusal = fault;
+    const head = current ? withBallot(current.head, ballot) : gravestoneHead(names, this.#key, ballot);
+    const rows = rowsBeside(container, name, head, ballot);
+    this.keptPins = liveVersion(current)?.record.pins ?? [];
+    return { write: [{ head, body: current?.body }, ...this.#withoutGivenUp(ballot), ...rows] };
   }
 
   async #write(current: ReadRegister | undefined, ballot: Stamp, proposed: Committed | undefined): Promise<Decision> {

@@ -29,6 +29,8 @@ export const STATUS: Readonly<Record<string, number>> = {
   [storeFaults.noSuchContainer]: 404,
   [storeFaults.noSuchObject]: 404,
   [storeFaults.noSuchUpload]: 404,
+  [storeFaults.noSuchVersion]: 404,
+  [storeFaults.isDeleteMarker]: 404,
   [storeFaults.containerNotEmpty]: 409,
   [storeFaults.bucketTaken]: 409,
   [storeFaults.containerExists]: 409,

@@ -51,6 +51,8 @@ t.test('every fault has its status', async (t) => {
     NoSuchContainer: 404,
     NoSuchObject: 404,
     NoSuchUpload: 404,
+    NoSuchVersion: 404,
+    IsDeleteMarker: 404,
     ContainerNotEmpty: 409,
     BucketTaken: 409,
     ContainerExists: 409,

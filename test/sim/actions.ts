@@ -213,9 +213,10 @@ function createContainer(attempt: Attempt, exclusive: boolean): Action {
   const register = containerRegister(container);
   const apply: Apply = (state) => (isAbsent(state) ? `made by ${id}` : undefined);
   const text = exclusive ? 'create exclusively' : 'create';
+  const s3 = mix.versioned ? { s3: { versioning: 'Enabled' } } : {};
   return {
     text: `${text} ${container}`,
-    run: () => proxy.store.createContainer(CONTEXT, { account: ACCOUNT, container }, { exclusive }),
+    run: () => proxy.store.createContainer(CONTEXT, { account: ACCOUNT, container }, { exclusive, ...s3 }),
     settle(outcome, end) {
       if (isUnknown(outcome)) return note(attempt, register, { text, end: Number.POSITIVE_INFINITY, apply });
       const created = (outcome.value as { created: boolean } | undefined)?.created;

@@ -40,6 +40,8 @@ export interface Mix {
   readonly objects: readonly string[];
   /** Share of bodies that are too large to be inline. */
   readonly blobShare: number;
+  /** The containers are made with versioning enabled. */
+  readonly versioned?: true;
 }
 
 /** How it ended: an answer, an expected Fault, or nobody will ever say. */

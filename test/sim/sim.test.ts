@@ -8,6 +8,7 @@ import { type Focus, simulate } from './simulate.ts';
 const OPERATIONS = 120;
 const SEEDS = 100;
 const RACE_SEEDS = 20;
+const VERSION_SEEDS = 20;
 /** On a machine that is busy elsewhere fewer seeds are run, and their number is told. */
 const SEEDS_MS_MAX = 60_000;
 const TIMEOUT_MS = 170_000;
@@ -23,6 +24,10 @@ t.test('the same seed does the same', { timeout: TIMEOUT_MS }, async (t) => {
 
 t.test('conditional writers on one name: one at a time wins', { timeout: TIMEOUT_MS }, (t) =>
   hold(t, { seeds: RACE_SEEDS, focus: 'race' }),
+);
+
+t.test('writers in a versioned container: every acknowledged version is kept, once', { timeout: TIMEOUT_MS }, (t) =>
+  hold(t, { seeds: VERSION_SEEDS, focus: 'versions' }),
 );
 
 t.test('no seed breaks a rule', { timeout: TIMEOUT_MS }, (t) => hold(t, { seeds: SEEDS, focus: 'all' }));

@@ -6,7 +6,7 @@ import type { Chance } from './chance.ts';
 import { History } from './history.ts';
 import { Nemesis } from './nemesis.ts';
 import type { Plant } from './plants.ts';
-import { agrees, converged, survives } from './rules.ts';
+import { agrees, converged, type KeptVersion, keepsVersions, survives } from './rules.ts';
 import { SimCluster } from './sim-cluster.ts';
 import { type Weights, Workload } from './workload.ts';
 
@@ -21,13 +21,15 @@ const OBJECTS = ['a/1', 'a/2', 'b', 'c/d/1'];
 /**
  * What the clients do most. `all`: everything, drawn anew for each seed. `race`: conditional writers on one name through
  * different proxies, of which one at a time may win. `reads`: writes, deletes and reads of one name.
+ * `versions`: writers and deleters of a few names in a versioned container.
  */
-export const FOCUSES = ['all', 'race', 'reads'] as const;
+export const FOCUSES = ['all', 'race', 'reads', 'versions'] as const;
 export type Focus = (typeof FOCUSES)[number];
 
 const FOCUSED: Readonly<Record<Exclude<Focus, 'all'>, Weights>> = {
   race: { putIfAbsent: 8, putIfMatch: 4, get: 3, delete: 3, put: 1, list: 1, createExclusively: 1 },
   reads: { put: 5, get: 12, head: 3, delete: 3, list: 1 },
+  versions: { put: 6, get: 4, delete: 2, list: 1, putIfAbsent: 2, copy: 1, multipart: 1, deleteContainer: 1 },
 };
 
 export interface SimulateOptions {
@@ -55,10 +57,11 @@ export async function simulate({ seed, operations, focus = 'all', plant, print }
   const cluster = new SimCluster({ seed, ...(plant ? { plant } : {}), print });
   const history = new History();
   const nemesis = new Nemesis(cluster);
-  const workload = makeWorkload(cluster, history, { operations, focus });
+  const kept: KeptVersion[] = [];
+  const workload = makeWorkload(cluster, history, { operations, focus, kept });
   let violation: string | undefined;
   try {
-    await cluster.scheduler.run(scenario(cluster, nemesis, workload), STEPS_MAX);
+    await cluster.scheduler.run(scenario(cluster, nemesis, { workload, kept }), STEPS_MAX);
     violation = history.violation();
   } catch (error) {
     violation = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -77,7 +80,11 @@ export async function simulate({ seed, operations, focus = 'all', plant, print }
   };
 }
 
-async function scenario(cluster: SimCluster, nemesis: Nemesis, workload: Workload): Promise<void> {
+async function scenario(
+  cluster: SimCluster,
+  nemesis: Nemesis,
+  { workload, kept }: { workload: Workload; kept: readonly KeptVersion[] },
+): Promise<void> {
   await cluster.start();
   await cluster.scheduler.sleep(500);
   await workload.prepare();
@@ -89,6 +96,7 @@ async function scenario(cluster: SimCluster, nemesis: Nemesis, workload: Workloa
   await settle(cluster);
   await workload.look();
   await agrees(cluster, workload.mix);
+  await keepsVersions(cluster, kept);
 }
 
 /** Nothing new comes in: within a bound everything is delivered, finished and the same everywhere. */
@@ -106,12 +114,15 @@ async function settle(cluster: SimCluster): Promise<void> {
 function makeWorkload(
   cluster: SimCluster,
   history: History,
-  { operations, focus }: { operations: number; focus: Focus },
+  { operations, focus, kept }: { operations: number; focus: Focus; kept: KeptVersion[] },
 ): Workload {
   const chance = cluster.chance.fork('mix');
-  const { mix, weights } = focus === 'all' ? anyMix(chance) : oneName(FOCUSED[focus]);
+  const { mix, weights } =
+    focus === 'all' ? anyMix(chance) : focus === 'versions' ? versions() : oneName(FOCUSED[focus]);
   const probe = cluster.chance.fork('probe');
   const answered = (attempt: Attempt, { writes }: Action, value: unknown): Promise<void> | undefined => {
+    const { versionId, etag } = (value ?? {}) as Partial<ObjectInfo>;
+    if (writes && versionId !== undefined && etag !== undefined) kept.push({ ref: writes, versionId, etag });
     if (!writes || value === undefined || !probe.often(PROBE_SHARE)) return undefined;
     return survives(cluster, attempt, writes, (value as ObjectInfo).stamp);
   };
@@ -121,6 +132,11 @@ function makeWorkload(
 const oneName = (weights: Weights): { mix: Mix; weights: Weights } => ({
   mix: { containers: CONTAINERS.slice(0, 1), objects: OBJECTS.slice(0, 1), blobShare: 0 },
   weights,
+});
+
+const versions = (): { mix: Mix; weights: Weights } => ({
+  mix: { containers: CONTAINERS.slice(0, 1), objects: OBJECTS.slice(0, 2), blobShare: 0.2, versioned: true },
+  weights: FOCUSED.versions,
 });
 
 function anyMix(chance: Chance): { mix: Mix; weights: Weights } {
