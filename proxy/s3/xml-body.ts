@@ -30,7 +30,10 @@ export async function readXml(call: S3Call, options: XmlBodyOptions): Promise<Xm
 }
 
 /** Empty when there is none. */
-export async function readBytes(call: S3Call, { bytesMax, digest, isAboutObject = false }: XmlBodyOptions): Promise<Buffer> {
+export async function readBytes(
+  call: S3Call,
+  { bytesMax, digest, isAboutObject = false }: XmlBodyOptions,
+): Promise<Buffer> {
   // Every document changes something, which nobody may do unnamed: no need to read it.
   if (call.auth.user === undefined) throw s3Fault('AccessDenied');
   const upload = openUploadBody(call, { bytesMax, isAboutObject });
