@@ -12,7 +12,7 @@
  *     kind    10 object       rest: nothing                     hash of /account/container/object
  *             11 part         rest: upload id 16, part u16      "
  *             12 upload       rest: upload id 16                "
- *             13 version      rest: inverted stamp 8            "
+ *             13 version      rest: inverted stamp 8 (ff…ff: the null version)   "
  *             14 blob         rest: blob id 16                  "
  *             15 pin          rest: pin id 16; keeps blobs for a server-side copy elsewhere
  *             20 container    rest: nothing, incarnation 0      hash of /account/container
