@@ -35,8 +35,8 @@ export interface Tokens {
 /** The rights of a user as the store wants to know them. */
 export function callerOf(user: User): Caller {
   const name = `${user.account}:${user.name}`;
-  const groups = [name, user.account, ...(user.reseller ? ['.reseller_admin'] : [])];
-  return { account: `AUTH_${user.account}`, user: name, groups, admin: user.admin, reseller: user.reseller === true };
+  const caller = { account: `AUTH_${user.account}`, user: name, groups: [name, user.account], admin: user.admin };
+  return user.reseller ? { ...caller, groups: [...caller.groups, '.reseller_admin'], reseller: true } : caller;
 }
 
 export function createTokens(world: { secret: Buffer; users: Users; clock: Clock }): Tokens {

@@ -38,6 +38,31 @@ t.test('owners may do everything in their account, and only there', async (t) =>
   t.throws(() => authoriseAccount({ transId: 't', caller: stranger }, 'AUTH_a'), { code: 'AccessDenied' });
 });
 
+t.test('a grant gives what it names, where it says, and resellers may do everything', async (t) => {
+  const asked = { account: 'AUTH_a' };
+  const grant = { account: 'AUTH_a', container: 'c', actions: ['read'] } as const;
+  const context = { transId: 't', caller: ANONYMOUS, grant };
+  const denied = { code: 'AccessDenied' };
+  t.ok(authorise(context, 'read', asked, container({})));
+  for (const action of ['write', 'list', 'manage', 's3:DeleteBucket'] as const) {
+    t.throws(() => authorise(context, action, asked, container({})), denied, action);
+  }
+  t.throws(() => authorise(context, 'read', { account: 'AUTH_b' }, container({})), denied, 'another account');
+  t.throws(() => authorise(context, 'read', asked, { ...container({}), name: 'd' }), denied, 'another container');
+  t.throws(() => authoriseAccount(context, 'AUTH_a', 'account'), denied);
+  const wide = {
+    ...context,
+    grant: { account: 'AUTH_a', container: undefined, actions: ['account', 'containers'] },
+  } as const;
+  t.doesNotThrow(() => authoriseAccount(wide, 'AUTH_a', 'account'));
+  t.throws(() => authoriseAccount(wide, 'AUTH_b', 'account'), denied);
+  t.throws(() => authoriseAccount(wide, 'AUTH_a'), denied, 'what only owners may');
+  t.ok(authorise(wide, 'manage', asked, container({})));
+  const reseller: Caller = { ...stranger, reseller: true };
+  t.ok(may(reseller, 'manage', {}));
+  t.doesNotThrow(() => authoriseAccount({ transId: 't', caller: reseller }, 'AUTH_a'));
+});
+
 t.test('users and accounts named by an ACL get what it says and no more', async (t) => {
   const read = { 'x-container-read': 'b:eve, c' };
   t.ok(may(stranger, 'read', read));

@@ -42,7 +42,13 @@ async function failing(error: unknown, errors: object[] = []): Promise<HttpRespo
   return handler(request('GET', '/v1/AUTH_test/c/o', { 'x-auth-token': tokenOf(world) }));
 }
 
-const S3_ONLY: readonly string[] = [storeFaults.invalidPart, storeFaults.invalidPartOrder, storeFaults.partTooSmall];
+const S3_ONLY: readonly string[] = [
+  storeFaults.invalidPart,
+  storeFaults.invalidPartOrder,
+  storeFaults.partTooSmall,
+  storeFaults.aclNotSupported,
+  storeFaults.malformedPolicy,
+];
 
 t.test('every fault has its status', async (t) => {
   const statuses: Record<string, number> = {
