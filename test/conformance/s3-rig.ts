@@ -114,7 +114,8 @@ export class S3Client {
   constructor(target: Target) {
     this.#target = target;
     const { certificate } = target;
-    this.#tls = certificate === undefined ? undefined : { ca: readFileSync(certificate.certFile) };
+    this.#tls =
+      certificate === undefined ? undefined : { ca: readFileSync(certificate.certFile), servername: 'localhost' };
     this.#agent = this.#tls ? new https.Agent({ ...this.#tls, keepAlive: true }) : new http.Agent({ keepAlive: true });
   }
 
