@@ -120,11 +120,11 @@ function swiftOperations(): string {
 }
 
 function swiftRefused(): string {
-  const row = ({ name, target, methods, status, what }: RefusedName, kind: string): Row => [
+  const row = ({ name, target, methods, status, what, text }: RefusedName, kind: string): Row => [
     code(kind === 'parameter' ? `?${name}` : name),
     `${target} ${methods.join(', ')}`,
     String(status),
-    `${what}: not built`,
+    text === undefined ? `${what}: not built` : `${what}: as in Swift`,
   ];
   return table(
     ['header or parameter', 'of', 'status', 'asks for'],
