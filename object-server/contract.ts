@@ -59,6 +59,8 @@ export interface Mutation {
   /** Accept only while this register is live with this stamp and carries no promise: a row needs its container. */
   readonly guardKey?: Key | undefined;
   readonly guardStamp?: Stamp | undefined;
+  /** Another primary holds it already: half of the space reserve is for such writes, so that a full cluster can be read. */
+  readonly repair?: boolean | undefined;
 }
 
 /**

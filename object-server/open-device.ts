@@ -159,8 +159,9 @@ function watchSpace(
   { disk, clock, limits, health }: Base,
   { log, bulk, registers }: Recovered,
 ): SpaceWatch {
-  const onChange = (full: boolean): void => {
+  const onChange = (full: boolean, exhausted: boolean): void => {
     registers.full = full;
+    registers.exhausted = exhausted;
     health.setFull(full);
   };
   const writtenBytes = (): number => log.tail + bulk.appendedBytes;

@@ -49,6 +49,8 @@ export class Registers {
   maxStamp: Stamp = NO_STAMP;
   /** No space beyond the reserve: only tombstones are accepted. */
   full = false;
+  /** Even what the space reserve has for repairs is used up. */
+  exhausted = false;
   /** Bookkeeping that changed since the last checkpoint. */
   #local = new Map<Key, Buffer | null>();
   readonly #clock: Clock;
@@ -110,7 +112,7 @@ export class Registers {
       const refusal = this.#guard(mutation) ?? this.#missing(key, head);
       if (refusal) return refusal;
     }
-    if (this.full && !isTombstone(head)) return OUTCOME_FULL;
+    if (this.full && !isTombstone(head) && (this.exhausted || !mutation.repair)) return OUTCOME_FULL;
     checkBody(head, body);
     this.#nowMs = nowMs;
     const again = held?.ballot === ballot;

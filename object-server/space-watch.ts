@@ -10,12 +10,14 @@ export interface SpaceWatchOptions {
   readonly limits: DeviceLimits;
   /** All bytes ever appended, both lanes. */
   readonly writtenBytes: () => number;
-  readonly onChange: (full: boolean) => void;
+  /** `full`: less is free than the reserve; `exhausted`: less than half of it. */
+  readonly onChange: (full: boolean, exhausted: boolean) => void;
 }
 
 export class SpaceWatch {
   readonly #options: SpaceWatchOptions;
   #full = false;
+  #exhausted = false;
   #last: DiskSpace = { freeBytes: 0, totalBytes: 0 };
   #checkedBytes = 0;
   #checkedMs = 0;
@@ -61,8 +63,10 @@ export class SpaceWatch {
       this.#last = { freeBytes, totalBytes };
       const reserve = Math.max(limits.reserveBytesMin, Math.min(limits.reserveBytes, totalBytes / 100));
       const full = freeBytes < reserve;
-      if (full !== this.#full) onChange(full);
+      const exhausted = freeBytes < reserve / 2;
+      if (full !== this.#full || exhausted !== this.#exhausted) onChange(full, exhausted);
       this.#full = full;
+      this.#exhausted = exhausted;
     } catch {
       // The next write that fails will say what is wrong.
     }

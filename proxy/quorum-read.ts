@@ -136,7 +136,7 @@ const headWithBody = (answer: ReadReply): boolean => answer.body !== undefined;
 
 /** Stores what one replica holds on a majority of the primaries; false when that could not be done now. */
 async function repair(cluster: Cluster, newest: ReadRegister): Promise<boolean> {
-  const write: QuorumWrite = { head: newest.head, body: newest.body };
+  const write: QuorumWrite = { head: newest.head, body: newest.body, repair: true };
   const done = await writeQuorum(cluster, [write], () => {});
   if (done.result === 'ok') return true;
   if (done.result === 'missing-blob') {

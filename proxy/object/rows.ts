@@ -126,7 +126,7 @@ async function storeRepairs(cluster: Cluster, repairs: readonly Repair[]): Promi
   const heads = new Map(repairs.map(({ head }) => [headKey(head), head]));
   const all = [...heads.values()];
   for (let at = 0; at < all.length; at += REPAIR_BATCH) {
-    const writes = all.slice(at, at + REPAIR_BATCH).map((head) => ({ head, newerIsFine: true }));
+    const writes = all.slice(at, at + REPAIR_BATCH).map((head) => ({ head, newerIsFine: true, repair: true }));
     const done = await writeQuorum(cluster, writes, () => {});
     if (done.result !== 'ok')
       throw new Fault(storeFaults.quorumUnavailable, { phase: 'list repair', reason: done.result });
