@@ -7,11 +7,15 @@ export interface HousekeepingOptions {
   readonly device: Device;
   readonly clock: Clock;
   readonly log: DeviceLogger;
-  /** Copies at most this much. */
+  /** Copies at most this much, while there is space enough. */
   readonly bytesPerSecond: number;
   /** Pause when there is nothing to do. */
   readonly idleMs: number;
 }
+
+/** With less of the file system free than this, space matters more than the clients' pace. */
+const SCARCE_SHARE = 0.15;
+const SCARCE_FACTOR = 16;
 
 export class Housekeeping {
   readonly #options: HousekeepingOptions;
@@ -45,7 +49,9 @@ export class Housekeeping {
     let pauseMs = idleMs;
     try {
       const { movedBytes, more } = await device.compact();
-      if (more) pauseMs = (1000 * movedBytes) / bytesPerSecond;
+      const { freeBytes, totalBytes } = device.status().space;
+      const factor = freeBytes < totalBytes * SCARCE_SHARE ? SCARCE_FACTOR : 1;
+      if (more) pauseMs = (1000 * movedBytes) / (bytesPerSecond * factor);
     } catch (error) {
       log.error({ device: device.deviceId, error: String(error) }, 'housekeeping step failed');
     }

@@ -39,7 +39,7 @@ export interface DeviceLimits {
   readonly tombstoneAgeMs: number;
   /** A segment is worth compacting when no more than this share of it is live. */
   readonly compactLiveShare: number;
-  /** Housekeeping copies at most this much a second. */
+  /** Housekeeping copies at most this much a second, so that clients do not notice; much more when space gets scarce. */
   readonly compactBytesPerSecond: number;
   /** Pause of housekeeping when there is nothing to do. */
   readonly compactIdleMs: number;
@@ -68,8 +68,8 @@ export const defaultLimits: DeviceLimits = {
   blobSyncBytes: 16 * MIB,
   cursorLagSegments: 64,
   tombstoneAgeMs: 7 * 86_400_000,
-  compactLiveShare: 0.6,
-  compactBytesPerSecond: 32 * MIB,
+  compactLiveShare: 0.5,
+  compactBytesPerSecond: 4 * MIB,
   compactIdleMs: 10_000,
   compactStepBytes: 4 * MIB,
 };
