@@ -89,10 +89,22 @@ export function headXml(call: S3Call, { prefix, delimiter, encode, encodingXml }
   return `${xmlElement('Name', call.bucket)}<Prefix>${encode(prefix)}</Prefix>${delimiterXml}${encodingXml}`;
 }
 
-function entriesXml(page: Page<ObjectEntry>, { encode }: Listing, owner: string): string {
+/** The last rendering of a page that the store may give again. */
+const rendered = new WeakMap<readonly ObjectEntry[], { readonly shape: string; readonly xml: string }>();
+
+function entriesXml({ entries }: Page<ObjectEntry>, { encode, encodingXml }: Listing, owner: string): string {
+  const shape = encodingXml + owner;
+  const before = rendered.get(entries);
+  if (before?.shape === shape) return before.xml;
+  const xml = renderEntries(entries, encode, owner);
+  rendered.set(entries, { shape, xml });
+  return xml;
+}
+
+function renderEntries(entries: readonly ObjectEntry[], encode: Listing['encode'], owner: string): string {
   let objects = '';
   let prefixes = '';
-  for (const entry of page.entries) {
+  for (const entry of entries) {
     if ('prefix' in entry) {
       prefixes += `<CommonPrefixes><Prefix>${encode(entry.prefix)}</Prefix></CommonPrefixes>`;
       continue;
