@@ -3,9 +3,7 @@ import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { createSeededRandom } from '../fabric/random.ts';
-import { Bench } from '../test/crash/campaign.ts';
-import { Client } from '../test/crash/client.ts';
-import { CrashServer } from '../test/crash/server.ts';
+import { type Started, startBench } from '../test/crash/started.ts';
 
 const BODY_BYTES = 300_000;
 /** Which replica is read is the proxy's choice: it is a damaged one two times out of three. */
@@ -50,10 +48,7 @@ async function logged(logFile: string, wanted: (line: Line) => boolean): Promise
   }
 }
 
-interface Rig {
-  readonly bench: Bench;
-  readonly client: Client;
-}
+type Rig = Pick<Started, 'bench' | 'client'>;
 
 const HEADERS = { swift: 'x-trans-id', s3: 'x-amz-request-id' } as const;
 type Api = keyof typeof HEADERS;
@@ -94,16 +89,7 @@ async function checkTrail(t: Test, { bench }: Rig, ids: ReadonlySet<string>): Pr
 
 for (const processes of ['zones', 'inline'] as const) {
   t.test(`at log level debug, zones: ${processes}`, async (t) => {
-    const bench = new Bench();
-    const server = new CrashServer({ directory: bench.data, logFile: bench.logFile, processes, logLevel: 'debug' });
-    const client = new Client(bench.data);
-    t.teardown(async () => {
-      client.close();
-      await server.killAll();
-      bench.remove();
-    });
-    await server.start();
-    await client.login(server.url);
+    const { bench, server, client } = await startBench(t, { processes, logLevel: 'debug' });
     await client.ask('PUT', '/public');
     await client.askWith('POST', '/public', { 'X-Container-Read': '.r:*' });
     const rig = { bench, client };
@@ -113,16 +99,7 @@ for (const processes of ['zones', 'inline'] as const) {
 }
 
 t.test('at log level info no request is followed', async (t) => {
-  const bench = new Bench();
-  const server = new CrashServer({ directory: bench.data, logFile: bench.logFile, processes: 'inline' });
-  const client = new Client(bench.data);
-  t.teardown(async () => {
-    client.close();
-    await server.killAll();
-    bench.remove();
-  });
-  await server.start();
-  await client.login(server.url);
+  const { bench, server, client } = await startBench(t, { processes: 'inline' });
   t.equal((await client.ask('PUT', '/c')).status, 201);
   t.equal(await server.stop(), 0);
   t.notMatch(readFileSync(bench.logFile, 'utf8'), /transId/);

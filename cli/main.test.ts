@@ -44,7 +44,7 @@ t.test('a failing command gives one line without a stack', async (t) => {
   const lines: string[] = [];
   t.capture(process.stderr, 'write', (text: string) => lines.push(text));
   const fails = { register: (program: import('commander').Command) => void program.command('fail').action(refuse) };
-  t.equal(await runProgram(['fail'], [fails]), EXIT.failed);
+  t.equal(await runProgram(['fail'], { commands: [fails] }), EXIT.failed);
   t.same(lines, ['needletail: the disk is gone\n']);
 });
 

@@ -1,8 +1,6 @@
 /** The metrics page of a running cluster: what an operator needs is there, moves, and follows Prometheus' conventions. */
 import t, { type Test } from 'tap';
-import { Bench } from '../test/crash/campaign.ts';
-import { Client } from '../test/crash/client.ts';
-import { CrashServer } from '../test/crash/server.ts';
+import { startBench } from '../test/crash/started.ts';
 
 t.setTimeout(120_000);
 const WAIT_MS = 20_000;
@@ -94,16 +92,7 @@ const WANTED = {
 } as const;
 
 t.test('the page of a working cluster', async (t) => {
-  const bench = new Bench();
-  const server = new CrashServer({ directory: bench.data, logFile: bench.logFile, processes: 'zones' });
-  const client = new Client(bench.data);
-  t.teardown(async () => {
-    client.close();
-    await server.killAll();
-    bench.remove();
-  });
-  await server.start();
-  await client.login(server.url);
+  const { server, client } = await startBench(t, { processes: 'zones' });
   const page = async (): Promise<Page> => parse(t, await client.metrics());
   const until = async (what: string, test: (page: Page) => boolean): Promise<void> => {
     const endMs = performance.now() + WAIT_MS;

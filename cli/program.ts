@@ -9,8 +9,14 @@ import { COMMANDS, type CommandModule } from './commands.ts';
 
 export const EXIT = { done: 0, failed: 1, misused: 2 } as const;
 
+export interface ProgramOptions {
+  readonly commands?: readonly CommandModule[];
+  /** Shows the stack of what failed. */
+  readonly debug?: boolean;
+}
+
 /** Runs the command line (without node and the script); resolves to the exit code. */
-export async function runProgram(args: readonly string[], commands: readonly CommandModule[] = COMMANDS) {
+export async function runProgram(args: readonly string[], { commands = COMMANDS, debug = false }: ProgramOptions = {}) {
   const program = makeProgram(commands);
   try {
     if (args.length === 0) program.help({ error: true });
@@ -19,7 +25,7 @@ export async function runProgram(args: readonly string[], commands: readonly Com
   } catch (error) {
     if (error instanceof CommandExit) return error.exitCode;
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.misused;
-    process.stderr.write(`${describeError(error)}\n`);
+    process.stderr.write(`${describeError(error, debug)}\n`);
     return EXIT.failed;
   }
 }
@@ -39,9 +45,9 @@ function makeProgram(commands: readonly CommandModule[]): Command {
   return program;
 }
 
-function describeError(error: unknown): string {
+function describeError(error: unknown, debug: boolean): string {
   if (!(error instanceof Error)) return `needletail: ${String(error)}`;
-  if (process.env['DEBUG']) return `needletail: ${error.stack ?? error.message}`;
+  if (debug) return `needletail: ${error.stack ?? error.message}`;
   return `needletail: ${(error.message || error.name).split('\n').join(' ')}`;
 }
 

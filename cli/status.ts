@@ -38,8 +38,8 @@ async function run(options: Options): Promise<void> {
   const file = path.join(directory, 'cluster.json');
   const text = readIfThere(file);
   if (text === undefined) return noAnswer(`there is no cluster in ${directory}`);
-  // Timers of the cluster's own code never keep a process alive.
-  const alive = setInterval(() => {}, ASK_AGAIN_MS);
+  const { stayAlive } = await import('../fabric/clock.ts');
+  const alive = stayAlive();
   const peer = connectAdmin({ directory, identity: parseIdentity(text, file) });
   let devices: readonly DeviceReport[];
   try {
@@ -48,7 +48,7 @@ async function run(options: Options): Promise<void> {
     return noAnswer(`the cluster in ${directory} does not answer: ${(error as Error).message}`);
   } finally {
     await peer.close();
-    clearInterval(alive);
+    alive.cancel();
   }
   const whole = missing(devices).length === 0;
   const report = { whole, verdict: verdict(devices), devices };

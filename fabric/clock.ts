@@ -18,6 +18,12 @@ export interface Clock {
   sleep(delayMs: number): Promise<void>;
 }
 
+/** Keeps the process alive until cancelled, which timers and sockets of the cluster's own code never do. */
+export function stayAlive(): Timer {
+  const handle = setInterval(() => {}, 2 ** 30);
+  return { cancel: () => clearInterval(handle) };
+}
+
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),

@@ -2,12 +2,14 @@
  * A range of a blob as a stream of verified buffers, one chunk's share at a time, with one chunk read ahead. Only the blocks
  * that the range touches are read. Keeps the segments open that it reads from, so that a compactor never gets in its way.
  */
+
 import type { DiskFile } from '../fabric/disk.ts';
 import { Fault } from '../fabric/errors.ts';
 import { xxh64 } from '../fabric/hash.ts';
 import type { ByteStream } from '../fabric/rpc/contract.ts';
 import type { BlobPlaces } from './blob-format.ts';
 import { BLOCK_BYTES, CHUNK_BYTES, type ChunkHead, chunkHeadBytes, decodeChunkHead } from './chunk-format.ts';
+import { deviceFaults } from './faults.ts';
 import type { Segment, Segments } from './segments.ts';
 
 export interface BlobReaderOptions {
@@ -88,7 +90,7 @@ export class BlobReader implements ByteStream {
       const { places, blobId } = this.#options;
       const place = places.place(chunk);
       const file = this.#held.get(place.segment)?.file;
-      if (!file) throw new Fault('CorruptChunk', { reason: 'segment is missing' });
+      if (!file) throw new Fault(deviceFaults.corruptChunk, { reason: 'segment is missing' });
       return await readBlocks({ file, ...place, blobId, index: chunk, from, to });
     } catch (error) {
       throw this.#options.failed(error as Error);
@@ -142,19 +144,20 @@ async function readVerified({ file, offset, payloadBytes, blobId, index, from, t
   }
   const head = decodeChunkHead(bytes);
   if (head.blobId.toString('latin1') !== blobId || head.index !== index || head.payloadBytes !== payloadBytes) {
-    throw new Fault('CorruptChunk', { reason: 'another chunk' });
+    throw new Fault(deviceFaults.corruptChunk, { reason: 'another chunk' });
   }
   checkBlocks(head, bytes.subarray(headBytes), firstByte);
   return { bytes, headBytes, firstByte };
 }
 
 async function readAll(file: DiskFile, into: Uint8Array, at: number): Promise<void> {
-  if ((await file.read(into, at)) < into.length) throw new Fault('CorruptChunk', { reason: 'short' });
+  if ((await file.read(into, at)) < into.length) throw new Fault(deviceFaults.corruptChunk, { reason: 'short' });
 }
 
 function checkBlocks(head: ChunkHead, blocks: Buffer, firstByte: number): void {
   for (let at = 0; at < blocks.length; at += BLOCK_BYTES) {
     const sum = xxh64(blocks.subarray(at, Math.min(at + BLOCK_BYTES, blocks.length)));
-    if (sum !== head.sum((firstByte + at) / BLOCK_BYTES)) throw new Fault('CorruptChunk', { reason: 'block checksum' });
+    if (sum !== head.sum((firstByte + at) / BLOCK_BYTES))
+      throw new Fault(deviceFaults.corruptChunk, { reason: 'block checksum' });
   }
 }

@@ -2,6 +2,7 @@
  * Blobs of one device: bulk bytes first, durable, then the register that names them. A crash in between leaves garbage in
  * the bulk lane, never a register without its bytes. Reads verify every block they return.
  */
+
 import { diskFaults } from '../fabric/disk.ts';
 import { Fault, isFault } from '../fabric/errors.ts';
 import type { ByteStream } from '../fabric/rpc/contract.ts';
@@ -16,6 +17,7 @@ import {
 import { BlobReader } from './blob-reader.ts';
 import type { BulkLane } from './bulk-lane.ts';
 import { type Chunk, ChunkParser } from './chunk-parser.ts';
+import { deviceFaults } from './faults.ts';
 import { handoffKey, type Key } from './key-format.ts';
 import type { Entry } from './memtable.ts';
 import type { Registers } from './registers.ts';
@@ -112,15 +114,15 @@ export class BlobStore {
     if (found && found.lsn >= registers.log.synced) await registers.log.whenSynced(undefined);
     // Looked up again: from here to the reader's hold on the files nothing else runs.
     const entry = registers.get(key);
-    if (!entry) throw new Fault('NoSuchBlob');
+    if (!entry) throw new Fault(deviceFaults.noSuchBlob);
     const places: BlobPlaces = decodeBlob(entry.head);
     const from = Math.min(offset, places.lengthBytes);
     const end = Math.min(places.lengthBytes, from + length);
     const failed = (error: Error): Error => {
-      const corrupt = isFault(error, 'CorruptChunk');
+      const corrupt = isFault(error, deviceFaults.corruptChunk);
       if (!corrupt && !isFault(error, diskFaults.io)) return error;
       this.#options.onCorrupt(key, entry);
-      return corrupt ? error : new Fault('CorruptChunk', { reason: String(error) });
+      return corrupt ? error : new Fault(deviceFaults.corruptChunk, { reason: String(error) });
     };
     const blobId = blobIdOf(key);
     return { lengthBytes: places.lengthBytes, stream: new BlobReader({ places, segments, blobId, from, end, failed }) };

@@ -1,4 +1,5 @@
 /** Moves the live chunks out of one bulk segment: see compactor.ts. */
+
 import { isFault } from '../fabric/errors.ts';
 import {
   type BlobPlaces,
@@ -11,6 +12,7 @@ import {
 import { readRecord } from './blob-reader.ts';
 import type { Compaction } from './compaction.ts';
 import type { DeviceParts } from './device-parts.ts';
+import { deviceFaults } from './faults.ts';
 import { handoffTarget, type Key, SPACE_HANDOFF } from './key-format.ts';
 import { LOCAL, localRange, localU32 } from './local-format.ts';
 import type { Entry } from './memtable.ts';
@@ -76,7 +78,7 @@ export class BulkCompaction implements Compaction {
       await bulk.sync();
       this.#point(key, entry, moved);
     } catch (error) {
-      if (!isFault(error, 'CorruptChunk') && !isFault(error, 'EIO')) throw error;
+      if (!isFault(error, deviceFaults.corruptChunk) && !isFault(error, 'EIO')) throw error;
       this.damaged = true;
       if (registers.quarantine(key, entry.lsn)) onCorrupt(key);
     } finally {

@@ -3,8 +3,10 @@
  * once, data is written concurrently, and one datasync serves every stream that waits for one. A failed write or sync is
  * final. What the bytes mean, and which of them are still wanted, is recorded elsewhere (the log).
  */
+
 import { Fault } from '../fabric/errors.ts';
 import type { ChunkPlace } from './blob-format.ts';
+import { deviceFaults } from './faults.ts';
 import { align8, SEGMENT_HEADER_BYTES } from './segment-format.ts';
 import type { Segment, Segments } from './segments.ts';
 
@@ -111,7 +113,7 @@ export class BulkLane {
   }
 
   #fail(cause: Error): Fault {
-    this.#out ??= new Fault('DeviceOut', { cause: cause.message }, `bulk write failed: ${cause.message}`);
+    this.#out ??= new Fault(deviceFaults.out, { cause: cause.message }, `bulk write failed: ${cause.message}`);
     this.#options.onOut(this.#out);
     return this.#out;
   }

@@ -3,11 +3,13 @@
  * covers: at start only the log behind it is replayed. Registers, bookkeeping and projections are taken in one synchronous
  * step, so that they agree. It decides when; an idle device does no I/O.
  */
+
 import type { Clock, Timer } from '../fabric/clock.ts';
 import { diskFaults } from '../fabric/disk.ts';
 import { Fault, isFault } from '../fabric/errors.ts';
 import type { Kv, KvPut } from '../fabric/kv.ts';
 import type { Lsn, Projection } from './contract.ts';
+import { deviceFaults } from './faults.ts';
 import type { FrozenTable } from './index.ts';
 import { packU16 } from './key-format.ts';
 import type { DeviceLimits } from './limits.ts';
@@ -185,7 +187,7 @@ export class Checkpointer {
       if (isFault(error, diskFaults.full)) this.#refused = work;
       else {
         this.#failed = true;
-        onFailed(isFault(error) ? error : new Fault('DeviceOut', {}, String(error)));
+        onFailed(isFault(error) ? error : new Fault(deviceFaults.out, {}, String(error)));
       }
       return false;
     }

@@ -13,9 +13,11 @@
  *
  *     All chunks of a blob but the last hold CHUNK_BYTES. head xxh64 covers header and sums with this field as zero.
  */
+
 import { assert } from '../fabric/assert.ts';
 import { Fault } from '../fabric/errors.ts';
 import { xxh64 } from '../fabric/hash.ts';
+import { deviceFaults } from './faults.ts';
 
 export const CHUNK_BYTES = 1024 * 1024;
 export const BLOCK_BYTES = 64 * 1024;
@@ -54,7 +56,7 @@ export interface ChunkHead {
 
 /** Fault CorruptChunk when the header does not check. `bytes` may be longer than the header. */
 export function decodeChunkHead(bytes: Buffer): ChunkHead {
-  const corrupt = (reason: string) => new Fault('CorruptChunk', { reason });
+  const corrupt = (reason: string) => new Fault(deviceFaults.corruptChunk, { reason });
   if (bytes.length < CHUNK_HEAD_FIXED_BYTES || bytes.readUInt32LE(0) !== MAGIC || bytes[4] !== 1)
     throw corrupt('magic');
   const payloadBytes = bytes.readUInt32LE(12);

@@ -2,6 +2,7 @@
  * Cuts an upload stream (chunk head, payload, chunk head, payload …) into verified chunks, however the buffers are split.
  * Payloads stay in the buffers they came in; only a block or head that straddles two buffers is copied, to be checked.
  */
+
 import { Fault } from '../fabric/errors.ts';
 import { xxh64 } from '../fabric/hash.ts';
 import type { ByteStream } from '../fabric/rpc/contract.ts';
@@ -13,6 +14,7 @@ import {
   chunkHeadBytes,
   decodeChunkHead,
 } from './chunk-format.ts';
+import { deviceFaults } from './faults.ts';
 
 export interface Chunk {
   readonly head: Buffer;
@@ -20,7 +22,7 @@ export interface Chunk {
   readonly payloadBytes: number;
 }
 
-const corrupt = (reason: string): Fault => new Fault('CorruptChunk', { reason });
+const corrupt = (reason: string): Fault => new Fault(deviceFaults.corruptChunk, { reason });
 
 export class ChunkParser {
   readonly #stream: ByteStream;

@@ -7,6 +7,7 @@ import type { Stamp } from '../fabric/stamp.ts';
 import type { Key } from './key-format.ts';
 
 export * from './chunk-format.ts';
+export * from './faults.ts';
 export * from './key-format.ts';
 export * from './register-format.ts';
 

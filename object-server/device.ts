@@ -3,6 +3,7 @@
  * things; the rules are in registers.ts, the log in log.ts, the checkpoint in checkpointer.ts. Nothing is answered before it
  * is durable, and a failed write or sync is never tried again: the device is out.
  */
+
 import { Fault } from '../fabric/errors.ts';
 import type { ByteStream } from '../fabric/rpc/contract.ts';
 import type { Stamp } from '../fabric/stamp.ts';
@@ -13,6 +14,7 @@ import { Compactor, type CompactStep } from './compactor.ts';
 import type { DeviceStatus, DeviceStore, Lsn, Mutation, Outcome, RegisterView } from './contract.ts';
 import { DAEMON_WRITER } from './contract.ts';
 import type { DeviceParts } from './device-parts.ts';
+import { deviceFaults } from './faults.ts';
 import { type FeedReply, readFeed, restBytes } from './feed.ts';
 import type { DeviceIdentity } from './identity.ts';
 import type { IndexRange } from './index.ts';
@@ -87,8 +89,8 @@ export class Device implements DeviceStore {
   /** Why nothing can be written now, if so. */
   #refusal(): Fault | undefined {
     const { closed, reason } = this.#parts.health;
-    if (closed) return new Fault('DeviceOut', { device: this.deviceId, reason });
-    return this.#registers.full ? new Fault('DeviceFull', { device: this.deviceId }) : undefined;
+    if (closed) return new Fault(deviceFaults.out, { device: this.deviceId, reason });
+    return this.#registers.full ? new Fault(deviceFaults.full, { device: this.deviceId }) : undefined;
   }
 
   #wrote(): void {
@@ -155,7 +157,7 @@ export class Device implements DeviceStore {
 
   /** Nothing is here; unless something is, but cannot be read. */
   #absent(key: Key): ReadResult {
-    if (this.#registers.index.isCorrupt(key)) throw new Fault('CorruptRegister', { device: this.deviceId });
+    if (this.#registers.index.isCorrupt(key)) throw new Fault(deviceFaults.corruptRegister, { device: this.deviceId });
     return ABSENT;
   }
 
@@ -170,7 +172,7 @@ export class Device implements DeviceStore {
       this.#parts.checkpointer.wrote();
       this.#parts.onCorrupt(key);
     }
-    return new Fault('CorruptRegister', { reason, device: this.deviceId });
+    return new Fault(deviceFaults.corruptRegister, { reason, device: this.deviceId });
   }
 
   /** The ballot of the durable state, '' when the key is unknown. */
@@ -182,7 +184,7 @@ export class Device implements DeviceStore {
 
   async prepare(key: Key, ballot: Stamp): Promise<PrepareResult> {
     const { health, checkpointer } = this.#parts;
-    if (health.closed) throw new Fault('DeviceOut', { device: this.deviceId });
+    if (health.closed) throw new Fault(deviceFaults.out, { device: this.deviceId });
     const against = this.#registers.promise(key, ballot);
     const entry = this.#registers.get(key);
     checkpointer.wrote();

@@ -8,6 +8,7 @@ import { diskFaults } from '../fabric/disk.ts';
 import { Fault, isFault } from '../fabric/errors.ts';
 import { xxh64 } from '../fabric/hash.ts';
 import type { Random } from '../fabric/random.ts';
+import { deviceFaults } from './faults.ts';
 
 export const DEVICE_FORMAT_VERSION = 1;
 
@@ -44,7 +45,7 @@ export async function readIdentity(disk: Disk, directory: string): Promise<Devic
   } catch {
     // Not JSON: the same answer as a wrong checksum.
   }
-  throw new Fault('CorruptIdentity', { path: path(directory) }, `${path(directory)} does not check`);
+  throw new Fault(deviceFaults.corruptIdentity, { path: path(directory) }, `${path(directory)} does not check`);
 }
 
 /** Reads the identity, or gives a directory without one its own. Fault ForeignDisk when it is somebody else's. */
@@ -59,10 +60,14 @@ export async function claimDirectory(
     const message =
       `${directory} is device ${found.deviceId} of cluster ${found.clusterId}, ` +
       `not device ${deviceId} of cluster ${clusterId}: refused`;
-    throw new Fault('ForeignDisk', { directory, clusterId: found.clusterId, deviceId: found.deviceId }, message);
+    throw new Fault(
+      deviceFaults.foreignDisk,
+      { directory, clusterId: found.clusterId, deviceId: found.deviceId },
+      message,
+    );
   }
   if ((await disk.list(`${directory}/log`)).length > 0) {
-    throw new Fault('CorruptIdentity', { directory }, `${directory} holds a log but no device.json`);
+    throw new Fault(deviceFaults.corruptIdentity, { directory }, `${directory} holds a log but no device.json`);
   }
   const deviceUuid = Buffer.from(random.bytes(16)).toString('hex');
   const identity = { formatVersion: DEVICE_FORMAT_VERSION, clusterId, deviceUuid, deviceId };

@@ -17,9 +17,11 @@
  *     follows from the index key; its own checksum is verified. flags: as in the head. refs u8: 1 if it refers to blobs. The
  *     thin value's xxh64 covers what precedes it and the index key. Little-endian, ballot and stamp big-endian.
  */
+
 import { Fault } from '../fabric/errors.ts';
 import { xxh64 } from '../fabric/hash.ts';
 import { KEY_BYTES_MAX } from '../fabric/kv.ts';
+import { deviceFaults } from './faults.ts';
 import { handoffOriginal, type Key, KIND, keyKind, SPACE_HANDOFF, SPACE_REPLICATED } from './key-format.ts';
 import { decodeStamp } from './local-format.ts';
 import { Entry, type HeadLoader } from './memtable.ts';
@@ -75,7 +77,7 @@ function thinSum(key: Key, value: Buffer, at: number): bigint {
 export function decodeIndexValue(key: Key, value: Buffer, load: HeadLoader): Entry {
   if (value[0] === THIN && value.length === THIN_BYTES) return decodeThin(key, value, load);
   if (value[0] !== WHOLE || value.length < PLACE_BYTES + HEAD_FIXED_BYTES) {
-    throw new Fault('CorruptRegister', { reason: 'index value' });
+    throw new Fault(deviceFaults.corruptRegister, { reason: 'index value' });
   }
   const original = key.startsWith(SPACE_HANDOFF) ? handoffOriginal(key) : key;
   const head = Buffer.allocUnsafe(value.length - PLACE_BYTES + original.length);
@@ -88,7 +90,7 @@ export function decodeIndexValue(key: Key, value: Buffer, load: HeadLoader): Ent
 
 function decodeThin(key: Key, value: Buffer, load: HeadLoader): Entry {
   if (thinSum(key, value, 0) !== value.readBigUInt64LE(THIN_SUM_AT)) {
-    throw new Fault('CorruptRegister', { reason: 'index value' });
+    throw new Fault(deviceFaults.corruptRegister, { reason: 'index value' });
   }
   const fields = {
     lsn: makeLsn(value.readUInt32LE(4), value.readUInt32LE(8)),

@@ -16,10 +16,12 @@
  *
  * Little-endian except stamps. LMDB verifies nothing, so each value ends in its xxh64 (8 bytes).
  */
+
 import { Fault } from '../fabric/errors.ts';
 import { xxh64 } from '../fabric/hash.ts';
 import type { Stamp } from '../fabric/stamp.ts';
 import type { Lsn } from './contract.ts';
+import { deviceFaults } from './faults.ts';
 import { afterPrefix, type Key, SPACE_LOCAL } from './key-format.ts';
 import { readLsn, writeLsn } from './segment-format.ts';
 
@@ -55,7 +57,7 @@ export function seal(value: Buffer): Buffer {
 export function unseal(key: Key, sealed: Buffer): Buffer {
   const length = sealed.length - 8;
   if (length < 0 || xxh64(sealed.subarray(0, length)) !== sealed.readBigUInt64LE(length)) {
-    throw new Fault('CorruptIndex', { key: Buffer.from(key, 'latin1').toString('hex') });
+    throw new Fault(deviceFaults.corruptIndex, { key: Buffer.from(key, 'latin1').toString('hex') });
   }
   return Buffer.from(sealed.subarray(0, length));
 }
@@ -78,7 +80,8 @@ export function encodeCheckpoint({ covered, oldest, maxStamp, handoffCopies }: C
 }
 
 export function decodeCheckpoint(bytes: Buffer): CheckpointRecord {
-  if (bytes.length !== 40 || bytes[0] !== 1) throw new Fault('CorruptIndex', { reason: 'checkpoint version' });
+  if (bytes.length !== 40 || bytes[0] !== 1)
+    throw new Fault(deviceFaults.corruptIndex, { reason: 'checkpoint version' });
   return {
     covered: readLsn(bytes, 8),
     oldest: readLsn(bytes, 16),

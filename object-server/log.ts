@@ -3,10 +3,12 @@
  * syncs once (group commit), then wakes everybody who waited. A failed write or datasync is final: the log is out, and
  * nothing is ever retried. It knows frames, not registers.
  */
+
 import type { Clock } from '../fabric/clock.ts';
 import { Fault } from '../fabric/errors.ts';
 import { LATENCY_BUCKETS, latencyBucket } from '../fabric/latency-grid.ts';
 import type { Lsn } from './contract.ts';
+import { deviceFaults } from './faults.ts';
 import {
   FRAME_HEADER_BYTES,
   type FrameType,
@@ -269,7 +271,7 @@ export class Log {
   }
 
   #fail(cause: Error): void {
-    const fault = new Fault('DeviceOut', { cause: cause.message }, `log write failed: ${cause.message}`);
+    const fault = new Fault(deviceFaults.out, { cause: cause.message }, `log write failed: ${cause.message}`);
     this.#out = fault;
     const batches = [this.#current, this.#batch];
     this.#options.onOut(fault);

@@ -2,9 +2,11 @@
  * Reads heads and inline bodies out of the log and verifies them: on this thread as long as the page cache answers, through
  * the pool when it does not. A record that the compactor has moved meanwhile is found where it is now.
  */
+
 import type { Clock } from '../fabric/clock.ts';
 import { diskFaults } from '../fabric/disk.ts';
 import { Fault, isFault } from '../fabric/errors.ts';
+import { deviceFaults } from './faults.ts';
 import { handoffOriginal, type Key, SPACE_HANDOFF } from './key-format.ts';
 import type { Entry, HeadLoader } from './memtable.ts';
 import { checkBody, checkHead, headBallot, headKey } from './register-format.ts';
@@ -140,7 +142,7 @@ function checkRead(key: Key, entry: Entry, head: Buffer): void {
   checkHead(head);
   const original = key.startsWith(SPACE_HANDOFF) ? handoffOriginal(key) : key;
   if (headBallot(head) !== entry.ballot || headKey(head) !== original) {
-    throw new Fault('CorruptRegister', { reason: 'another record' });
+    throw new Fault(deviceFaults.corruptRegister, { reason: 'another record' });
   }
 }
 
@@ -151,14 +153,14 @@ export function createHeadLoader(segments: Segments, current: (key: Key) => Entr
     if (!segment?.readable || !segment.file) {
       const moved = current(key);
       if (moved?.ballot === entry.ballot && moved.lsn !== entry.lsn) return moved.head;
-      throw new Fault('CorruptRegister', { reason: 'segment is missing' });
+      throw new Fault(deviceFaults.corruptRegister, { reason: 'segment is missing' });
     }
     const head = Buffer.allocUnsafe(entry.headBytes);
     let got: number;
     try {
       got = segment.file.readSync(head, entry.headAt);
     } catch (error) {
-      throw new Fault('CorruptRegister', { reason: (error as Error).message });
+      throw new Fault(deviceFaults.corruptRegister, { reason: (error as Error).message });
     }
     checkRead(key, entry, head.subarray(0, got));
     return head;

@@ -17,10 +17,12 @@
  *
  * What `meta` means is the domain's business (proxy/object/object-format.ts, account-container/row-format.ts …).
  */
+
 import { assert } from '../fabric/assert.ts';
 import { Fault } from '../fabric/errors.ts';
 import { xxh64 } from '../fabric/hash.ts';
 import type { Stamp } from '../fabric/stamp.ts';
+import { deviceFaults } from './faults.ts';
 import type { Key } from './key-format.ts';
 
 export const REGISTER_VERSION = 1;
@@ -72,7 +74,7 @@ export function encodeHead(fields: RegisterFields): Buffer {
 /** Checks version, lengths and checksum of a head that came from a disk or a wire; Fault CorruptRegister. */
 export function checkHead(head: Buffer): void {
   if (head.length < HEAD_FIXED_BYTES || head[0] !== REGISTER_VERSION || head.length !== headLength(head)) {
-    throw new Fault('CorruptRegister', { reason: 'length or version' });
+    throw new Fault(deviceFaults.corruptRegister, { reason: 'length or version' });
   }
   // The field is zeroed and put back within this synchronous call: cheaper than a copy, and nobody can see it.
   const low = head.readUInt32LE(HEAD_SUM_AT);
@@ -82,15 +84,16 @@ export function checkHead(head: Buffer): void {
   const sum = xxh64(head);
   head.writeUInt32LE(low, HEAD_SUM_AT);
   head.writeUInt32LE(high, HEAD_SUM_AT + 4);
-  if (sum !== head.readBigUInt64LE(HEAD_SUM_AT)) throw new Fault('CorruptRegister', { reason: 'head checksum' });
+  if (sum !== head.readBigUInt64LE(HEAD_SUM_AT))
+    throw new Fault(deviceFaults.corruptRegister, { reason: 'head checksum' });
 }
 
 /** Fault CorruptRegister unless `body` is the one the head was made for. */
 export function checkBody(head: Buffer, body: Uint8Array | undefined): void {
   const length = body?.length ?? 0;
-  if (length !== headBodyLength(head)) throw new Fault('CorruptRegister', { reason: 'body length' });
+  if (length !== headBodyLength(head)) throw new Fault(deviceFaults.corruptRegister, { reason: 'body length' });
   if (body && length > 0 && xxh64(body) !== headBodySum(head)) {
-    throw new Fault('CorruptRegister', { reason: 'body checksum' });
+    throw new Fault(deviceFaults.corruptRegister, { reason: 'body checksum' });
   }
 }
 

@@ -3,11 +3,13 @@
  * synchronous, in log order; replay runs through the same code, so that a restart ends in the same state. It never waits
  * for the disk (log.ts) and never decides when to checkpoint.
  */
+
 import type { Clock } from '../fabric/clock.ts';
 import { Fault } from '../fabric/errors.ts';
 import { NO_STAMP, type Stamp } from '../fabric/stamp.ts';
 import { blobKeyBeside, chunkRecordBytes, decodeBlob, isBlobKey } from './blob-format.ts';
 import { type Lsn, type Mutation, OUTCOME_OK, type Outcome, type Projection } from './contract.ts';
+import { deviceFaults } from './faults.ts';
 import type { Index, IndexRange } from './index.ts';
 import { handoffKey, type Key, keyKind, SPACE_HANDOFF, SPACE_REPLICATED } from './key-format.ts';
 import type { DeviceLimits } from './limits.ts';
@@ -99,7 +101,7 @@ export class Registers {
     const { head, body } = mutation;
     checkHead(head);
     const key = handoffFor === undefined ? headKey(head) : handoffKey(handoffFor, headKey(head));
-    if (isBlobKey(key)) throw new Fault('BadMutation', { reason: 'blob registers are local to a device' });
+    if (isBlobKey(key)) throw new Fault(deviceFaults.badMutation, { reason: 'blob registers are local to a device' });
     const ballot = headBallot(head);
     const held = this.index.get(key);
     if (held) {

@@ -3,6 +3,7 @@
  * every blob, and the index, each against its checksum and against each other. It changes nothing. `needletail fsck` builds
  * on what it yields.
  */
+
 import type { Disk } from '../fabric/disk.ts';
 import { Fault, isFault } from '../fabric/errors.ts';
 import type { Kv } from '../fabric/kv.ts';
@@ -10,6 +11,7 @@ import { createSeededRandom } from '../fabric/random.ts';
 import { blobIdOf, decodeBlob, isBlobKey } from './blob-format.ts';
 import { readRecord } from './blob-reader.ts';
 import type { Lsn } from './contract.ts';
+import { deviceFaults } from './faults.ts';
 import { type DeviceIdentity, readIdentity } from './identity.ts';
 import { decodeIndexValue } from './index-format.ts';
 import { handoffKey, type Key, SPACE_LOCAL } from './key-format.ts';
@@ -68,7 +70,7 @@ export async function scanDevice(options: ScanOptions): Promise<ScanTotals> {
 
 /** The scan compares heads where they lie: in the log. */
 const noHead = (): never => {
-  throw new Fault('CorruptRegister');
+  throw new Fault(deviceFaults.corruptRegister);
 };
 
 class Scan {

@@ -26,10 +26,12 @@
  *     flags   1 moved by the compactor: not news, the change feed skips it. 2 handoff copy, held for device `for`.
  *     A log position (Lsn) is segment number * 2^32 + offset; both lanes count segments from 1.
  */
+
 import { assert } from '../fabric/assert.ts';
 import { Fault } from '../fabric/errors.ts';
 import { xxh64 } from '../fabric/hash.ts';
 import type { Lsn } from './contract.ts';
+import { deviceFaults } from './faults.ts';
 
 export const SEGMENT_HEADER_BYTES = 64;
 export const FRAME_HEADER_BYTES = 40;
@@ -96,11 +98,11 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
 export function decodeSegmentHeader(bytes: Buffer): SegmentHeader {
   const copy = Buffer.from(bytes.subarray(0, SEGMENT_HEADER_BYTES));
   if (copy.length < SEGMENT_HEADER_BYTES || copy.readUInt32LE(0) !== SEGMENT_MAGIC || copy[4] !== 1) {
-    throw new Fault('CorruptSegment', { reason: 'magic or version' });
+    throw new Fault(deviceFaults.corruptSegment, { reason: 'magic or version' });
   }
   const sum = copy.readBigUInt64LE(SEGMENT_SUM_AT);
   copy.writeBigUInt64LE(0n, SEGMENT_SUM_AT);
-  if (xxh64(copy) !== sum) throw new Fault('CorruptSegment', { reason: 'header checksum' });
+  if (xxh64(copy) !== sum) throw new Fault(deviceFaults.corruptSegment, { reason: 'header checksum' });
   return {
     lane: copy[5] as Lane,
     number: copy.readUInt32LE(8),

@@ -2,11 +2,13 @@
  * The open files of one lane (log or bulk) of one device: numbering, creation, reading by number, removal. A segment that
  * is being read when it is removed stays open until the last reader lets go. It never decides when to seal or to remove.
  */
+
 import { assert } from '../fabric/assert.ts';
 import type { Disk, DiskFile } from '../fabric/disk.ts';
 import { Fault, isFault } from '../fabric/errors.ts';
 import type { Random } from '../fabric/random.ts';
 import type { Lsn } from './contract.ts';
+import { deviceFaults } from './faults.ts';
 import {
   decodeSegmentHeader,
   encodeSegmentHeader,
@@ -118,7 +120,7 @@ export class Segments {
       try {
         this.#byNumber.set(number, await this.#openOne(number, path, mode));
       } catch (error) {
-        if (isFault(error, 'ForeignDisk') || !isFault(error)) throw error;
+        if (isFault(error, deviceFaults.foreignDisk) || !isFault(error)) throw error;
         this.unreadable.add(number);
         problems.push({ path, reason: `${error.code}: ${error.details['reason'] ?? error.message}` });
       }
@@ -134,9 +136,10 @@ export class Segments {
       const got = await file.read(bytes, 0);
       const header = decodeSegmentHeader(bytes.subarray(0, got));
       if (header.clusterId !== owner.clusterId || header.deviceUuid !== owner.deviceUuid) {
-        throw new Fault('ForeignDisk', { path }, `${path} belongs to another cluster or device`);
+        throw new Fault(deviceFaults.foreignDisk, { path }, `${path} belongs to another cluster or device`);
       }
-      if (header.lane !== lane || header.number !== number) throw new Fault('CorruptSegment', { reason: 'misplaced' });
+      if (header.lane !== lane || header.number !== number)
+        throw new Fault(deviceFaults.corruptSegment, { reason: 'misplaced' });
       const segment = new Segment(number, header.epoch, header.firstLsn, await file.size());
       segment.file = file;
       return segment;

@@ -2,10 +2,12 @@
  * The calls of object-server/contract.ts over the devices of one zone. Translates, decides nothing; what is known at once
  * is answered at once, without a promise.
  */
+
 import { Fault } from '../fabric/errors.ts';
 import type { CallContext, Handlers, Reply } from '../fabric/rpc/contract.ts';
 import type { ObjectServiceCalls } from './contract.ts';
 import type { Device } from './device.ts';
+import { deviceFaults } from './faults.ts';
 
 type Args<M extends keyof ObjectServiceCalls> = ObjectServiceCalls[M]['args'];
 type Value<M extends keyof ObjectServiceCalls> = ObjectServiceCalls[M]['reply'];
@@ -18,7 +20,7 @@ function reply<M extends keyof ObjectServiceCalls>(value: Value<M> | Promise<Val
 export function createObjectService(devices: ReadonlyMap<number, Device>): Handlers {
   const device = (id: number): Device => {
     const found = devices.get(id);
-    if (!found) throw new Fault('NoSuchDevice', { device: id });
+    if (!found) throw new Fault(deviceFaults.noSuchDevice, { device: id });
     return found;
   };
   return {
@@ -34,7 +36,7 @@ export function createObjectService(devices: ReadonlyMap<number, Device>): Handl
     prepare: ({ device: id, key, ballot }: Args<'prepare'>) => reply<'prepare'>(device(id).prepare(key, ballot)),
     scan: ({ device: id, start, end, limit }: Args<'scan'>) => reply<'scan'>(device(id).scan(start, end, limit)),
     async blobWrite({ device: id, key, handoffFor }: Args<'blobWrite'>, { upload }: CallContext) {
-      if (!upload) throw new Fault('NoUpload', {}, 'blobWrite needs an upload stream');
+      if (!upload) throw new Fault(deviceFaults.noUpload, {}, 'blobWrite needs an upload stream');
       return { value: (await device(id).blobWrite(key, upload, handoffFor)) satisfies Value<'blobWrite'> };
     },
     async blobRead({ device: id, key, offset, length }: Args<'blobRead'>) {

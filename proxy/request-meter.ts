@@ -114,8 +114,12 @@ export class RequestMeter {
     }
     this.inFlight--;
     if (body === undefined || request.method === 'HEAD') return response;
+    if (typeof body !== 'string') {
+      this.bytesOut += (body as Uint8Array).length;
+      return response;
+    }
     // Text becomes bytes here, because counting them is most of that work.
-    const bytes = typeof body === 'string' ? Buffer.from(body) : (body as Uint8Array);
+    const bytes = Buffer.from(body);
     this.bytesOut += bytes.length;
     return { ...response, body: bytes };
   }

@@ -14,6 +14,8 @@ const SOURCE_FOLDERS = [
   'block',
   'cli',
   'compute',
+  'control',
+  'control',
   'fabric',
   'object-server',
   'proxy',

@@ -11,7 +11,7 @@ import { openLmdb } from '../../fabric/lmdb.ts';
 import { systemRandom } from '../../fabric/random.ts';
 import { NO_STAMP, type Stamp } from '../../fabric/stamp.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
-import { DAEMON_WRITER, headBallot, headKey, type Key } from '../../object-server/contract.ts';
+import { DAEMON_WRITER, deviceFaults, headBallot, headKey, type Key } from '../../object-server/contract.ts';
 import type { Device } from '../../object-server/device.ts';
 import type { DeviceLogger } from '../../object-server/open-device.ts';
 import type { Ring } from '../../ring/contract.ts';
@@ -136,7 +136,7 @@ async function give(device: Device, heads: readonly Buffer[]): Promise<number> {
     );
     const refused = outcomes.find(({ result }) => result === 'full' || result === 'out');
     if (refused)
-      throw new Fault('DeviceOut', { device: device.deviceId }, `device ${device.deviceId} is ${refused.result}`);
+      throw new Fault(deviceFaults.out, { device: device.deviceId }, `device ${device.deviceId} is ${refused.result}`);
     applied += outcomes.filter(({ result }) => result === 'ok').length;
   }
   return applied;

@@ -2,10 +2,12 @@
  * Brings registers of other devices to this one: the register as the other holds it now, the blobs it refers to, then one
  * local write, judged by ballot alone (guards were judged when the write was answered). It says of each what became of it.
  */
+
 import { Fault, isFault } from '../../fabric/errors.ts';
 import type { ByteStream, Peer } from '../../fabric/rpc/contract.ts';
 import { NO_STAMP, type Stamp } from '../../fabric/stamp.ts';
 import { DAEMON_WRITER, headBallot, isTombstone, type Key, type Mutation, type Outcome } from '../contract.ts';
+import { deviceFaults } from '../faults.ts';
 import { blobKeysOf, copyBlob, peerSource } from './copy-blob.ts';
 import { ask, type DaemonWorld, primariesOf } from './world.ts';
 
@@ -75,7 +77,7 @@ async function readFrom(peer: Peer, device: number, key: Key): Promise<Mutation 
     const { head, body } = await ask(peer, 'read', { device, key, body: true });
     return head ? { head, body } : undefined;
   } catch (error) {
-    if (isFault(error, 'CorruptRegister')) return undefined;
+    if (isFault(error, deviceFaults.corruptRegister)) return undefined;
     throw error;
   }
 }
@@ -84,7 +86,7 @@ async function readFrom(peer: Peer, device: number, key: Key): Promise<Mutation 
 function stored({ device }: DaemonWorld, { key }: Wanted, { head }: Mutation, outcome: Outcome): boolean {
   if (outcome.result === 'ok') return true;
   if (outcome.result === 'full' || outcome.result === 'out') {
-    throw new Fault(outcome.result === 'full' ? 'DeviceFull' : 'DeviceOut', { device: device.deviceId });
+    throw new Fault(outcome.result === 'full' ? deviceFaults.full : deviceFaults.out, { device: device.deviceId });
   }
   return (device.get(key)?.ballot ?? NO_STAMP) >= headBallot(head);
 }

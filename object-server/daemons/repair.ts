@@ -2,6 +2,7 @@
  * Replaces registers and blobs whose stored bytes do not check with those of another primary. It is told of a key when a read
  * (or the scrub, or the compactor) meets the damage; what cannot be had now is tried again, and stays quarantined until then.
  */
+
 import { isFault } from '../../fabric/errors.ts';
 import type { ByteStream } from '../../fabric/rpc/contract.ts';
 import { NO_STAMP } from '../../fabric/stamp.ts';
@@ -15,6 +16,7 @@ import {
   type Mutation,
   SPACE_HANDOFF,
 } from '../contract.ts';
+import { deviceFaults } from '../faults.ts';
 import { copyBlob, localSource, peerSource } from './copy-blob.ts';
 import { Loop } from './loop.ts';
 import { fetchBlobs } from './register-fetch.ts';
@@ -132,7 +134,7 @@ export class Repair implements Daemon {
     try {
       return (await this.#world.device.check(key)) === '';
     } catch (error) {
-      if (!isFault(error, 'CorruptRegister')) throw error;
+      if (!isFault(error, deviceFaults.corruptRegister)) throw error;
       return false;
     }
   }

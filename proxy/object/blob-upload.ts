@@ -5,7 +5,7 @@
  */
 import { Fault, isFault } from '../../fabric/errors.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
-import { CHUNK_BYTES, encodeChunkHead, type Key, KIND, makeKey } from '../../object-server/contract.ts';
+import { CHUNK_BYTES, deviceFaults, encodeChunkHead, type Key, KIND, makeKey } from '../../object-server/contract.ts';
 import type { Replica } from '../cluster.ts';
 import { type BodySource, storeFaults } from './contract.ts';
 import type { Digest } from './digest.ts';
@@ -74,7 +74,7 @@ async function sendBlob(
     tally.good++;
   } catch (error) {
     // Before the lane goes: whoever waits for it then asks why.
-    if (isFault(error, 'DeviceFull')) tally.full++;
+    if (isFault(error, deviceFaults.full)) tally.full++;
     lane.cancel();
     if (!isFault(error)) throw error;
   } finally {

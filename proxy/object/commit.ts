@@ -55,7 +55,7 @@ export async function commit(engine: Engine, change: Change): Promise<Stamp> {
     const decided = change.conditions !== undefined || own.size > 0;
     const { stamp, done } = decided ? await decideOnce(engine, change, own) : await writeOnce(engine, change);
     if (done.result === 'ok') {
-      await alignRow(engine, change, done);
+      if (done.passed !== undefined) await alignRow(engine, change, done);
       if (done.replaced.length > 0) dropPins(engine, done.replaced, change.pins);
       engine.touched(change.container);
       return stamp;

@@ -4,7 +4,7 @@
  */
 import { Fault, isFault } from '../../fabric/errors.ts';
 import type { ByteStream } from '../../fabric/rpc/contract.ts';
-import { headKey, type Key } from '../../object-server/contract.ts';
+import { deviceFaults, headKey, type Key } from '../../object-server/contract.ts';
 import type { ReadRegister, Replica } from '../cluster.ts';
 import { readOrder } from '../quorum-read.ts';
 import { type Body, storeFaults } from './contract.ts';
@@ -113,7 +113,7 @@ class BlobSource {
     const { key, offset, length } = this.#piece;
     const args = { device: replica.device, key, offset, length };
     const reply = await replica.peer.call('blobRead', args, { deadlineMs: READ_DEADLINE_MS });
-    if (!reply.download) throw new Fault('NoSuchBlob');
+    if (!reply.download) throw new Fault(deviceFaults.noSuchBlob);
     return reply.download;
   }
 

@@ -65,8 +65,12 @@ export async function writable(
 }
 
 /** The container as it is now, when the body took so long that what is known of its versioning may be out of date. */
-export async function renewed(engine: Engine, container: ContainerState): Promise<ContainerState> {
-  if (engine.cluster.clock.monotonicMs() - container.readAtMs < CONTAINER_CACHE_MS) return container;
+export function renewed(engine: Engine, container: ContainerState): ContainerState | Promise<ContainerState> {
+  const isFresh = engine.cluster.clock.monotonicMs() - container.readAtMs < CONTAINER_CACHE_MS;
+  return isFresh ? container : renew(engine, container);
+}
+
+async function renew(engine: Engine, container: ContainerState): Promise<ContainerState> {
   const { account, name } = container.record;
   const found = await engine.containers.find({ account, container: name });
   return found?.incarnation === container.incarnation ? found : container;
@@ -79,7 +83,8 @@ export async function store(
   record: ObjectRecord,
   { body, conditions }: { body?: Buffer | undefined; conditions?: PutOptions['conditions'] },
 ): Promise<ObjectInfo> {
-  const now = await renewed(engine, container);
+  const known = renewed(engine, container);
+  const now = known instanceof Promise ? await known : known;
   if (versioningOf(now) !== undefined) {
     const done = await commitVersion(engine, { container: now, name: record.name, record, body, conditions });
     return toInfo(done.record, done.head, true);

@@ -2,6 +2,7 @@
 import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { escapeXml, xmlElement } from '../../fabric/xml.ts';
 import type { ContainerRef, ListQuery, ObjectEntry, Page } from '../object/contract.ts';
+import { RenderedPages } from '../rendered-pages.ts';
 import { isoTime, ownerXml, resolve, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
 import { readCount, readEncoding, urlEncode } from './query.ts';
@@ -89,16 +90,10 @@ export function headXml(call: S3Call, { prefix, delimiter, encode, encodingXml }
   return `${xmlElement('Name', call.bucket)}<Prefix>${encode(prefix)}</Prefix>${delimiterXml}${encodingXml}`;
 }
 
-/** The last rendering of a page that the store may give again. */
-const rendered = new WeakMap<readonly ObjectEntry[], { readonly shape: string; readonly xml: string }>();
+const rendered = new RenderedPages<string>();
 
 function entriesXml({ entries }: Page<ObjectEntry>, { encode, encodingXml }: Listing, owner: string): string {
-  const shape = encodingXml + owner;
-  const before = rendered.get(entries);
-  if (before?.shape === shape) return before.xml;
-  const xml = renderEntries(entries, encode, owner);
-  rendered.set(entries, { shape, xml });
-  return xml;
+  return rendered.get(entries, encodingXml + owner, () => renderEntries(entries, encode, owner));
 }
 
 function renderEntries(entries: readonly ObjectEntry[], encode: Listing['encode'], owner: string): string {

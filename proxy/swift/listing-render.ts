@@ -5,6 +5,7 @@
 import { type Stamp, stampTicks } from '../../fabric/stamp.ts';
 import type { ContainerEntry, ObjectEntry } from '../object/contract.ts';
 import type { ListedLink } from '../object/links.ts';
+import { RenderedPages } from '../rendered-pages.ts';
 import type { ListingFormat } from './listing-format.ts';
 import { escapeXml } from './xml.ts';
 
@@ -12,17 +13,12 @@ const XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n';
 const TICKS_PER_SECOND = 100_000;
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
-/** The last rendering of a page that the store may give again. */
-const rendered = new WeakMap<readonly ObjectEntry[], { readonly format: string; readonly body: Buffer }>();
+const rendered = new RenderedPages<Buffer>();
 
 /** Body of a container listing; empty when there is nothing to show as text. */
 export function objectsBody(format: ListingFormat, container: string, entries: readonly ObjectEntry[]): Buffer {
   const shape = format === 'application/json' ? format : `${format} ${container}`;
-  const before = rendered.get(entries);
-  if (before?.format === shape) return before.body;
-  const body = Buffer.from(renderObjects(format, container, entries));
-  rendered.set(entries, { format: shape, body });
-  return body;
+  return rendered.get(entries, shape, () => Buffer.from(renderObjects(format, container, entries)));
 }
 
 function renderObjects(format: ListingFormat, container: string, entries: readonly ObjectEntry[]): string {

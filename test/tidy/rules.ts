@@ -8,6 +8,7 @@ export const SOURCE_FOLDERS = [
   'block',
   'cli',
   'compute',
+  'control',
   'fabric',
   'object-server',
   'proxy',
@@ -25,10 +26,12 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'object-server': ['fabric', 'ring'],
   'account-container': ['fabric', 'ring'],
   proxy: ['fabric', 'ring'],
-  block: ['fabric', 'ring'],
-  compute: ['fabric', 'ring'],
+  // What every OpenStack-style service is built on: store, policy, paging, faults.
+  control: ['fabric', 'ring'],
+  block: ['fabric', 'ring', 'control'],
+  compute: ['fabric', 'ring', 'control'],
   // The composition root.
-  cli: ['fabric', 'ring', 'object-server', 'account-container', 'proxy', 'block', 'compute'],
+  cli: ['fabric', 'ring', 'object-server', 'account-container', 'proxy', 'control', 'block', 'compute'],
 };
 
 /** These may import contract.ts of each other, and nothing else of each other. */
@@ -92,6 +95,8 @@ export const ADAPTERS: readonly { readonly files: string; readonly may: readonly
   { files: 'fabric/worker*.ts', may: ['processes'] },
   // isIP alone, which is a pure function.
   { files: 'ring/device-spec.ts', may: ['net'] },
+  // A volume's files and the processes that serve them.
+  { files: 'block/host/**', may: ['fs', 'processes'] },
   { files: 'cli/**', may: ['time', 'timers', 'random', 'env', 'fs', 'net', 'processes'] },
 ];
 
