@@ -34,6 +34,8 @@ export interface HeaderUse {
   readonly acl?: true;
   /** versionId in the query. */
   readonly version?: true;
+  /** Names of rows of AMZ_HEADERS that are refused elsewhere and obeyed here. */
+  readonly obeys?: readonly string[];
 }
 
 export interface OperationRow extends HeaderUse {

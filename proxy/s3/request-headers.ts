@@ -173,6 +173,7 @@ function checkAmz(name: string, value: string, use: HeaderUse): void {
   const rule = EXACT.get(name) ?? FAMILIES.find(({ prefix }) => name.startsWith(prefix))?.rule;
   if (rule?.refusal === undefined || rule.takes?.includes(value)) return;
   if (use.acl === true && (name === 'x-amz-acl' || ACL_GRANTS.has(name))) return;
+  if (use.obeys?.includes(rule.name)) return;
   switch (rule.refusal) {
     case 'NotImplemented':
       throw s3Fault('NotImplemented', '', { Header: name });
