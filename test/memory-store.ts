@@ -7,7 +7,7 @@ import type { Clock } from '../fabric/clock.ts';
 import { Fault } from '../fabric/errors.ts';
 import { createStampSource, type Stamp, type StampSource } from '../fabric/stamp.ts';
 import type { AclRequest } from '../proxy/object/acl-types.ts';
-import { type Action, authorise, authoriseAccount, authoriseFound } from '../proxy/object/authorise.ts';
+import { type Action, authorise, authoriseAccount, authoriseFound, mayAlso } from '../proxy/object/authorise.ts';
 import type {
   AccountInfo,
   Conditions,
@@ -27,14 +27,18 @@ import type {
   PartInfo,
   PutOptions,
   Store,
+  Tags,
   UploadInfo,
   VersionEntry,
 } from '../proxy/object/contract.ts';
 import { storeFaults } from '../proxy/object/contract.ts';
+import { readableTags } from '../proxy/object/copy.ts';
 import { LINK_HEADER, listedLink, openThroughLinks, withLinkOf } from '../proxy/object/links.ts';
 import { changedAcl, newAcl } from '../proxy/object/object-acl.ts';
 import type { ObjectRecord } from '../proxy/object/object-format.ts';
+import { newTags } from '../proxy/object/object-tags.ts';
 import { bufferBody, openSlo } from '../proxy/object/slo.ts';
+import { checkTags, keptTags } from '../proxy/object/tags.ts';
 import { attributesOf, bytesSource, copiedAttributes, readAll, receive } from './memory-store-body.ts';
 import { applyChange, checkRead, checkWrite, listNames } from './memory-store-rules.ts';
 import {
@@ -178,8 +182,7 @@ export class MemoryStore implements Store {
     const page = await this.listObjects(context, ref, { ...query, markerSkipsPrefix: true });
     const entries = page.entries.map((entry): VersionEntry => {
       if ('prefix' in entry) return entry;
-      const { name, sizeBytes, etag, stamp } = entry;
-      return { name, sizeBytes, etag, stamp, versionId: 'null', isLatest: true, deleteMarker: false };
+      return { ...entry, versionId: 'null', isLatest: true, deleteMarker: false };
     });
     return { entries, truncated: page.truncated };
   }
@@ -202,6 +205,7 @@ export class MemoryStore implements Store {
   async putObject(context: Context, ref: ObjectRef, options: PutOptions): Promise<ObjectInfo> {
     const container = this.#container(context, ref, 'write');
     const acl = newAcl(recordOf(container), context, options.acl);
+    const tags = options.tags && newTags(recordOf(container), context, ref, options.tags);
     checkWrite(container.objects.get(ref.object)?.info, options.conditions);
     const received = await receive(options);
     this.#checkQuota(container, received.bytes.length);
@@ -218,6 +222,7 @@ export class MemoryStore implements Store {
         checksums: received.checksums ?? {},
         slo: slo?.segments,
         acl,
+        tags,
       },
     };
     container.objects.set(ref.object, stored);
@@ -270,6 +275,17 @@ export class MemoryStore implements Store {
     if (acl) stored.info = { ...stored.info, acl };
   }
 
+  async setObjectTags(context: Context, ref: ObjectRef, tags: Tags): Promise<ObjectInfo> {
+    const kept = keptTags(checkTags(tags, 'object'));
+    const stored = this.#object(context, ref, 's3:PutObjectTagging');
+    stored.info = { ...stored.info, tags: kept };
+    return stored.info;
+  }
+
+  async restoreVersion(_context: Context, { versionId }: ObjectRef): Promise<ObjectInfo> {
+    throw new Fault(storeFaults.noSuchVersion, { versionId });
+  }
+
   async deleteObject(
     context: Context,
     ref: ObjectRef,
@@ -290,7 +306,8 @@ export class MemoryStore implements Store {
     const attributes = copiedAttributes(source.info, options);
     const body = bytesSource(bytes);
     const { conditions, acl } = options;
-    const info = await this.putObject(context, target, { ...attributes, body, conditions, acl });
+    const tags = options.tags ?? readableTags(source.info);
+    const info = await this.putObject(context, target, { ...attributes, body, conditions, acl, tags });
     return { info, source: source.info };
   }
 
@@ -301,8 +318,9 @@ export class MemoryStore implements Store {
   ): Promise<UploadInfo> {
     const container = this.#container(context, ref, 'write');
     const uploadId = `upload${String(++this.#uploadCount).padStart(8, '0')}`;
-    const { checksumAlgorithm, checksumType, acl: wanted, ...attributes } = options;
+    const { checksumAlgorithm, checksumType, acl: wanted, tags: asked, ...attributes } = options;
     const acl = newAcl(recordOf(container), context, wanted);
+    const tags = asked && newTags(recordOf(container), context, ref, asked);
     const info = {
       uploadId,
       name: ref.object,
@@ -311,7 +329,7 @@ export class MemoryStore implements Store {
       checksumAlgorithm,
       checksumType,
     };
-    container.uploads.set(uploadId, { info, acl, parts: new Map(), completed: undefined });
+    container.uploads.set(uploadId, { info, acl, tags, parts: new Map(), completed: undefined });
     return info;
   }
 
@@ -383,6 +401,7 @@ export class MemoryStore implements Store {
     const info: ObjectInfo = {
       ...attributesOf(upload.info.attributes),
       acl: upload.acl,
+      tags: upload.tags,
       name: ref.object,
       stamp: this.#stamps.next(),
       sizeBytes: bytes.length,
@@ -436,10 +455,11 @@ export class MemoryStore implements Store {
     const container = this.#container(context, ref, action);
     const stored = container.objects.get(ref.object);
     const record = recordOf(container);
-    const found = stored ? ({ acl: stored.info.acl } as ObjectRecord) : null;
+    const found = stored ? ({ acl: stored.info.acl, tags: stored.info.tags } as ObjectRecord) : null;
     if (!authorise(context, action, ref, record)) authoriseFound(context, action, ref, { container: record, found });
-    if (!stored) throw new Fault(storeFaults.noSuchObject);
-    return stored;
+    if (!stored || !found) throw new Fault(storeFaults.noSuchObject);
+    const isHidden = found.tags && !mayAlso(context, 's3:GetObjectTagging', ref, { container: record, found });
+    return isHidden && action === 'read' ? { ...stored, info: { ...stored.info, tags: 'hidden' } } : stored;
   }
 
   #upload(context: Context, ref: ObjectRef, uploadId: string, evenCompleted = false): Upload {

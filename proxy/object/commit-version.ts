@@ -33,6 +33,8 @@ export interface NewVersion extends Named {
 export interface Committed {
   readonly record: ObjectRecord;
   readonly head: Buffer;
+  /** Whether it took the place of an object that plain requests got. */
+  readonly replaced?: boolean;
 }
 
 /** Resolves with the version as it stands. Faults as of `commit`. */
@@ -46,7 +48,7 @@ export async function commitVersion(engine: Engine, change: NewVersion): Promise
       if (done.replaced.length > 0) dropPins(engine, done.replaced, writer.keptPins);
       engine.touched(change.container);
       if (writer.refusal) throw writer.refusal;
-      return writer.standing as Committed;
+      return { ...(writer.standing as Committed), replaced: writer.replaced };
     }
     await recover(engine, change, done, attempt);
   }
@@ -57,6 +59,7 @@ export async function commitVersion(engine: Engine, change: NewVersion): Promise
 class Writer {
   standing: Committed | undefined;
   keptPins: readonly Pin[] = [];
+  replaced = false;
   /** To be thrown once the round that refuses has settled what earlier ones left. */
   refusal: Fault | undefined;
   readonly #engine: Engine;
@@ -125,8 +128,7 @@ class Writer {
     if (!standing) return undefined;
     const { version, marker } = standing.record;
     const maybe = this.#own.size > 0;
-    const newer =
-      current && (liveVersion(current)?.record.version ?? headStamp(current.head)) > headStamp(standing.head);
+    const newer = current && placedAt(current) > headStamp(standing.head);
     const place = version === undefined ? undefined : versionKey(this.#key, version);
     const aside = maybe && place ? await readQuorum(this.#engine.cluster, place, false) : undefined;
     if (aside && (newer || isTombstone(aside.head))) return 'done';
@@ -166,6 +168,7 @@ class Writer {
     const made = proposed ?? this.#propose(isEnabled ? ballot : undefined, ballot);
     const { record } = made;
     this.keptPins = record.pins ?? [];
+    this.replaced ||= recordOf(this.#engine, current) !== undefined;
     if (before && (isEnabled || before.record.version !== undefined)) {
       const aside = await setAside(this.#engine, object, before, ballot);
       if (aside.result !== 'ok') {
@@ -197,6 +200,12 @@ class Writer {
     );
     return [...versions, ...rows];
   }
+}
+
+/** When what is in the object's register came there. */
+function placedAt(current: ReadRegister): Stamp {
+  const record = liveVersion(current)?.record;
+  return (record?.restored ?? record?.version ?? headStamp(current.head)) as Stamp;
 }
 
 /** What a register holds, delete markers included. */

@@ -51,6 +51,10 @@ export const storeFaults = {
   /** A name or value that cannot be stored. details: { what }. */
   invalidName: 'InvalidName',
   tooMuchMetadata: 'TooMuchMetadata',
+  /** A tag that cannot be; the message says why. */
+  invalidTag: 'InvalidTag',
+  /** By S3's own name of it. */
+  tooManyTags: 'BadRequest',
   /** A segment of a manifest is gone or has changed. */
   brokenManifest: 'BrokenManifest',
   /** details: { max }. */
@@ -144,6 +148,10 @@ export interface ContainerInfo {
 
 export type ChecksumName = 'crc32' | 'crc32c' | 'crc64nvme' | 'sha1' | 'sha256';
 
+export type Tag = readonly [key: string, value: string];
+/** Ordered by key, no key twice. */
+export type Tags = readonly Tag[];
+
 export interface PartInfo {
   readonly partNumber: number;
   readonly sizeBytes: number;
@@ -190,6 +198,8 @@ export interface ObjectInfo {
   readonly acl?: Acl | undefined;
   /** Undefined in a container without versions. */
   readonly versionId?: string | undefined;
+  /** 'hidden': there are some, and the caller may not read them. */
+  readonly tags?: Tags | 'hidden' | undefined;
 }
 
 /** RFC 9110 §13, already parsed. ETags without quotes; '*' for any. */
@@ -221,6 +231,8 @@ export interface PutOptions extends ObjectAttributes {
   readonly conditions?: Conditions | undefined;
   /** S3 ACL of the new object. Fault AclNotSupported. */
   readonly acl?: AclRequest | undefined;
+  /** Faults InvalidTag, TooManyTags; AccessDenied for who may write but not tag. */
+  readonly tags?: Tags | undefined;
   /**
    * Called after the last byte and before anything becomes visible: throws to refuse (BadDigest, IncompleteBody, a bad
    * chunk signature …), returns checksums to store. `md5` is of the bytes received.
@@ -281,7 +293,9 @@ export type VersionEntry =
       readonly deleteMarker: boolean;
       readonly sizeBytes: number;
       readonly etag: string;
+      readonly contentType: string;
       readonly stamp: Stamp;
+      readonly extra: Readonly<Record<string, unknown>>;
     };
 
 /** `versionId`: of what was deleted, or of the marker that was written; undefined without versions. */
@@ -290,6 +304,19 @@ export interface Deleted {
   readonly versionId?: string | undefined;
   /** A delete marker was written, or was what the version id named. */
   readonly deleteMarker?: boolean | undefined;
+  /** Where `versionId` is of a new marker: whether it took the place of an object. */
+  readonly hadObject?: boolean | undefined;
+  /** Where a version was named: what plain requests get now; undefined where they get nothing. */
+  readonly currentVersionId?: string | undefined;
+}
+
+export interface DeleteOptions {
+  readonly conditions?: Conditions | undefined;
+  /**
+   * Swift's way with versions: the object's place stays empty, where S3's would go to the version before or, with
+   * versioning suspended, to a delete marker.
+   */
+  readonly vacates?: boolean | undefined;
 }
 
 export type ContainerEntry =
@@ -327,6 +354,8 @@ export interface CopyOptions {
   readonly attributes?: ObjectAttributes | undefined;
   /** S3 ACL of the copy; never the source's. */
   readonly acl?: AclRequest | undefined;
+  /** Undefined: the source's, which the caller must be allowed to read. */
+  readonly tags?: Tags | undefined;
 }
 
 /** All operations check the caller's rights themselves. */
@@ -335,7 +364,12 @@ export interface Store {
    * Metadata as it was a moment ago, for what an API decides before anybody is authorised (keys of signed URLs, CORS).
    * Nothing of it may be shown.
    */
-  peek(ref: ContainerRef): Promise<{ account: Metadata; container: Metadata | undefined }>;
+  peek(ref: ContainerRef): Promise<{
+    account: Metadata;
+    container: Metadata | undefined;
+    /** Undefined for a container that never had versions. */
+    versioning?: 'Enabled' | 'Suspended' | undefined;
+  }>;
   headAccount(context: Context, account: string): Promise<AccountInfo>;
   updateAccount(context: Context, account: string, change: MetadataChange): Promise<void>;
   listContainers(
@@ -384,8 +418,12 @@ export interface Store {
   updateObject(context: Context, ref: ObjectRef, attributes: ObjectAttributes): Promise<ObjectInfo>;
   /** Replaces the object's S3 ACL and nothing else. Faults AclNotSupported, AccessDenied for a public one that is blocked. */
   setObjectAcl(context: Context, ref: ObjectRef, acl: AclRequest): Promise<void>;
+  /** Replaces the object's tags and nothing else. Faults InvalidTag, TooManyTags. */
+  setObjectTags(context: Context, ref: ObjectRef, tags: Tags): Promise<ObjectInfo>;
   /** Resolves to whether there was an object (Swift answers 404 when not; S3 does not care). */
-  deleteObject(context: Context, ref: ObjectRef, options?: { conditions?: Conditions }): Promise<Deleted>;
+  deleteObject(context: Context, ref: ObjectRef, options?: DeleteOptions): Promise<Deleted>;
+  /** Makes the version that `ref` names the object again. Faults NoSuchVersion, IsDeleteMarker. */
+  restoreVersion(context: Context, ref: ObjectRef): Promise<ObjectInfo>;
   copyObject(
     context: Context,
     target: ObjectRef,
@@ -395,7 +433,12 @@ export interface Store {
   createUpload(
     context: Context,
     ref: ObjectRef,
-    options: ObjectAttributes & { checksumAlgorithm?: string; checksumType?: string; acl?: AclRequest | undefined },
+    options: ObjectAttributes & {
+      checksumAlgorithm?: string;
+      checksumType?: string;
+      acl?: AclRequest | undefined;
+      tags?: Tags | undefined;
+    },
   ): Promise<UploadInfo>;
   headUpload(context: Context, ref: ObjectRef, uploadId: string): Promise<UploadInfo>;
   putPart(

@@ -25,6 +25,8 @@ import { orderOf, versionIdOf, versionKey } from './version-format.ts';
 export interface Deletion extends Named {
   readonly versionId: string;
   readonly conditions?: Conditions | undefined;
+  /** The newest one's place stays empty. */
+  readonly vacates?: boolean | undefined;
 }
 
 export async function deleteVersion(engine: Engine, deletion: Deletion): Promise<Deleted> {
@@ -37,7 +39,8 @@ export async function deleteVersion(engine: Engine, deletion: Deletion): Promise
       if (done.replaced.length > 0) dropPins(engine, done.replaced, run.keptPins);
       engine.touched(deletion.container);
       const { versionId } = deletion;
-      return { existed: run.found !== undefined, versionId, deleteMarker: run.found?.record.marker === true };
+      const deleteMarker = run.found?.record.marker === true;
+      return { existed: run.found !== undefined, versionId, deleteMarker, currentVersionId: run.currentId };
     }
     await recover(engine, deletion, done, attempt);
   }
@@ -48,6 +51,8 @@ class Run {
   /** What was there the first time that somebody looked. */
   found: Version | undefined;
   keptPins: readonly Pin[] = [];
+  /** Of what plain requests get afterwards. */
+  currentId: string | undefined;
   readonly #engine: Engine;
   readonly #deletion: Deletion;
   readonly #key: Key;
@@ -75,6 +80,8 @@ class Run {
     const { versionId, conditions } = this.#deletion;
     const live = liveVersion(current);
     const isNewest = live !== undefined && versionIdOf(live.record) === versionId;
+    const stays = !isNewest && live?.record.marker !== true ? live : undefined;
+    this.currentId = stays && versionIdOf(stays.record);
     const held = await readQuorum(this.#engine.cluster, versionKey(this.#key, versionId), false);
     const aside = liveVersion(held);
     const found = isNewest ? live : aside;
@@ -92,10 +99,11 @@ class Run {
 
   /** The object as the version before the newest has it; a tombstone when there is none. */
   async #before(ballot: Stamp): Promise<readonly QuorumWrite[]> {
-    const { container, name, versionId } = this.#deletion;
-    const next = await newestAside(this.#engine.cluster, this.#key, versionId);
+    const { container, name, versionId, vacates } = this.#deletion;
+    const next = vacates ? undefined : await newestAside(this.#engine.cluster, this.#key, versionId);
     this.keptPins = next?.record.pins ?? [];
     if (next) {
+      if (next.record.marker !== true) this.currentId = versionIdOf(next.record);
       const write = versionAs(this.#key, next.register, ballot);
       return [write, ...rowsBeside(container, name, write.head, ballot)];
     }

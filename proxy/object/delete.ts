@@ -6,29 +6,31 @@ import { Fault } from '../../fabric/errors.ts';
 import { commit, objectKey } from './commit.ts';
 import { commitVersion } from './commit-version.ts';
 import type { ContainerState } from './containers.ts';
-import { type Conditions, type Context, type Deleted, type ObjectRef, storeFaults } from './contract.ts';
+import { type Context, type Deleted, type DeleteOptions, type ObjectRef, storeFaults } from './contract.ts';
 import { deleteVersion } from './delete-version.ts';
 import type { Engine } from './engine.ts';
 import { checkVersion, lookUp } from './get.ts';
 import { checkObjectName } from './limits.ts';
 import { gravestoneHead, type ObjectRecord } from './object-format.ts';
 import { writable } from './put.ts';
+import { vacate } from './version-place.ts';
 import { NULL_VERSION, versionIdOf, versioningOf } from './version-format.ts';
 
 export async function deleteObject(
   engine: Engine,
   context: Context,
   ref: ObjectRef,
-  conditions?: Conditions,
+  options: DeleteOptions = {},
 ): Promise<Deleted> {
+  const { conditions } = options;
   const container = await writable(engine, context, ref, 's3:DeleteObject');
-  if (versioningOf(container) !== undefined) return deleteVersioned(engine, container, ref, conditions);
+  if (versioningOf(container) !== undefined) return deleteVersioned(engine, container, ref, options);
   if (ref.versionId !== undefined) checkVersion(ref.versionId);
   const isOther = ref.versionId !== undefined && ref.versionId !== NULL_VERSION;
   const found = isOther ? undefined : await lookUp(engine, container, ref.object, false);
   if (!found) {
     const fresh = await engine.containers.findFresh(ref);
-    if (fresh && isAnother(fresh, container)) return deleteObject(engine, context, ref, conditions);
+    if (fresh && isAnother(fresh, container)) return deleteObject(engine, context, ref, options);
     if (conditions?.ifMatch !== undefined) throw new Fault(storeFaults.noSuchObject);
     return { existed: false };
   }
@@ -52,15 +54,19 @@ async function deleteVersioned(
   engine: Engine,
   container: ContainerState,
   { account, container: containerName, object: name, versionId }: ObjectRef,
-  conditions: Conditions | undefined,
+  { conditions, vacates }: DeleteOptions,
 ): Promise<Deleted> {
   if (versionId !== undefined) {
     checkVersion(versionId);
-    return deleteVersion(engine, { container, name, versionId, conditions });
+    return deleteVersion(engine, { container, name, versionId, conditions, vacates });
   }
   checkObjectName(name);
+  if (vacates && versioningOf(container) === 'Suspended') {
+    const found = await vacate(engine, { container, name, conditions });
+    return { existed: found !== undefined };
+  }
   const names = { account, container: containerName, name };
   const marker: ObjectRecord = { ...names, size: 0, etag: '', type: '', marker: true };
-  const { record } = await commitVersion(engine, { container, name, record: marker, conditions });
-  return { existed: true, versionId: versionIdOf(record), deleteMarker: true };
+  const { record, replaced } = await commitVersion(engine, { container, name, record: marker, conditions });
+  return { existed: true, versionId: versionIdOf(record), deleteMarker: true, hadObject: replaced === true };
 }

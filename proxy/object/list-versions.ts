@@ -40,6 +40,8 @@ type Versioned = Exclude<VersionEntry, { prefix: string }>;
 /** `at`: name and age as rows are in order, or the common prefix. */
 interface Item {
   readonly at: string;
+  /** Of the current table: what plain requests get. */
+  readonly current?: true;
   readonly prefix?: string;
   readonly version?: Omit<Versioned, 'isLatest'>;
 }
@@ -65,11 +67,12 @@ export async function listVersions(
     const table = rowPrefix(container.hash, container.incarnation, TABLE.versions);
     cursors.push(rows(table, versionItem, start.row));
   }
-  return merge(cursors, query.limit, start.order === undefined ? undefined : query.marker);
+  const continued = start.order === undefined ? undefined : query.marker;
+  return merge(cursors, { limit: query.limit, reverse: query.reverse === true, continued });
 }
 
-function rowQuery({ prefix = '', delimiter = '', limit }: VersionQuery): Omit<RowQuery, 'marker'> {
-  const rest = { endMarker: '', reverse: false, markerSkipsPrefix: true };
+function rowQuery({ prefix = '', delimiter = '', limit, reverse = false }: VersionQuery): Omit<RowQuery, 'marker'> {
+  const rest = { endMarker: '', reverse, markerSkipsPrefix: true };
   return { prefix: utf8ToLatin1(prefix), delimiter: utf8ToLatin1(delimiter), limit: limit + 1, ...rest };
 }
 
@@ -85,11 +88,11 @@ interface Start {
 }
 
 async function startOf(engine: Engine, container: ContainerState, query: VersionQuery): Promise<Start> {
-  const { marker = '', versionIdMarker } = query;
+  const { marker = '', versionIdMarker, reverse = false } = query;
   const name = utf8ToLatin1(marker);
   if (marker === '') return { name, row: '' };
-  // Behind every row of the name: \x01 sorts after what follows NUL.
-  const whole = { name, row: `${name}\x01` };
+  // Behind every row of the name: \x01 sorts after what follows NUL. In reverse, before all of them.
+  const whole = { name, row: reverse ? name : `${name}\x01` };
   if (!versionIdMarker) return whole;
   checkVersion(versionIdMarker);
   const order = await orderOfMarker(engine, container, { name: marker, versionId: versionIdMarker });
@@ -97,7 +100,8 @@ async function startOf(engine: Engine, container: ContainerState, query: Version
   const row = name + rowSuffix(order);
   const held = await readQuorum(engine.cluster, container.rowPrefix + name, false);
   const first = held && !isTombstone(held.head) ? currentItem({ name, head: held.head }) : undefined;
-  return { name, row, order, first: first && first.at > row ? first : undefined };
+  const isAhead = first !== undefined && (reverse ? first.at < row : first.at > row);
+  return { name, row, order, first: isAhead ? first : undefined };
 }
 
 async function orderOfMarker(
@@ -112,52 +116,79 @@ async function orderOfMarker(
 
 function currentItem({ name, head }: ListEntry): Item {
   if (!head) return { at: name, prefix: latin1ToUtf8(name) };
-  const { sizeBytes, etag, extra } = decodeRow(headMeta(head));
-  const id = extra?.['version'] as Stamp | undefined;
-  const version = { name: latin1ToUtf8(name), versionId: id ?? NULL_VERSION, deleteMarker: false, sizeBytes, etag };
-  return { at: name + rowSuffix(id ?? headStamp(head)), version: { ...version, stamp: headStamp(head) } };
+  const { sizeBytes, etag, contentType, extra = NO_EXTRA } = decodeRow(headMeta(head));
+  const id = extra['version'] as Stamp | undefined;
+  const versionId = id ?? NULL_VERSION;
+  const about = { sizeBytes, etag, contentType, extra, stamp: headStamp(head) };
+  const version = { name: latin1ToUtf8(name), versionId, deleteMarker: false, ...about };
+  return { at: name + rowSuffix(id ?? headStamp(head)), current: true, version };
 }
 
 function versionItem({ name: at, head }: ListEntry): Item {
   if (!head) return { at, prefix: latin1ToUtf8(at) };
   const { name, order } = readRowName(at);
-  const { sizeBytes, etag, flags = 0 } = decodeRow(headMeta(head));
+  const { sizeBytes, etag, contentType, flags = 0, extra = NO_EXTRA } = decodeRow(headMeta(head));
   const versionId = flags & ROW_NULL_VERSION ? NULL_VERSION : order;
   const deleteMarker = (flags & ROW_DELETE_MARKER) !== 0;
-  return { at, version: { name, versionId, deleteMarker, sizeBytes, etag, stamp: headStamp(head) } };
+  return { at, version: { name, versionId, deleteMarker, sizeBytes, etag, contentType, extra, stamp: headStamp(head) } };
 }
 
-async function merge(
-  cursors: readonly Cursor[],
-  limit: number,
-  /** Of this name newer versions were on the page before. */
-  continued: string | undefined,
-): Promise<Page<VersionEntry>> {
+const NO_EXTRA: Readonly<Record<string, unknown>> = Object.freeze({});
+
+interface Merge {
+  readonly limit: number;
+  readonly reverse: boolean;
+  /** Of this name other versions were on the page before. */
+  readonly continued: string | undefined;
+}
+
+interface Last {
+  readonly prefix?: string | undefined;
+  readonly name?: string | undefined;
+  readonly ids: Set<string>;
+  /** One of them was what plain requests get. */
+  hasCurrent: boolean;
+}
+
+async function merge(cursors: readonly Cursor[], { limit, reverse, continued }: Merge): Promise<Page<VersionEntry>> {
   const entries: VersionEntry[] = [];
-  let last: { prefix?: string; name?: string; ids: Set<string> } = { ids: new Set() };
-  if (continued !== undefined) last.name = continued;
-  for (let item = await takeFirst(cursors); item; item = await takeFirst(cursors)) {
+  let last: Last = { name: continued, ids: new Set(), hasCurrent: false };
+  for (let item = await takeFirst(cursors, reverse); item; item = await takeFirst(cursors, reverse)) {
     const { prefix, version } = item;
     const known = prefix === undefined ? last.name === version?.name : last.prefix === prefix;
     if (known && (version === undefined || last.ids.has(version.versionId))) continue;
     if (entries.length === limit) return { entries, truncated: true };
-    if (prefix !== undefined) {
-      entries.push({ prefix });
-      last = { prefix, ids: new Set() };
-    } else if (version) {
-      entries.push({ ...version, isLatest: !known });
-      if (!known) last = { name: version.name, ids: new Set() };
-      last.ids.add(version.versionId);
-    }
+    if (!known) last = { prefix, name: version?.name, ids: new Set(), hasCurrent: false };
+    if (prefix !== undefined) entries.push({ prefix });
+    if (!version) continue;
+    last.ids.add(version.versionId);
+    last.hasCurrent ||= item.current === true;
+    const isLatest = item.current === true || (version.deleteMarker && (await isNewest(cursors, { last, known, reverse })));
+    entries.push({ ...version, isLatest });
   }
   return { entries, truncated: false };
 }
 
-async function takeFirst(cursors: readonly Cursor[]): Promise<Item | undefined> {
+/** Whether the delete marker just taken stands where the object would: nothing newer of the name, nothing current. */
+async function isNewest(
+  cursors: readonly Cursor[],
+  { last, known, reverse }: { last: Last; known: boolean; reverse: boolean },
+): Promise<boolean> {
+  if (last.hasCurrent || (known && !reverse)) return false;
+  for (const cursor of cursors) {
+    const next = await cursor.peek();
+    if (next?.version?.name === last.name && (reverse || next?.current === true)) return false;
+  }
+  return true;
+}
+
+async function takeFirst(cursors: readonly Cursor[], reverse: boolean): Promise<Item | undefined> {
   let first: Cursor | undefined;
   for (const cursor of cursors) {
     const next = await cursor.peek();
-    if (next && (!first || next.at < (first.known as Item).at)) first = cursor;
+    if (!next) continue;
+    const at = (first?.known as Item | undefined)?.at;
+    if (at === undefined || (reverse ? next.at > at : next.at < at)) first = cursor;
   }
   return first?.take();
 }

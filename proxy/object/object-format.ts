@@ -25,7 +25,7 @@ import {
   SPACE_REPLICATED,
 } from '../../object-server/contract.ts';
 import type { Acl } from './acl-types.ts';
-import type { ObjectAttributes, ObjectInfo, SloSegment } from './contract.ts';
+import type { ObjectAttributes, ObjectInfo, SloSegment, Tags } from './contract.ts';
 
 const VERSION = 1;
 
@@ -61,8 +61,12 @@ export interface ObjectRecord {
   readonly deleteAt?: number | undefined;
   /** S3 ACL, where it says more than that the account's owner may do everything. */
   readonly acl?: Acl | undefined;
+  /** Ordered by key; absent where there is none. */
+  readonly tags?: Tags | undefined;
   /** Version id, where the container had versioning enabled when this was written; without one it is the null version. */
   readonly version?: string | undefined;
+  /** When an older version was made the object again. */
+  readonly restored?: Stamp | undefined;
   /** A delete marker: to plain requests there is no object. */
   readonly marker?: true | undefined;
   /** Room, unused so far: stored size where it differs, transform and key id, policy and fragment, retention. */
@@ -89,6 +93,7 @@ export interface UploadRecord {
   readonly attributes: ObjectAttributes;
   /** Of the object to be. */
   readonly acl?: Acl | undefined;
+  readonly tags?: Tags | undefined;
   readonly algorithm?: string | undefined;
   readonly sumType?: string | undefined;
   readonly done?: {
@@ -180,6 +185,7 @@ export function toInfo(record: ObjectRecord, head: Buffer, versioned = false): O
     deleteAt: record.deleteAt,
     acl: record.acl,
     versionId: record.version ?? (versioned ? 'null' : undefined),
+    tags: record.tags,
   };
 }
 

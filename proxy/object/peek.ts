@@ -1,6 +1,7 @@
 /** Metadata for decisions that come before anybody is authorised; the caller must not show it. */
 import type { ContainerRef, Store } from './contract.ts';
 import type { Engine } from './engine.ts';
+import { versioningOf } from './version-format.ts';
 
 const NOTHING = Object.freeze({});
 
@@ -9,5 +10,9 @@ export async function peek(engine: Engine, ref: ContainerRef): ReturnType<Store[
     engine.recentAccounts.find(ref.account),
     ref.container === '' ? undefined : engine.containers.find(ref),
   ]);
-  return { account: account?.record.metadata ?? NOTHING, container: container?.record.metadata };
+  return {
+    account: account?.record.metadata ?? NOTHING,
+    container: container?.record.metadata,
+    versioning: container && versioningOf(container),
+  };
 }

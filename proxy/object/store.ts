@@ -16,6 +16,7 @@ import { getObject, headObject } from './get.ts';
 import { listObjects, listUploads } from './list.ts';
 import { listVersions } from './list-versions.ts';
 import { setObjectAcl } from './object-acl.ts';
+import { setObjectTags } from './object-tags.ts';
 import { PageCache } from './page-cache.ts';
 import * as parts from './parts.ts';
 import { peek } from './peek.ts';
@@ -23,6 +24,7 @@ import { putObject } from './put.ts';
 import { createRecentAccounts } from './recent-accounts.ts';
 import { updateObject } from './update.ts';
 import * as uploads from './upload.ts';
+import { restoreVersion } from './version-place.ts';
 
 export interface StoreOptions {
   readonly cluster: Cluster;
@@ -63,6 +65,7 @@ function bind(engine: Engine): Store {
   return {
     peek: (ref) => peek(engine, ref),
     setObjectAcl: (context, ref, acl) => setObjectAcl(engine, context, ref, acl),
+    setObjectTags: (context, ref, tags) => setObjectTags(engine, context, ref, tags),
     headAccount: (context, account) => accounts.headAccount(engine, context, account),
     updateAccount: (context, account, change) => accounts.updateAccount(engine, context, account, change),
     listContainers: (context, account, query) => accounts.listContainers(engine, context, account, query),
@@ -78,7 +81,8 @@ function bind(engine: Engine): Store {
     getObject: (context, ref, options) => getObject(engine, context, ref, options),
     headObject: (context, ref, options) => headObject(engine, context, ref, options?.conditions),
     updateObject: (context, ref, attributes) => updateObject(engine, context, ref, attributes),
-    deleteObject: (context, ref, options) => deleteObject(engine, context, ref, options?.conditions),
+    deleteObject: (context, ref, options) => deleteObject(engine, context, ref, options),
+    restoreVersion: (context, ref) => restoreVersion(engine, context, ref),
     copyObject: (context, target, options) => copyObject(engine, context, target, options),
     createUpload: (context, ref, options) => uploads.createUpload(engine, context, ref, options),
     headUpload: async (context, ref, uploadId) => {
