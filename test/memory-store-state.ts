@@ -1,7 +1,7 @@
 /** What the store in memory keeps, and how the contract shows it. */
 import type { ContainerRecord } from '../account-container/contract.ts';
 import type { Stamp } from '../fabric/stamp.ts';
-import type { AccountInfo, ContainerInfo, ObjectInfo, PartInfo, UploadInfo } from '../proxy/object/contract.ts';
+import type { AccountInfo, ContainerInfo, ObjectInfo, PartInfo, Tags, UploadInfo } from '../proxy/object/contract.ts';
 
 export interface StoredObject {
   info: ObjectInfo;
@@ -11,6 +11,7 @@ export interface StoredObject {
 export interface Upload {
   readonly info: UploadInfo;
   readonly acl: ObjectInfo['acl'];
+  readonly tags: Tags | undefined;
   readonly parts: Map<number, { info: PartInfo; bytes: Buffer }>;
   completed: ObjectInfo | undefined;
 }

@@ -10,9 +10,10 @@ import { type BucketRights, privateAcl, rightsOf } from './bucket-rights.ts';
 import { type Caller, type Context, type Grant, storeFaults } from './contract.ts';
 import { grantsTo } from './grants.ts';
 import type { ObjectRecord } from './object-format.ts';
-import { askPolicy } from './policy.ts';
+import { allowsByTags, askPolicy } from './policy.ts';
 import { ACL_ACTIONS, type ActionRule, OF_VERSIONS, POLICY_ACTIONS } from './policy-actions.ts';
 import type { Facts } from './policy-pattern.ts';
+import { tagValue } from './tags.ts';
 
 /** What is wanted of a container or of the objects in it: S3's name of it, or the kind, for the usual one. */
 export type Action = 'read' | 'write' | 'list' | 'manage' | `s3:${string}`;
@@ -68,6 +69,31 @@ export function authoriseFound(
   if (judge(context, action, asked, { container, found }) === 'yes') return;
   if (found === null && judge(context, 's3:ListBucket', { account: asked.account }, { container }) === 'yes') return;
   throw new Fault(storeFaults.accessDenied);
+}
+
+/** Asked of an object that is at hand, or null for one to be: whether the caller may do this too. Never throws. */
+export function mayAlso(
+  context: Context,
+  action: Action,
+  asked: Asked,
+  records: { readonly container: ContainerRecord; readonly found: ObjectRecord | null },
+): boolean {
+  return judge(context, action, asked, records) === 'yes';
+}
+
+/**
+ * Fault AccessDenied unless the caller, who may write the object, may give it tags: by a right to s3:PutObjectTagging, or
+ * by an Allow of s3:PutObject that itself asks for the request's tags.
+ */
+export function authoriseTags(context: Context, asked: Asked, container: ContainerRecord): void {
+  const name = 's3:PutObjectTagging';
+  if (mayAlso(context, name, asked, { container, found: null })) return;
+  const policy = rightsOf(container)?.policy;
+  const question = { caller: context.caller, bucket: container.name, key: asked.object };
+  const facts = factsOf(context, asked, null);
+  const isDenied = policy && askPolicy(policy, { ...question, action: name, facts }) === 'deny';
+  if (!policy || isDenied || !allowsByTags(policy, { ...question, action: 's3:PutObject', facts }))
+    throw new Fault(storeFaults.accessDenied);
 }
 
 interface Records {
@@ -141,8 +167,14 @@ function judgeByDocuments(context: Context, asked: Asked, documents: Documents):
 
 /** Whether the one who carries it out has the object at hand before anything is done or shown. */
 function asksObject(name: string): boolean {
-  return name.startsWith('s3:GetObject') || name === 's3:PutObjectAcl' || name === 's3:PutObjectVersionAcl';
+  return name.startsWith('s3:GetObject') || OBJECT_CHANGES.has(name);
 }
+
+const OBJECT_CHANGES: ReadonlySet<string> = new Set(
+  ['PutObject', 'PutObjectVersion'].flatMap((start) => [`s3:${start}Acl`, `s3:${start}Tagging`]),
+)
+  .add('s3:DeleteObjectTagging')
+  .add('s3:DeleteObjectVersionTagging');
 
 const TAG_KEY = 's3:existingobjecttag/';
 
@@ -167,14 +199,10 @@ function factsOf({ caller, scope }: Context, { account }: Asked, found: ObjectRe
         return [plain(account)];
     }
     if (!key.startsWith(TAG_KEY)) return scope?.fact(key);
-    const tag = tagsOf(found)?.[key.slice(TAG_KEY.length)];
+    const tag = tagValue(found?.tags, key.slice(TAG_KEY.length));
     return tag === undefined ? undefined : [tag];
   };
 }
-
-/** Tags lie in the record under `tags`, by name. */
-const tagsOf = (found: ObjectRecord | null | undefined): Readonly<Record<string, string>> | undefined =>
-  (found as { tags?: Readonly<Record<string, string>> } | null | undefined)?.tags;
 
 const owns = (caller: Caller, account: string): boolean =>
   caller.reseller === true || (caller.admin && caller.account === account);

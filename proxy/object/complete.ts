@@ -29,6 +29,7 @@ import {
   toInfo,
   type UploadRecord,
 } from './object-format.ts';
+import { withDefaultLock } from './object-lock.ts';
 import { removeParts, type StoredPart, scanParts } from './parts.ts';
 import { renewed } from './put.ts';
 import { checkQuota } from './quota.ts';
@@ -114,6 +115,9 @@ function assemble(upload: OpenUpload, parts: readonly StoredPart[], options: Com
     headers: attributes.headers,
     deleteAt: attributes.deleteAt,
     acl: upload.record.acl,
+    retention: upload.record.lock?.retention,
+    hold: upload.record.lock?.hold,
+    tags: upload.record.tags,
     sums: options.checksums,
     sumType: options.checksums ? sumType : undefined,
     extents,
@@ -142,7 +146,8 @@ async function publish(
   };
   if (versioningOf(container) !== undefined) {
     const { conditions } = options;
-    const made = { container, name: object.name, record: object, conditions, companions: finished };
+    const record = withDefaultLock(container.record, object, engine.cluster.clock.nowMs());
+    const made = { container, name: object.name, record, conditions, companions: finished };
     const done = await commitVersion(engine, made);
     return toInfo(done.record, done.head, true);
   }

@@ -6,13 +6,24 @@ import { Fault } from '../../fabric/errors.ts';
 import { headKey, KIND_AT } from '../../object-server/contract.ts';
 import { checkReadConditions } from './conditions.ts';
 import type { ContainerState } from './containers.ts';
-import type { Body, BodySource, Context, CopyOptions, ObjectAttributes, ObjectInfo, ObjectRef } from './contract.ts';
+import type {
+  Body,
+  BodySource,
+  Context,
+  CopyOptions,
+  ObjectAttributes,
+  ObjectInfo,
+  ObjectRef,
+  Tags,
+} from './contract.ts';
 import { storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { type Found, find, infoOf, openBody } from './get.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
 import { newAcl } from './object-acl.ts';
 import type { Extent, ObjectRecord, Pin } from './object-format.ts';
+import { checkNewLock } from './object-lock.ts';
+import { newTags } from './object-tags.ts';
 import { pinExtents } from './pins.ts';
 import { OBJECT_BYTES_MAX, putObject, store, writable } from './put.ts';
 import { checkQuota } from './quota.ts';
@@ -35,15 +46,29 @@ export async function copyObject(
       body,
       conditions: options.conditions,
       acl: options.acl,
+      lock: options.lock,
+      tags: options.tags ?? readableTags(source),
     });
     return { info, source };
   }
   const container = await writable(engine, context, target);
   await checkQuota(engine, container, source.sizeBytes);
   const acl = newAcl(container.record, context, options.acl);
+  const { lock } = options;
+  checkNewLock(context, target, container.record, lock);
+  const wanted = options.tags ?? readableTags(source);
+  const tags = wanted && newTags(container.record, context, target, wanted);
   const { extents, pins } = await borrow(engine, container, target, { found, extents: found.record.extents });
-  const { version: _, acl: __, ...copied } = found.record;
-  const record: ObjectRecord = { ...copied, ...rename(target), ...recordAttributes(attributes), extents, pins, acl };
+  const { version: _, acl: __, ...copied } = { ...found.record, retention: lock?.retention, hold: lock?.hold };
+  const record: ObjectRecord = {
+    ...copied,
+    ...rename(target),
+    ...recordAttributes(attributes),
+    extents,
+    pins,
+    acl,
+    tags,
+  };
   return {
     info: await store(engine, container, record, { body: found.register.body, conditions: options.conditions }),
     source,
@@ -105,6 +130,12 @@ function attributesFor(record: ObjectRecord, { directive, attributes = {} }: Cop
     headers: { ...kept.headers, ...attributes.headers },
     deleteAt: attributes.deleteAt ?? kept.deleteAt,
   };
+}
+
+/** Who may not read the source's tags cannot copy it with them. */
+export function readableTags({ tags }: ObjectInfo): Tags | undefined {
+  if (tags === 'hidden') throw new Fault(storeFaults.accessDenied);
+  return tags;
 }
 
 const rename = (target: ObjectRef) => ({ account: target.account, container: target.container, name: target.object });

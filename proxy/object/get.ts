@@ -5,7 +5,7 @@ import type { HttpBodyStream } from '../../fabric/http/contract.ts';
 import { isTombstone, KIND, makeKey } from '../../object-server/contract.ts';
 import type { ReadRegister } from '../cluster.ts';
 import { readQuorum } from '../quorum-read.ts';
-import { authorise, authoriseFound } from './authorise.ts';
+import { authorise, authoriseFound, mayAlso } from './authorise.ts';
 import { checkReadConditions } from './conditions.ts';
 import { type ContainerState, noContainer } from './containers.ts';
 import {
@@ -13,6 +13,7 @@ import {
   type Conditions,
   type Context,
   type ObjectInfo,
+  type ObjectLock,
   type ObjectRef,
   type OpenObject,
   storeFaults,
@@ -22,6 +23,7 @@ import { openExtents } from './extent-body.ts';
 import { findVersion } from './find-version.ts';
 import { openThroughLinks } from './links.ts';
 import { decodeMeta, type ObjectRecord, toInfo } from './object-format.ts';
+import { shownLock } from './object-lock.ts';
 import { openSlo } from './slo.ts';
 import { isVersionId, versionIdOf, versioningOf } from './version-format.ts';
 
@@ -53,9 +55,17 @@ export interface Found {
   readonly register: ReadRegister;
   /** Its container has versions. */
   readonly versioned: boolean;
+  /** The caller may not read its tags. */
+  readonly hidesTags?: boolean;
+  /** What the caller may know of its lock. */
+  readonly lock?: ObjectLock | undefined;
 }
 
-export const infoOf = ({ record, register, versioned }: Found): ObjectInfo => toInfo(record, register.head, versioned);
+export function infoOf({ record, register, versioned, hidesTags, lock }: Found): ObjectInfo {
+  const info = toInfo(record, register.head, versioned);
+  if (hidesTags === undefined) return info;
+  return hidesTags ? { ...info, lock, tags: 'hidden' } : { ...info, lock };
+}
 
 /** The object as a quorum has it; Fault NoSuchContainer, NoSuchObject, NoSuchVersion, IsDeleteMarker, AccessDenied. */
 export async function find(engine: Engine, context: Context, ref: ObjectRef, body: boolean): Promise<Found> {
@@ -66,7 +76,7 @@ export async function find(engine: Engine, context: Context, ref: ObjectRef, bod
   const found = container && (await lookUpAny(engine, container, ref, body));
   if (container && found && isThere(engine, found, ref)) {
     if (!settled) authoriseFound(context, 'read', ref, { container: container.record, found: found.record });
-    return found;
+    return withoutHidden(context, ref, container, found);
   }
   // What is not there may be in a younger incarnation of the container than the one remembered here.
   const fresh = await engine.containers.findFresh(ref);
@@ -76,8 +86,17 @@ export async function find(engine: Engine, context: Context, ref: ObjectRef, bod
   const isNow = again !== undefined && isThere(engine, again, ref);
   if (!settledNow)
     authoriseFound(context, 'read', ref, { container: fresh.record, found: isNow ? again.record : null });
-  if (isNow) return again;
+  if (isNow) return withoutHidden(context, ref, fresh, again);
   throw nothingThere(ref, again);
+}
+
+/** Tags and locks are rights of their own. */
+function withoutHidden(context: Context, ref: ObjectRef, container: ContainerState, found: Found): Found {
+  const { tags, retention, hold } = found.record;
+  if (tags === undefined && retention === undefined && hold === undefined) return found;
+  const records = { container: container.record, found: found.record };
+  const hidesTags = tags !== undefined && !mayAlso(context, 's3:GetObjectTagging', ref, records);
+  return { ...found, hidesTags, lock: shownLock(context, ref, container.record, found.record) };
 }
 
 const isThere = (engine: Engine, { record }: Found, ref: ObjectRef): boolean =>

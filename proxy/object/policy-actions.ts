@@ -24,6 +24,8 @@ export const ACL_ACTIONS: Readonly<Record<string, ActionRule>> = {
   's3:PutObjectAcl': { object: 'WRITE_ACP' },
   's3:PutObjectVersionAcl': { object: 'WRITE_ACP' },
   's3:GetObjectTagging': { swift: 'read' },
+  's3:GetObjectVersionTagging': { swift: 'read' },
+  's3:PutObjectTagging': { swift: 'write' },
   's3:PutObject': { bucket: 'WRITE', swift: 'write' },
   's3:DeleteObject': { bucket: 'WRITE', swift: 'write' },
   's3:DeleteObjectVersion': { swift: 'write' },

@@ -237,3 +237,8 @@ export function isNarrowing({ operator, key, values, set, ifExists }: Condition)
 export function asksForTags({ key }: Condition): boolean {
   return key.startsWith('s3:existingobjecttag/');
 }
+
+/** Whether it asks about the tags that a request brings. */
+export function asksForRequestTags({ key }: Condition): boolean {
+  return key.startsWith('s3:requestobjecttag');
+}

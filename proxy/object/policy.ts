@@ -7,6 +7,7 @@ import { Fault } from '../../fabric/errors.ts';
 import { type Caller, storeFaults } from './contract.ts';
 import { ALL_ACTIONS } from './policy-actions.ts';
 import {
+  asksForRequestTags,
   asksForTags,
   BadCondition,
   type Condition,
@@ -226,6 +227,13 @@ export function askPolicy({ statements }: Policy, question: PolicyQuestion): 'al
     answer = 'allow';
   }
   return answer;
+}
+
+/** Whether it is by conditions about the tags of the request that an Allow covers it. */
+export function allowsByTags({ statements }: Policy, question: PolicyQuestion): boolean {
+  return statements.some(
+    (statement) => statement.allows && statement.conditions.some(asksForRequestTags) && applies(statement, question),
+  );
 }
 
 function applies(statement: Statement, { caller, action, bucket, key, facts }: PolicyQuestion): boolean {

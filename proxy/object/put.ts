@@ -22,6 +22,8 @@ import type { Engine } from './engine.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
 import { newAcl } from './object-acl.ts';
 import { type Extent, type ObjectRecord, recordHead, toInfo } from './object-format.ts';
+import { checkNewLock, withDefaultLock } from './object-lock.ts';
+import { newTags } from './object-tags.ts';
 import { checkQuota } from './quota.ts';
 import { rowOf } from './row-writes.ts';
 import { versioningOf } from './version-format.ts';
@@ -39,6 +41,8 @@ export async function putObject(
   checkAttributes(options);
   const container = await writable(engine, context, ref);
   const acl = newAcl(container.record, context, options.acl);
+  const tags = options.tags && newTags(container.record, context, ref, options.tags);
+  checkNewLock(context, ref, container.record, options.lock);
   const { lengthBytes } = options.body;
   const refused = checkQuota(engine, container, lengthBytes ?? 0);
   if (refused) await refused;
@@ -46,7 +50,7 @@ export async function putObject(
   // The size of a body without a length shows only now.
   if (refused && lengthBytes === undefined) await checkQuota(engine, container, received.sizeBytes);
   const made = makeRecord(ref, options, received);
-  const record = acl === undefined ? made : { ...made, acl };
+  const record = acl === undefined && tags === undefined ? made : { ...made, acl, tags };
   return store(engine, container, record, { body: received.body, conditions: options.conditions });
 }
 
@@ -86,7 +90,8 @@ export async function store(
   const known = renewed(engine, container);
   const now = known instanceof Promise ? await known : known;
   if (versioningOf(now) !== undefined) {
-    const done = await commitVersion(engine, { container: now, name: record.name, record, body, conditions });
+    const kept = withDefaultLock(now.record, record, engine.cluster.clock.nowMs());
+    const done = await commitVersion(engine, { container: now, name: record.name, record: kept, body, conditions });
     return toInfo(done.record, done.head, true);
   }
   const key = objectKey(engine, container, record.name);
@@ -175,7 +180,7 @@ async function receiveLarge(
 }
 
 function makeRecord(ref: ObjectRef, options: PutOptions, received: Received): ObjectRecord {
-  const { slo } = options;
+  const { slo, lock } = options;
   return {
     account: ref.account,
     container: ref.container,
@@ -189,5 +194,7 @@ function makeRecord(ref: ObjectRef, options: PutOptions, received: Received): Ob
     extents: received.extents,
     slo: slo?.segments,
     deleteAt: options.deleteAt,
+    retention: lock?.retention,
+    hold: lock?.hold,
   };
 }

@@ -33,6 +33,8 @@ import type { Engine } from './engine.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
 import { newAcl } from './object-acl.ts';
 import { decodeMeta, encodeMeta, type UploadRecord } from './object-format.ts';
+import { checkNewLock } from './object-lock.ts';
+import { newTags } from './object-tags.ts';
 import { writable } from './put.ts';
 
 export const TRIES_MAX = 12;
@@ -52,15 +54,32 @@ export async function createUpload(
   engine: Engine,
   context: Context,
   ref: ObjectRef,
-  { checksumAlgorithm, checksumType, acl: wanted, ...attributes }: Parameters<Store['createUpload']>[2],
+  {
+    checksumAlgorithm,
+    checksumType,
+    acl: wanted,
+    tags: asked,
+    lock,
+    ...attributes
+  }: Parameters<Store['createUpload']>[2],
 ): Promise<UploadInfo> {
   checkObjectName(ref.object);
   checkAttributes(attributes);
   const container = await writable(engine, context, ref);
   const acl = newAcl(container.record, context, wanted);
+  const tags = asked && newTags(container.record, context, ref, asked);
+  checkNewLock(context, ref, container.record, lock);
   const uploadId = engine.random.bytes(16).toString('hex');
   const names = { account: ref.account, container: ref.container, name: ref.object };
-  const record: UploadRecord = { ...names, attributes, algorithm: checksumAlgorithm, sumType: checksumType, acl };
+  const record: UploadRecord = {
+    ...names,
+    attributes,
+    algorithm: checksumAlgorithm,
+    sumType: checksumType,
+    acl,
+    tags,
+    lock,
+  };
   const key = uploadKey(engine, container, ref.object, uploadId);
   for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
     const stamp = engine.cluster.settled.open();

@@ -14,6 +14,7 @@ import {
   type ObjectRef,
   type OpenObject,
   storeFaults,
+  type Tags,
 } from '../object/contract.ts';
 import { readAclHeaders } from './acl-request.ts';
 import { readCopySource } from './address.ts';
@@ -24,6 +25,7 @@ import { readSourceConditions, readWriteConditions } from './conditions.ts';
 import { openWholeSource } from './dynamic.ts';
 import { s3Fault } from './errors.ts';
 import { explainIfMatch } from './put-object.ts';
+import { readTagHeader } from './tags.ts';
 import { BODY_BYTES_MAX } from './upload-body.ts';
 
 const SELF_COPY =
@@ -45,7 +47,8 @@ export async function copyObject(call: S3Call): Promise<HttpResponse> {
   const source = await readSource(call, directive === 'copy' && !headers.has('x-amz-storage-class'));
   const ref = await resolveObject(call);
   const acl = readAclHeaders(call);
-  const options: CopyOptions = { source, sourceConditions, conditions, directive, attributes, acl };
+  const tags = readTaggingDirective(call);
+  const options: CopyOptions = { source, sourceConditions, conditions, directive, attributes, acl, tags };
   const copying = sourceErrors(copy(call, ref, { options, kind }));
   const { info, source: read } = await explainIfMatch(copying, call, { ref, conditions });
   pushVersion(call.headers, info);
@@ -63,6 +66,18 @@ function readDirective(call: S3Call): 'copy' | 'replace' {
   if (text === 'REPLACE') return 'replace';
   const fields = { ArgumentName: 'x-amz-metadata-directive', ArgumentValue: text };
   throw s3Fault('InvalidArgument', 'Unknown metadata directive.', fields);
+}
+
+/** Tags in place of the source's; undefined where these stay. */
+function readTaggingDirective(call: S3Call): Tags | undefined {
+  const { headers } = call.request;
+  const text = headers.get('x-amz-tagging-directive') ?? 'COPY';
+  if (text === 'REPLACE') return readTagHeader(call) ?? [];
+  // S3 takes no notice of tags that come along without REPLACE; here nothing is accepted and ignored.
+  if (text === 'COPY' && headers.get('x-amz-tagging')) throw s3Fault('NotImplemented', '', { Header: 'x-amz-tagging' });
+  if (text === 'COPY') return undefined;
+  const fields = { ArgumentName: 'x-amz-tagging-directive', ArgumentValue: text };
+  throw s3Fault('InvalidArgument', 'Unknown tagging directive.', fields);
 }
 
 /** The object that x-amz-copy-source names. */
@@ -150,6 +165,7 @@ async function copyBytes(
       headers: attributes.headers,
       conditions: options.conditions,
       acl: options.acl,
+      tags: options.tags ?? tagsToCopy(source),
       body,
       finish: () => (kind && body.digest ? { checksums: { [kind.name]: body.digest.base64() } } : {}),
     });
@@ -158,6 +174,11 @@ async function copyBytes(
     body.cancel();
     throw error;
   }
+}
+
+function tagsToCopy({ tags }: ObjectInfo): Tags | undefined {
+  if (tags === 'hidden') throw s3Fault('AccessDenied');
+  return tags;
 }
 
 /** An object's bytes as another one's body. */

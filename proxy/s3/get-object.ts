@@ -11,6 +11,7 @@ import { bareEtag, readConditions } from './conditions.ts';
 import { isDynamic, openWhole } from './dynamic.ts';
 import { s3Fault } from './errors.ts';
 import { readCount } from './query.ts';
+import { pushTagCount } from './tags.ts';
 
 const PART_NUMBER_MAX = 10_000;
 
@@ -49,6 +50,7 @@ function answer(call: S3Call, { info, open, overrides }: Found): HttpResponse {
   const { headers, request } = call;
   const slice = chooseSlice(call, info);
   pushAttributes(headers, info, overrides);
+  pushTagCount(headers, info);
   if (slice.partsCount !== undefined) headers.push('x-amz-mp-parts-count', String(slice.partsCount));
   if (slice.whole && request.headers.get('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED')
     pushChecksums(headers, info);

@@ -28,6 +28,7 @@ import { bareEtag, readWriteConditions } from './conditions.ts';
 import { s3Fault } from './errors.ts';
 import { explainIfMatch } from './put-object.ts';
 import { urlEncode } from './query.ts';
+import { readTagHeader } from './tags.ts';
 import { checkChildren, readXml } from './xml-body.ts';
 
 const PARTS_MAX = 10_000;
@@ -57,6 +58,7 @@ export async function createUpload(call: S3Call): Promise<HttpResponse> {
     ...attributes,
     ...checksum,
     acl: readAclHeaders(call),
+    tags: readTagHeader(call),
   });
   if (kind !== undefined && type !== undefined) {
     call.headers.push('x-amz-checksum-algorithm', kind.word, 'x-amz-checksum-type', type);

@@ -16,7 +16,8 @@ import { listVersions } from './list-versions.ts';
 import { abortUpload, completeUpload, createUpload } from './multipart.ts';
 import { putObject } from './put-object.ts';
 import * as rights from './rights.ts';
-import { absentConfiguration, emptyConfiguration, emptyTagging } from './sub-resources.ts';
+import { absentConfiguration, emptyConfiguration } from './sub-resources.ts';
+import * as tagging from './tagging.ts';
 import { uploadPart } from './upload-part.ts';
 import { getVersioning, putVersioning } from './versioning.ts';
 
@@ -32,6 +33,8 @@ export interface HeaderUse {
   readonly ranges?: true;
   /** x-amz-acl and x-amz-grant- are obeyed. */
   readonly acl?: true;
+  /** x-amz-tagging becomes the object's tags. */
+  readonly tags?: true;
   /** versionId in the query. */
   readonly version?: true;
   /** Names of rows of AMZ_HEADERS that are refused elsewhere and obeyed here. */
@@ -90,7 +93,6 @@ const cors = unset('BucketCors', 'cors', { code: 'NoSuchCORSConfiguration' });
 const encryption = unset('BucketEncryption', 'encryption', { code: 'ServerSideEncryptionConfigurationNotFoundError' });
 const lifecycle = unset('BucketLifecycleConfiguration', 'lifecycle', { code: 'NoSuchLifecycleConfiguration' });
 const replication = unset('BucketReplication', 'replication', { code: 'ReplicationConfigurationNotFoundError' });
-const tagging = unset('BucketTagging', 'tagging', { code: 'NoSuchTagSet' });
 const website = unset('BucketWebsite', 'website', { code: 'NoSuchWebsiteConfiguration' });
 const lock = unset('ObjectLockConfiguration', 'object-lock', { code: 'ObjectLockConfigurationNotFoundError' });
 const accelerate = unset('BucketAccelerateConfiguration', 'accelerate', { element: 'AccelerateConfiguration' });
@@ -160,6 +162,7 @@ export const OPERATIONS: readonly OperationRow[] = [
   built('PutObject', 'PUT object', {
     run: putObject,
     acl: true,
+    tags: true,
     stores: true,
     conditions: 'write',
     note: 'up to 5 GiB',
@@ -167,6 +170,7 @@ export const OPERATIONS: readonly OperationRow[] = [
   built('CopyObject', 'PUT object', {
     run: copyObject,
     acl: true,
+    tags: true,
     copies: true,
     stores: true,
     conditions: 'write',
@@ -184,12 +188,19 @@ export const OPERATIONS: readonly OperationRow[] = [
     version: true,
     note: 'canned, grant headers or a document',
   }),
-  built('GetObjectTagging', 'GET object tagging', {
-    run: emptyTagging,
+  built('GetObjectTagging', 'GET object tagging', { run: tagging.getObjectTagging, version: true }),
+  built('PutObjectTagging', 'PUT object tagging', {
+    run: tagging.putObjectTagging,
     version: true,
-    note: 'answers the empty tag set',
+    note: 'up to 10 tags, keys of 128 and values of 256 characters',
   }),
-  built('CreateMultipartUpload', 'POST object uploads', { run: createUpload, acl: true, stores: true }),
+  built('DeleteObjectTagging', 'DELETE object tagging', { run: tagging.deleteObjectTagging, version: true }),
+  built('CreateMultipartUpload', 'POST object uploads', {
+    run: createUpload,
+    acl: true,
+    tags: true,
+    stores: true,
+  }),
   built('UploadPart', 'PUT object uploadId', { run: uploadPart, note: 'partNumber 1 to 10,000, up to 5 GiB each' }),
   built('UploadPartCopy', 'PUT object uploadId', {
     run: uploadPart,
@@ -251,9 +262,9 @@ export const OPERATIONS: readonly OperationRow[] = [
   replication.delete(),
   payment.get(),
   payment.put(),
-  tagging.get(),
-  tagging.put(),
-  tagging.delete(),
+  built('GetBucketTagging', 'GET bucket tagging', { run: tagging.getBucketTagging }),
+  built('PutBucketTagging', 'PUT bucket tagging', { run: tagging.putBucketTagging, note: 'up to 50' }),
+  built('DeleteBucketTagging', 'DELETE bucket tagging', { run: tagging.deleteBucketTagging }),
   website.get(),
   website.put(),
   website.delete(),
@@ -280,8 +291,6 @@ export const OPERATIONS: readonly OperationRow[] = [
   refused('GetBucketAbac', 'GET bucket abac'),
   refused('PutBucketAbac', 'PUT bucket abac'),
   refused('GetObjectAttributes', 'GET object attributes'),
-  refused('PutObjectTagging', 'PUT object tagging'),
-  refused('DeleteObjectTagging', 'DELETE object tagging'),
   refused('GetObjectLegalHold', 'GET object legal-hold'),
   refused('PutObjectLegalHold', 'PUT object legal-hold'),
   refused('GetObjectRetention', 'GET object retention'),

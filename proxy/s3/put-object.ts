@@ -9,6 +9,7 @@ import { pushVersion, resolveObject, type S3Call } from './call.ts';
 import { pushChecksums } from './checksums.ts';
 import { readWriteConditions } from './conditions.ts';
 import { s3Fault } from './errors.ts';
+import { readTagHeader } from './tags.ts';
 import { BODY_BYTES_MAX, openUploadBody } from './upload-body.ts';
 
 export async function putObject(call: S3Call): Promise<HttpResponse> {
@@ -21,6 +22,7 @@ export async function putObject(call: S3Call): Promise<HttpResponse> {
     user: attributes.user,
     headers: attributes.headers,
     acl: readAclHeaders(call),
+    tags: readTagHeader(call),
     body: upload.body,
     md5: upload.md5,
     finish: upload.finish,

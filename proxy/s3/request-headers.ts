@@ -104,8 +104,13 @@ export const AMZ_HEADERS: readonly HeaderRule[] = [
   { name: 'x-amz-server-side-encryption*', refusal: 'NotImplemented', note: NONE },
   { name: 'x-amz-source-expected-bucket-owner', note: 'CopyObject, UploadPartCopy' },
   { name: 'x-amz-storage-class', refusal: 'InvalidStorageClass', takes: ['STANDARD'], note: '' },
-  { name: 'x-amz-tagging', refusal: 'NotImplemented', takes: [''], note: NONE },
-  { name: 'x-amz-tagging-directive', refusal: 'NotImplemented', takes: ['COPY'], note: 'CopyObject' },
+  {
+    name: 'x-amz-tagging',
+    refusal: 'NotImplemented',
+    takes: [''],
+    note: 'PutObject, CopyObject with x-amz-tagging-directive REPLACE, CreateMultipartUpload: up to 10 tags',
+  },
+  { name: 'x-amz-tagging-directive', note: 'CopyObject: COPY, REPLACE' },
   { name: 'x-amz-te', note: 'no effect: the answer is never transfer-encoded by S3’s own scheme' },
   { name: 'x-amz-trailer', note: 'checksum headers alone' },
   { name: 'x-amz-user-agent', note: 'no effect' },
@@ -174,6 +179,7 @@ function checkAmz(name: string, value: string, use: HeaderUse): void {
   if (rule?.refusal === undefined || rule.takes?.includes(value)) return;
   if (use.acl === true && (name === 'x-amz-acl' || ACL_GRANTS.has(name))) return;
   if (use.obeys?.includes(rule.name)) return;
+  if (use.tags === true && name === 'x-amz-tagging') return;
   switch (rule.refusal) {
     case 'NotImplemented':
       throw s3Fault('NotImplemented', '', { Header: name });

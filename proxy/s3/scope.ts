@@ -6,9 +6,11 @@
 import type { Clock } from '../../fabric/clock.ts';
 import type { HttpRequest } from '../../fabric/http/contract.ts';
 import { parseAmzDate } from '../auth/sigv4-time.ts';
-import type { RequestScope } from '../object/contract.ts';
+import type { RequestScope, Tags } from '../object/contract.ts';
+import { tagValue } from '../object/tags.ts';
 import { commonFact, one } from '../request-facts.ts';
 import type { Query } from './query.ts';
+import { parseTagQuery } from './tags.ts';
 
 /** By operation. One that is not here does what the store calls it: s3:GetObject, s3:PutObject, s3:ListBucket … */
 const ACTIONS: Readonly<Record<string, string>> = {
@@ -86,6 +88,8 @@ export class S3Scope implements RequestScope {
   request: HttpRequest;
   /** AWS' name of it, once it is known. */
   operation = '';
+  /** Of its body; those of x-amz-tagging need not be told. */
+  tags: Tags | undefined;
   readonly #clock: Clock;
   readonly #query: Query;
 
@@ -105,14 +109,20 @@ export class S3Scope implements RequestScope {
     const { headers } = this.request;
     if (key.startsWith('s3:x-amz-') || key.startsWith('s3:if-')) return one(headers.get(key.slice(3)));
     if (key.startsWith('s3:object-lock-')) return one(headers.get(`x-amz-${key.slice(3)}`));
-    if (key.startsWith(TAG)) return one(this.#tags().get(key.slice(TAG.length)) ?? undefined);
-    if (key === 's3:requestobjecttagkeys') return [...this.#tags().keys()];
+    if (key.startsWith(TAG)) return one(tagValue(this.#tags(), key.slice(TAG.length)));
+    if (key === 's3:requestobjecttagkeys') return this.#tags().map(([name]) => name);
     if (key.startsWith('s3:')) return this.#signature(key);
     return commonFact(this.request, this.#clock, key);
   }
 
-  #tags(): URLSearchParams {
-    return new URLSearchParams(this.request.headers.get('x-amz-tagging') ?? '');
+  /** What cannot be read is refused elsewhere. */
+  #tags(): Tags {
+    if (this.tags !== undefined) return this.tags;
+    try {
+      return parseTagQuery(this.request.headers.get('x-amz-tagging') ?? '');
+    } catch {
+      return [];
+    }
   }
 
   #signature(key: string): readonly string[] | undefined {

@@ -92,7 +92,6 @@ export const errors: S3Suite = {
       ['x-amz-server-side-encryption', 'AES256', 'NotImplemented'],
       ['x-amz-server-side-encryption-customer-algorithm', 'AES256', 'NotImplemented'],
       ['x-amz-object-lock-mode', 'GOVERNANCE', 'NotImplemented'],
-      ['x-amz-tagging', 'a=b', 'NotImplemented'],
       ['x-amz-storage-class', 'GLACIER', 'InvalidStorageClass'],
       ['x-amz-acl', 'public-read', 'AccessControlListNotSupported'],
       ['x-amz-grant-read', 'id=AUTH_test:member', 'AccessControlListNotSupported'],
@@ -107,7 +106,7 @@ export const errors: S3Suite = {
     }
     t.equal((await client.ask('GET', `/${bucket}/o`, { query: 'versionId=null' })).status, 200);
     t.equal((await client.ask('GET', `/${bucket}/o`, { query: 'versionId=abc' })).code, 'InvalidArgument');
-    t.equal((await client.ask('PUT', `/${bucket}/o`, { query: 'tagging', body: '<x/>' })).code, 'NotImplemented');
+    t.equal((await client.ask('PUT', `/${bucket}/o`, { query: 'tagging', body: '<x/>' })).code, 'MalformedXML');
     t.equal((await client.ask('POST', `/${bucket}/o`, {})).code, 'MethodNotAllowed');
     t.equal((await client.ask('PATCH', `/${bucket}/o`, {})).code, 'MethodNotAllowed');
   },

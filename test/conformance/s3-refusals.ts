@@ -49,8 +49,6 @@ export const refusals: S3Suite = {
       ['x-amz-object-lock-legal-hold', 'ON', 'NotImplemented'],
       ['x-amz-bypass-governance-retention', 'true', 'NotImplemented'],
       ['x-amz-mfa', 'serial 123456', 'NotImplemented'],
-      ['x-amz-tagging', 'a=b', 'NotImplemented'],
-      ['x-amz-tagging-directive', 'REPLACE', 'NotImplemented'],
       ['x-amz-write-offset-bytes', '3', 'NotImplemented'],
       ['x-amz-no-such-header', '1', 'NotImplemented'],
       ['x-amz-acl', 'public-read-write', 'AccessControlListNotSupported'],

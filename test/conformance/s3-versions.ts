@@ -306,4 +306,50 @@ export const versions: S3Suite = {
     t.equal(made.filter(({ status }) => status === 200).length, 1, 'a condition is met once');
     t.equal((await list(rig, '&prefix=once')).length, 1);
   },
+
+  'tags of versions': async (rig) => {
+    const { t, client, bucket } = rig;
+    const path = `/${bucket}/o`;
+    await client.ask('PUT', path, { body: '0', headers: { 'x-amz-tagging': 'v=null' } });
+    await set(rig, 'Enabled');
+    const upload = (body: string): Promise<Answer> =>
+      client.ask('PUT', path, { body, headers: { 'x-amz-tagging': `v=${body}` } });
+    const first = (await upload('1')).headers['x-amz-version-id'] as string;
+    const second = (await upload('2')).headers['x-amz-version-id'] as string;
+    const tagsOf = async (id?: string): Promise<string> => {
+      const query = id === undefined ? 'tagging' : `tagging&versionId=${id}`;
+      const answer = await client.ask('GET', path, { query });
+      if (answer.status !== 200) return `${answer.code}`;
+      return `${answer.headers['x-amz-version-id']} ${tag(answer.text, 'Value')}`;
+    };
+    t.equal(await tagsOf(), `${second} 2`);
+    t.equal(await tagsOf(first), `${first} 1`);
+    t.equal(await tagsOf('null'), 'null null');
+    const body = (value: string): string =>
+      `<Tagging><TagSet><Tag><Key>v</Key><Value>${value}</Value></Tag></TagSet></Tagging>`;
+    const put = (value: string, id: string): Promise<Answer> =>
+      client.ask('PUT', path, { query: `tagging&versionId=${id}`, body: body(value) });
+    t.equal((await put('changed', first)).headers['x-amz-version-id'], first);
+    t.equal((await put('null too', 'null')).status, 200);
+    t.equal((await put('newest', second)).status, 200);
+    t.equal((await put('x', '0000000000000001')).code, 'NoSuchVersion');
+    t.equal(await tagsOf(), `${second} newest`);
+    t.equal(await tagsOf(first), `${first} changed`);
+    t.equal(await tagsOf('null'), 'null null too');
+    t.equal((await get(rig, 'o', first)).headers['x-amz-tagging-count'], '1');
+    t.same(await list(rig), [`o ${second} *`, `o ${first}`, 'o null'], 'no version came or went');
+    t.equal((await client.ask('DELETE', path, { query: `tagging&versionId=${first}` })).status, 204);
+    t.equal(await tagsOf(first), `${first} undefined`);
+    const marker = (await del(rig, 'o')).headers['x-amz-version-id'] as string;
+    t.equal(await tagsOf(), 'NoSuchKey');
+    t.equal(await tagsOf(marker), 'MethodNotAllowed');
+    t.equal((await put('x', marker)).code, 'MethodNotAllowed');
+    t.equal((await client.ask('PUT', path, { query: 'tagging', body: body('x') })).code, 'NoSuchKey');
+    t.equal(await tagsOf(second), `${second} newest`);
+    const copied = await client.ask('PUT', `/${bucket}/c`, {
+      headers: { 'x-amz-copy-source': `${path}?versionId=${second}` },
+    });
+    t.equal(copied.status, 200);
+    t.equal((await client.ask('HEAD', `/${bucket}/c`)).headers['x-amz-tagging-count'], '1');
+  },
 };

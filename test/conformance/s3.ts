@@ -7,6 +7,7 @@ import { objects } from './s3-objects.ts';
 import { refusals } from './s3-refusals.ts';
 import { S3Client, type StartS3, withServer } from './s3-rig.ts';
 import { rights } from './s3-rights.ts';
+import { tagging } from './s3-tagging.ts';
 import { uploads } from './s3-uploads.ts';
 
 /** Real clients take seconds to start. */
@@ -17,7 +18,7 @@ export function s3Conformance(t: Test, start: StartS3, isTls: boolean): void {
   withServer(t, { name: 'raw requests', isTls, start }, async (t, target) => {
     const client = new S3Client(target);
     t.teardown(() => client.close());
-    for (const [area, suite] of Object.entries({ objects, uploads, errors, refusals, rights })) {
+    for (const [area, suite] of Object.entries({ objects, uploads, errors, refusals, rights, tagging })) {
       for (const [name, test] of Object.entries(suite)) {
         await t.test(`${area}: ${name}`, async (t) => test({ t, client, bucket: await client.makeBucket() }));
       }
