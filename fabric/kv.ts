@@ -30,4 +30,25 @@ export interface Kv {
   close(): Promise<void>;
 }
 
+/** One state of the map, whatever is committed meanwhile. It holds back reuse of space: close it soon. */
+export interface KvSnapshot {
+  /** As `Kv.get`: use the view at once or copy it. */
+  get(key: KvKey): Buffer | undefined;
+  forEach(range: KvRange, visit: (key: KvKey, value: Buffer) => boolean | void): void;
+  close(): void;
+}
+
+/** A map that several may change, each upon what it has read: see control/store/. */
+export interface SnapshotKv extends Kv {
+  /** Of all that is committed now, by any process. */
+  snapshot(): KvSnapshot;
+  /** As `commit`, if `key` still has these bytes (undefined: is absent) when the transaction begins; false and no change otherwise. */
+  commitIf(condition: KvCondition, puts: readonly KvPut[]): Promise<boolean>;
+}
+
+export interface KvCondition {
+  readonly key: KvKey;
+  readonly value: Uint8Array | undefined;
+}
+
 export const KEY_BYTES_MAX = 1978;

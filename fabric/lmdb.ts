@@ -5,10 +5,18 @@
  */
 import { closeSync, fstatSync, fsyncSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { open, type RangeOptions, type RootDatabase } from 'lmdb';
+import { open, type RangeOptions, type RootDatabase, type Transaction } from 'lmdb';
 import { assert } from './assert.ts';
 import { DiskFault, diskFaults } from './disk.ts';
-import { KEY_BYTES_MAX, type Kv, type KvKey, type KvPut, type KvRange } from './kv.ts';
+import {
+  KEY_BYTES_MAX,
+  type KvCondition,
+  type KvKey,
+  type KvPut,
+  type KvRange,
+  type KvSnapshot,
+  type SnapshotKv,
+} from './kv.ts';
 
 const latin1Keys = {
   writeKey: (key: KvKey, target: Buffer, position: number): number =>
@@ -19,9 +27,11 @@ const latin1Keys = {
 export interface LmdbOptions {
   readonly path: string;
   readonly readOnly?: boolean;
+  /** Snapshots and walks open at once, of all processes. */
+  readonly readersMax?: number;
 }
 
-export async function openLmdb({ path, readOnly = false }: LmdbOptions): Promise<Kv> {
+export async function openLmdb({ path, readOnly = false, readersMax = 32 }: LmdbOptions): Promise<SnapshotKv> {
   const options = {
     path,
     readOnly,
@@ -32,7 +42,7 @@ export async function openLmdb({ path, readOnly = false }: LmdbOptions): Promise
     overlappingSync: false,
     noSubdir: false,
     maxDbs: 1,
-    maxReaders: 32,
+    maxReaders: readersMax,
   } as const;
   let database: RootDatabase<Buffer, KvKey>;
   checkFile(join(path, 'data.mdb'));
@@ -95,7 +105,7 @@ function syncDirectory(path: string): void {
   }
 }
 
-class LmdbKv implements Kv {
+class LmdbKv implements SnapshotKv {
   readonly #database: RootDatabase<Buffer, KvKey>;
   readonly #path: string;
   #last: Promise<unknown> = Promise.resolve();
@@ -107,9 +117,13 @@ class LmdbKv implements Kv {
   }
 
   get(key: KvKey): Buffer | undefined {
-    const bytes = this.#database.getBinaryFast(key);
-    // lmdb's shared buffer is longer than its `length` pretends: hand out an honest view.
-    return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    return honestView(this.#database.getBinaryFast(key));
+  }
+
+  snapshot(): KvSnapshot {
+    // lmdb would hand out the event loop turn's own read transaction, which may be older than a commit just seen.
+    this.#database.resetReadTxn();
+    return new LmdbSnapshot(this.#database, this.#database.useReadTransaction());
   }
 
   forEach(range: KvRange, visit: (key: KvKey, value: Buffer) => boolean | void): void {
@@ -125,18 +139,34 @@ class LmdbKv implements Kv {
   }
 
   async commit(puts: readonly KvPut[]): Promise<void> {
-    for (const [key] of puts) assert(key.length > 0 && key.length <= KEY_BYTES_MAX, 'key length out of range');
+    checkKeys(puts);
     if (puts.length === 0) return;
+    await this.#durable(this.#database.batch(() => this.#put(puts)));
+  }
+
+  async commitIf({ key, value }: KvCondition, puts: readonly KvPut[]): Promise<boolean> {
+    checkKeys(puts);
     const database = this.#database;
-    const done = database.batch(() => {
-      for (const [key, value] of puts) {
-        if (value) void database.put(key, value as Buffer);
-        else void database.remove(key);
-      }
-    });
+    const commit = (): boolean => {
+      const now = this.get(key);
+      if (value === undefined ? now !== undefined : now === undefined || now.compare(value) !== 0) return false;
+      this.#put(puts);
+      return true;
+    };
+    return this.#durable(database.transaction(commit));
+  }
+
+  #put(puts: readonly KvPut[]): void {
+    for (const [key, value] of puts) {
+      if (value) void this.#database.put(key, value as Buffer);
+      else void this.#database.remove(key);
+    }
+  }
+
+  async #durable<T>(done: Promise<T>): Promise<T> {
     this.#last = done.catch(() => undefined);
     try {
-      await done;
+      return await done;
     } catch (error) {
       const cause = await Promise.resolve((error as { commitError?: Promise<unknown> }).commitError).catch((e) => e);
       const { code = diskFaults.other, message } = (cause ?? error) as { code?: number | string; message: string };
@@ -151,6 +181,50 @@ class LmdbKv implements Kv {
     await this.#last;
     await this.#database.close();
   }
+}
+
+/** What lmdb takes and its types leave out. */
+interface ReadsAt {
+  getBinaryFast(id: KvKey, options: { transaction: Transaction }): Buffer | undefined;
+}
+
+class LmdbSnapshot implements KvSnapshot {
+  readonly #database: RootDatabase<Buffer, KvKey>;
+  readonly #transaction: Transaction;
+  #open = true;
+
+  constructor(database: RootDatabase<Buffer, KvKey>, transaction: Transaction) {
+    this.#database = database;
+    this.#transaction = transaction;
+  }
+
+  get(key: KvKey): Buffer | undefined {
+    assert(this.#open, 'the snapshot is closed');
+    return honestView((this.#database as unknown as ReadsAt).getBinaryFast(key, { transaction: this.#transaction }));
+  }
+
+  forEach(range: KvRange, visit: (key: KvKey, value: Buffer) => boolean | void): void {
+    assert(this.#open, 'the snapshot is closed');
+    const options = { ...rangeOptions(range), transaction: this.#transaction };
+    for (const { key, value } of this.#database.getRange(options)) {
+      if (visit(key, value) === false) break;
+    }
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#transaction.done();
+  }
+}
+
+function checkKeys(puts: readonly KvPut[]): void {
+  for (const [key] of puts) assert(key.length > 0 && key.length <= KEY_BYTES_MAX, 'key length out of range');
+}
+
+/** lmdb's shared buffer is longer than its `length` pretends. */
+function honestView(bytes: Buffer | undefined): Buffer | undefined {
+  return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 function rangeOptions({ start, end, limit, reverse }: KvRange): RangeOptions {
