@@ -286,6 +286,11 @@ export class MemoryStore implements Store {
     throw new Fault(storeFaults.noSuchVersion, { versionId });
   }
 
+  /** No versions here, so no locks (test/conformance/s3-locks.ts runs on the cluster only). */
+  async setObjectLock(): Promise<void> {
+    throw new Fault('NotImplemented');
+  }
+
   async deleteObject(
     context: Context,
     ref: ObjectRef,
@@ -409,6 +414,7 @@ export class MemoryStore implements Store {
       checksums: options.checksums ?? {},
       checksumType: upload.info.checksumType,
       partSizes: parts.map((part) => part.bytes.length),
+      partSums: options.checksums && joinSums(upload.info.checksumAlgorithm, parts),
     };
     container.objects.set(ref.object, { info, bytes });
     upload.completed = info;
@@ -482,4 +488,8 @@ function chooseParts(upload: Upload, wanted: MultipartOptions['parts']): { info:
     if (!isLast && part.bytes.length < PART_BYTES_MIN) throw new Fault(storeFaults.partTooSmall, { partNumber });
     return part;
   });
+}
+
+function joinSums(algorithm: string | undefined, parts: readonly { info: PartInfo }[]): Buffer {
+  return Buffer.concat(parts.map(({ info }) => Buffer.from(info.checksums[algorithm as 'sha1'] ?? '', 'base64')));
 }

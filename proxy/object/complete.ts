@@ -11,6 +11,7 @@ import type { QuorumWrite } from '../quorum-write.ts';
 import { commit, objectKey } from './commit.ts';
 import { commitVersion } from './commit-version.ts';
 import {
+  type ChecksumName,
   type CompletedPart,
   type Conditions,
   type Context,
@@ -123,7 +124,15 @@ function assemble(upload: OpenUpload, parts: readonly StoredPart[], options: Com
     extents,
     pins: pins.length > 0 ? pins : undefined,
     parts: parts.map(({ record }) => record.size),
+    ...(options.checksums ? { partSums: joinSums(upload.record.algorithm, parts) } : {}),
   };
+}
+
+/** Undefined unless every part has one. */
+function joinSums(algorithm: string | undefined, parts: readonly StoredPart[]): Buffer | undefined {
+  const sums = parts.map(({ record }) => record.sums?.[algorithm as ChecksumName]);
+  if (sums.includes(undefined)) return undefined;
+  return Buffer.concat(sums.map((sum) => Buffer.from(sum as string, 'base64')));
 }
 
 /** Object, row, upload state and the upload's row: one round, the object's register ahead of the upload's on every device. */

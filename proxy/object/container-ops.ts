@@ -39,6 +39,7 @@ import { type ContainerInfo, type ContainerRef, type Context, type MetadataChang
 import type { Engine } from './engine.ts';
 import { checkContainerName } from './limits.ts';
 import { applyChange } from './metadata.ts';
+import { stateFault } from './object-lock.ts';
 import type { AccountState } from './recent-accounts.ts';
 import { listRows, readTotals } from './rows.ts';
 import { versioningOf } from './version-format.ts';
@@ -189,6 +190,8 @@ export async function updateContainer(
       (current, ballot) => {
         const record = liveRecord(current);
         if (!record || !current) return { keep: true, refuse: noContainer() };
+        const refuse = stateFault(record, change.s3);
+        if (refuse) return { keep: true, refuse };
         return { write: [changedContainer(record, { key, current, ballot }, change)] };
       },
       { unseal: true, own },

@@ -61,6 +61,10 @@ export const storeFaults = {
   tooManyLinks: 'TooManyLinks',
   /** What a static link leads to has another ETag now. details: { etag, wanted }. */
   linkChanged: 'LinkChanged',
+  /** What object lock rules out for a container. */
+  invalidBucketState: 'InvalidBucketState',
+  /** A lock is asked for in a container without object lock; only S3 can ask. */
+  noObjectLock: 'InvalidRequest',
   /** No quorum of the key's primaries answered: nothing is promised (503, Retry-After). */
   quorumUnavailable: 'QuorumUnavailable',
   insufficientStorage: 'InsufficientStorage',
@@ -173,6 +177,25 @@ export interface SloSegment {
   readonly data?: string | undefined;
 }
 
+export interface Retention {
+  readonly mode: 'GOVERNANCE' | 'COMPLIANCE';
+  readonly untilMs: number;
+}
+
+/** What keeps a version from being deleted (object-lock.ts). `hold` false: one was set and taken off again. */
+export interface ObjectLock {
+  readonly retention?: Retention | undefined;
+  readonly hold?: boolean | undefined;
+}
+
+/** One of both. `retention` null removes it. */
+export interface LockChange {
+  readonly retention?: Retention | null | undefined;
+  readonly hold?: boolean | undefined;
+  /** Overrule governance, if the caller may. */
+  readonly bypassGovernance?: boolean | undefined;
+}
+
 export interface ObjectInfo {
   readonly name: string;
   /** Version identity and X-Timestamp; Last-Modified is its second. */
@@ -190,6 +213,8 @@ export interface ObjectInfo {
   readonly checksumType?: string | undefined;
   /** Sizes of the parts of a multipart object. */
   readonly partSizes?: readonly number[] | undefined;
+  /** Their checksums of the one algorithm in `checksums`, as bytes, one after the other; where each had one. */
+  readonly partSums?: Uint8Array | undefined;
   /** Static large object: its manifest; sizeBytes and etag are the whole object's. */
   readonly slo?: readonly SloSegment[] | undefined;
   /** Unix seconds. */
@@ -200,6 +225,8 @@ export interface ObjectInfo {
   readonly versionId?: string | undefined;
   /** 'hidden': there are some, and the caller may not read them. */
   readonly tags?: Tags | 'hidden' | undefined;
+  /** As far as the caller may know of it. */
+  readonly lock?: ObjectLock | undefined;
 }
 
 /** RFC 9110 §13, already parsed. ETags without quotes; '*' for any. */
@@ -243,6 +270,8 @@ export interface PutOptions extends ObjectAttributes {
   /** Makes a static large object; the body is then empty. */
   readonly slo?: { segments: readonly SloSegment[]; sizeBytes: number; etag: string } | undefined;
   readonly bodyBytesMax?: number | undefined;
+  /** Fault InvalidRequest in a container without object lock. */
+  readonly lock?: ObjectLock | undefined;
 }
 
 export interface Body {
@@ -317,6 +346,8 @@ export interface DeleteOptions {
    * versioning suspended, to a delete marker.
    */
   readonly vacates?: boolean | undefined;
+  /** Overrule governance, if the caller may. */
+  readonly bypassGovernance?: boolean | undefined;
 }
 
 export type ContainerEntry =
@@ -354,6 +385,8 @@ export interface CopyOptions {
   readonly attributes?: ObjectAttributes | undefined;
   /** S3 ACL of the copy; never the source's. */
   readonly acl?: AclRequest | undefined;
+  /** Never the source's. */
+  readonly lock?: ObjectLock | undefined;
   /** Undefined: the source's, which the caller must be allowed to read. */
   readonly tags?: Tags | undefined;
 }
@@ -422,6 +455,8 @@ export interface Store {
   setObjectTags(context: Context, ref: ObjectRef, tags: Tags): Promise<ObjectInfo>;
   /** Resolves to whether there was an object (Swift answers 404 when not; S3 does not care). */
   deleteObject(context: Context, ref: ObjectRef, options?: DeleteOptions): Promise<Deleted>;
+  /** Faults AccessDenied for what the version's lock forbids, InvalidRequest in a container without object lock. */
+  setObjectLock(context: Context, ref: ObjectRef, change: LockChange): Promise<void>;
   /** Makes the version that `ref` names the object again. Faults NoSuchVersion, IsDeleteMarker. */
   restoreVersion(context: Context, ref: ObjectRef): Promise<ObjectInfo>;
   copyObject(
@@ -438,6 +473,7 @@ export interface Store {
       checksumType?: string;
       acl?: AclRequest | undefined;
       tags?: Tags | undefined;
+      lock?: ObjectLock | undefined;
     },
   ): Promise<UploadInfo>;
   headUpload(context: Context, ref: ObjectRef, uploadId: string): Promise<UploadInfo>;

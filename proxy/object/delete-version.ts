@@ -17,6 +17,7 @@ import { type Conditions, type Deleted, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { newestAside } from './find-version.ts';
 import { gravestoneHead, type Pin } from './object-format.ts';
+import { lockFault } from './object-lock.ts';
 import { dropPins } from './pins.ts';
 import { noVersionRow, rowsBeside } from './row-writes.ts';
 import { goneVersion, type Version, versionAs } from './set-aside.ts';
@@ -27,6 +28,8 @@ export interface Deletion extends Named {
   readonly conditions?: Conditions | undefined;
   /** The newest one's place stays empty. */
   readonly vacates?: boolean | undefined;
+  /** Governance does not count (object-lock.ts). */
+  readonly bypass?: boolean | undefined;
 }
 
 export async function deleteVersion(engine: Engine, deletion: Deletion): Promise<Deleted> {
@@ -77,7 +80,7 @@ class Run {
   }
 
   async #judge(current: ReadRegister | undefined, ballot: Stamp): Promise<Decision> {
-    const { versionId, conditions } = this.#deletion;
+    const { versionId, conditions, bypass } = this.#deletion;
     const live = liveVersion(current);
     const isNewest = live !== undefined && versionIdOf(live.record) === versionId;
     const stays = !isNewest && live?.record.marker !== true ? live : undefined;
@@ -87,6 +90,8 @@ class Run {
     const found = isNewest ? live : aside;
     this.found ??= found;
     if (!found && !(held && this.#own.size > 0)) return KEEP;
+    const locked = found && lockFault(found.record, this.#engine.cluster.clock.nowMs(), bypass);
+    if (locked) return { keep: true, refuse: locked };
     if (found && conditions && this.#own.size === 0) {
       const fault = checkWriteConditions(conditions, recordOf(this.#engine, found.register));
       if (fault) return { keep: true, refuse: fault };

@@ -12,9 +12,10 @@ import type { Engine } from './engine.ts';
 import { checkVersion, lookUp } from './get.ts';
 import { checkObjectName } from './limits.ts';
 import { gravestoneHead, type ObjectRecord } from './object-format.ts';
+import { mayBypass } from './object-lock.ts';
 import { writable } from './put.ts';
-import { vacate } from './version-place.ts';
 import { NULL_VERSION, versionIdOf, versioningOf } from './version-format.ts';
+import { vacate } from './version-place.ts';
 
 export async function deleteObject(
   engine: Engine,
@@ -24,7 +25,7 @@ export async function deleteObject(
 ): Promise<Deleted> {
   const { conditions } = options;
   const container = await writable(engine, context, ref, 's3:DeleteObject');
-  if (versioningOf(container) !== undefined) return deleteVersioned(engine, container, ref, options);
+  if (versioningOf(container) !== undefined) return deleteVersioned(engine, context, container, { ref, options });
   if (ref.versionId !== undefined) checkVersion(ref.versionId);
   const isOther = ref.versionId !== undefined && ref.versionId !== NULL_VERSION;
   const found = isOther ? undefined : await lookUp(engine, container, ref.object, false);
@@ -52,13 +53,16 @@ function isAnother(fresh: ContainerState, container: ContainerState): boolean {
 
 async function deleteVersioned(
   engine: Engine,
+  context: Context,
   container: ContainerState,
-  { account, container: containerName, object: name, versionId }: ObjectRef,
-  { conditions, vacates }: DeleteOptions,
+  { ref, options }: { ref: ObjectRef; options: DeleteOptions },
 ): Promise<Deleted> {
+  const { account, container: containerName, object: name, versionId } = ref;
+  const { conditions, vacates } = options;
   if (versionId !== undefined) {
     checkVersion(versionId);
-    return deleteVersion(engine, { container, name, versionId, conditions, vacates });
+    const bypass = mayBypass(context, ref, container.record, options.bypassGovernance);
+    return deleteVersion(engine, { container, name, versionId, conditions, vacates, bypass });
   }
   checkObjectName(name);
   if (vacates && versioningOf(container) === 'Suspended') {

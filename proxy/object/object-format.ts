@@ -25,7 +25,7 @@ import {
   SPACE_REPLICATED,
 } from '../../object-server/contract.ts';
 import type { Acl } from './acl-types.ts';
-import type { ObjectAttributes, ObjectInfo, SloSegment, Tags } from './contract.ts';
+import type { ObjectAttributes, ObjectInfo, ObjectLock, Retention, SloSegment, Tags } from './contract.ts';
 
 const VERSION = 1;
 
@@ -57,6 +57,8 @@ export interface ObjectRecord {
   readonly extents?: readonly Extent[] | undefined;
   readonly pins?: readonly Pin[] | undefined;
   readonly parts?: readonly number[] | undefined;
+  /** Checksums of the parts, digest after digest. */
+  readonly partSums?: Uint8Array | undefined;
   readonly slo?: readonly SloSegment[] | undefined;
   readonly deleteAt?: number | undefined;
   /** S3 ACL, where it says more than that the account's owner may do everything. */
@@ -69,12 +71,14 @@ export interface ObjectRecord {
   readonly restored?: Stamp | undefined;
   /** A delete marker: to plain requests there is no object. */
   readonly marker?: true | undefined;
-  /** Room, unused so far: stored size where it differs, transform and key id, policy and fragment, retention. */
+  /** Room, unused so far: stored size where it differs, transform and key id, policy and fragment. */
   readonly stored?: number | undefined;
   readonly transform?: { readonly name: string; readonly keyId?: string } | undefined;
   readonly policy?: number | undefined;
   readonly fragment?: number | undefined;
-  readonly retention?: { readonly mode: string; readonly untilMs: number } | undefined;
+  /** Object lock: until when this version stays, and whether it is held besides. */
+  readonly retention?: Retention | undefined;
+  readonly hold?: boolean | undefined;
 }
 
 export interface PartRecord {
@@ -93,6 +97,7 @@ export interface UploadRecord {
   readonly attributes: ObjectAttributes;
   /** Of the object to be. */
   readonly acl?: Acl | undefined;
+  readonly lock?: ObjectLock | undefined;
   readonly tags?: Tags | undefined;
   readonly algorithm?: string | undefined;
   readonly sumType?: string | undefined;
@@ -181,12 +186,18 @@ export function toInfo(record: ObjectRecord, head: Buffer, versioned = false): O
     checksums: record.sums ?? NOTHING,
     checksumType: record.sumType,
     partSizes: record.parts,
+    partSums: record.partSums,
     slo: record.slo,
     deleteAt: record.deleteAt,
     acl: record.acl,
     versionId: record.version ?? (versioned ? 'null' : undefined),
+    lock: locksOf(record),
     tags: record.tags,
   };
+}
+
+function locksOf({ retention, hold }: ObjectRecord): ObjectLock | undefined {
+  return retention === undefined && hold === undefined ? undefined : { retention, hold };
 }
 
 const NOTHING: Metadata = Object.freeze({});

@@ -19,7 +19,8 @@ import { type QuorumWrite, type WriteResult, writeQuorum } from '../quorum-write
 import { repairBlobs } from '../repair-blobs.ts';
 import type { Named } from './commit.ts';
 import type { Engine } from './engine.ts';
-import { encodeMeta, type ObjectRecord } from './object-format.ts';
+import { decodeMeta, encodeMeta, type ObjectRecord } from './object-format.ts';
+import { lockFault } from './object-lock.ts';
 import { noVersionRow, versionRow } from './row-writes.ts';
 import { NULL_VERSION, orderOf, versionIdOf, versionKey } from './version-format.ts';
 
@@ -82,11 +83,20 @@ export async function withoutNull(
   ballot: Stamp,
 ): Promise<readonly QuorumWrite[]> {
   const orders = new Set<Stamp>();
-  const before = await nullOrder(engine, object.key);
+  const held = await readQuorum(engine.cluster, versionKey(object.key, NULL_VERSION), false);
+  const before = held && !isTombstone(held.head) ? headStamp(held.head) : undefined;
+  if (held && before !== undefined) checkMayGo(engine, decodeMeta<ObjectRecord>(held.head));
+  if (current && current.record.version === undefined) checkMayGo(engine, current.record);
   if (before !== undefined) orders.add(before);
   if (current && current.record.version === undefined) orders.add(headStamp(current.register.head));
   const rows = [...orders].map((order) => noVersionRow(object.container, object.name, { order, ballot }));
   return [goneVersion(object, NULL_VERSION, { order: before ?? ballot, ballot }), ...rows];
+}
+
+/** Object lock holds here too, although nobody can suspend versioning where there is one. */
+function checkMayGo({ cluster }: Engine, record: ObjectRecord): void {
+  const locked = lockFault(record, cluster.clock.nowMs());
+  if (locked) throw locked;
 }
 
 /** A tombstone that says which row was the version's. */

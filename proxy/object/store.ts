@@ -22,6 +22,7 @@ import * as parts from './parts.ts';
 import { peek } from './peek.ts';
 import { putObject } from './put.ts';
 import { createRecentAccounts } from './recent-accounts.ts';
+import { setObjectLock } from './set-lock.ts';
 import { updateObject } from './update.ts';
 import * as uploads from './upload.ts';
 import { restoreVersion } from './version-place.ts';
@@ -82,6 +83,7 @@ function bind(engine: Engine): Store {
     headObject: (context, ref, options) => headObject(engine, context, ref, options?.conditions),
     updateObject: (context, ref, attributes) => updateObject(engine, context, ref, attributes),
     deleteObject: (context, ref, options) => deleteObject(engine, context, ref, options),
+    setObjectLock: (context, ref, change) => setObjectLock(engine, context, ref, change),
     restoreVersion: (context, ref) => restoreVersion(engine, context, ref),
     copyObject: (context, target, options) => copyObject(engine, context, target, options),
     createUpload: (context, ref, options) => uploads.createUpload(engine, context, ref, options),

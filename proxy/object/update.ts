@@ -13,6 +13,7 @@ import type { Engine } from './engine.ts';
 import { checkAttributes } from './limits.ts';
 import { withLinkOf } from './links.ts';
 import { decodeMeta, type ObjectRecord, recordHead, toInfo } from './object-format.ts';
+import { lockFault } from './object-lock.ts';
 import { writable } from './put.ts';
 import { rowOf, rowWrite } from './row-writes.ts';
 
@@ -34,6 +35,8 @@ export async function updateObject(
       const record = current && !isTombstone(current.head) ? decodeMeta<ObjectRecord>(current.head) : undefined;
       if (!record || !current || record.marker === true || engine.expired(record))
         return { keep: true, refuse: new Fault(storeFaults.noSuchObject) };
+      const locked = lockFault(record, engine.cluster.clock.nowMs());
+      if (locked) return { keep: true, refuse: locked };
       const next = withAttributes(record, attributes);
       const head = recordHead(next, { key, stamp: ballot as Stamp, body: current.body });
       info = toInfo(next, head);

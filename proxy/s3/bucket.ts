@@ -7,6 +7,7 @@ import { readNewRights } from './acl.ts';
 import { isBucketName } from './address.ts';
 import { emptyAnswer, isoTime, ownerXml, resolve, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
+import { readNewLock } from './lock.ts';
 import { readCount } from './query.ts';
 import { readOptionalXml } from './xml-body.ts';
 
@@ -47,7 +48,7 @@ export async function createBucket(call: S3Call): Promise<HttpResponse> {
   await checkLocation(call);
   if (account === undefined) throw s3Fault('AccessDenied');
   const ref = { account, container: call.bucket };
-  const s3 = { ...readNewRights(call, account) };
+  const s3 = { ...readNewRights(call, account), ...readNewLock(call) };
   try {
     await call.world.store.createContainer(call.context, ref, { exclusive: true, s3 });
   } catch (error) {

@@ -24,6 +24,7 @@ import { type ChecksumKind, checksumsXml, type Digest, kindOfWord, startDigest }
 import { readSourceConditions, readWriteConditions } from './conditions.ts';
 import { openWholeSource } from './dynamic.ts';
 import { s3Fault } from './errors.ts';
+import { readLockHeaders } from './lock.ts';
 import { explainIfMatch } from './put-object.ts';
 import { readTagHeader } from './tags.ts';
 import { BODY_BYTES_MAX } from './upload-body.ts';
@@ -48,7 +49,8 @@ export async function copyObject(call: S3Call): Promise<HttpResponse> {
   const ref = await resolveObject(call);
   const acl = readAclHeaders(call);
   const tags = readTaggingDirective(call);
-  const options: CopyOptions = { source, sourceConditions, conditions, directive, attributes, acl, tags };
+  const lock = readLockHeaders(call);
+  const options: CopyOptions = { source, sourceConditions, conditions, directive, attributes, acl, tags, lock };
   const copying = sourceErrors(copy(call, ref, { options, kind }));
   const { info, source: read } = await explainIfMatch(copying, call, { ref, conditions });
   pushVersion(call.headers, info);
@@ -165,6 +167,7 @@ async function copyBytes(
       headers: attributes.headers,
       conditions: options.conditions,
       acl: options.acl,
+      lock: options.lock,
       tags: options.tags ?? tagsToCopy(source),
       body,
       finish: () => (kind && body.digest ? { checksums: { [kind.name]: body.digest.base64() } } : {}),

@@ -7,6 +7,7 @@ import { checkKey } from './address.ts';
 import { checkVersionId, emptyAnswer, pushVersion, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { bareEtag, readDeleteConditions } from './conditions.ts';
 import { answerFor, s3Fault } from './errors.ts';
+import { readBypass } from './lock.ts';
 import { explainIfMatch } from './put-object.ts';
 import { checkChildren, readXml } from './xml-body.ts';
 
@@ -25,7 +26,7 @@ export async function deleteObject(call: S3Call): Promise<HttpResponse> {
   if (call.request.headers.has('if-none-match')) throw s3Fault('NotImplemented', '', { Header: 'if-none-match' });
   const conditions = readDeleteConditions(call.request.headers);
   const ref = await resolveObject(call);
-  const options = conditions === undefined ? undefined : { conditions };
+  const options = { conditions, bypassGovernance: readBypass(call) };
   const deleting = call.world.store.deleteObject(call.context, ref, options);
   const deleted = await explainIfMatch(deleting, call, { ref, conditions });
   if (deleted.deleteMarker === true) call.headers.push('x-amz-delete-marker', 'true');
@@ -84,8 +85,8 @@ async function deleteOne(
   try {
     checkKey(key);
     checkVersionId(versionId);
-    const options =
-      etag === undefined ? undefined : { conditions: { ifMatch: etag === '*' ? ('*' as const) : [etag] } };
+    const conditions = etag === undefined ? undefined : { ifMatch: etag === '*' ? ('*' as const) : [etag] };
+    const options = { conditions, bypassGovernance: readBypass(call) };
     deleted = await call.world.store.deleteObject(call.context, { ...ref, object: key, versionId }, options);
   } catch (error) {
     if (!isFault(error, storeFaults.noSuchObject)) return errorElement(error, key, call);

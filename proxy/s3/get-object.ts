@@ -6,10 +6,11 @@ import { contentRange, parseRange } from '../http-range.ts';
 import { type ObjectInfo, type OpenObject, storeFaults } from '../object/contract.ts';
 import { checkText, pushAttributes } from './attributes.ts';
 import { checkVersionId, lastModifiedMs, resolveObject, type S3Call } from './call.ts';
-import { pushChecksums } from './checksums.ts';
+import { partChecksum, pushChecksums } from './checksums.ts';
 import { bareEtag, readConditions } from './conditions.ts';
 import { isDynamic, openWhole } from './dynamic.ts';
 import { s3Fault } from './errors.ts';
+import { pushLock } from './lock.ts';
 import { readCount } from './query.ts';
 import { pushTagCount } from './tags.ts';
 
@@ -51,13 +52,20 @@ function answer(call: S3Call, { info, open, overrides }: Found): HttpResponse {
   const slice = chooseSlice(call, info);
   pushAttributes(headers, info, overrides);
   pushTagCount(headers, info);
+  pushLock(headers, info);
   if (slice.partsCount !== undefined) headers.push('x-amz-mp-parts-count', String(slice.partsCount));
-  if (slice.whole && request.headers.get('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED')
-    pushChecksums(headers, info);
+  if (request.headers.get('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED') pushSliceChecksums(call, info, slice);
   if (slice.status === 206) headers.push('Content-Range', contentRange(slice, info.sizeBytes));
   if (open === undefined) return { status: slice.status, headers, lengthBytes: slice.length };
   const body = open.open(slice.offset, slice.length);
   return { status: slice.status, headers, body: body.bytes ?? body, lengthBytes: slice.length };
+}
+
+/** Of the whole object, or of the one part that is asked for. */
+function pushSliceChecksums({ headers }: S3Call, info: ObjectInfo, slice: Slice): void {
+  const part = slice.partNumber === undefined ? undefined : partChecksum(info, slice.partNumber);
+  if (part !== undefined) headers.push(part.kind.header, part.value, 'x-amz-checksum-type', info.checksumType ?? 'FULL_OBJECT');
+  else if (slice.whole) pushChecksums(headers, info);
 }
 
 interface Slice {
@@ -66,6 +74,7 @@ interface Slice {
   readonly length: number;
   readonly whole: boolean;
   readonly partsCount?: number;
+  readonly partNumber?: number;
 }
 
 function chooseSlice(call: S3Call, info: ObjectInfo): Slice {
@@ -110,7 +119,7 @@ function partSlice(call: S3Call, info: ObjectInfo): Slice {
   const whole = length === info.sizeBytes;
   const status = length === 0 ? 200 : 206;
   if (info.partSizes === undefined) return { status, offset, length, whole };
-  return { status, offset, length, whole, partsCount: sizes.length };
+  return { status, offset, length, whole, partsCount: sizes.length, partNumber: number };
 }
 
 const OVERRIDES = [

@@ -26,6 +26,7 @@ import {
 } from './checksums.ts';
 import { bareEtag, readWriteConditions } from './conditions.ts';
 import { s3Fault } from './errors.ts';
+import { readLockHeaders } from './lock.ts';
 import { explainIfMatch } from './put-object.ts';
 import { urlEncode } from './query.ts';
 import { readTagHeader } from './tags.ts';
@@ -59,6 +60,7 @@ export async function createUpload(call: S3Call): Promise<HttpResponse> {
     ...checksum,
     acl: readAclHeaders(call),
     tags: readTagHeader(call),
+    lock: readLockHeaders(call),
   });
   if (kind !== undefined && type !== undefined) {
     call.headers.push('x-amz-checksum-algorithm', kind.word, 'x-amz-checksum-type', type);

@@ -13,7 +13,9 @@ import { getObject } from './get-object.ts';
 import { listObjects } from './list-objects.ts';
 import { listParts, listUploads } from './list-uploads.ts';
 import { listVersions } from './list-versions.ts';
+import * as lock from './lock.ts';
 import { abortUpload, completeUpload, createUpload } from './multipart.ts';
+import { getObjectAttributes } from './object-attributes.ts';
 import { putObject } from './put-object.ts';
 import * as rights from './rights.ts';
 import { absentConfiguration, emptyConfiguration } from './sub-resources.ts';
@@ -94,7 +96,6 @@ const encryption = unset('BucketEncryption', 'encryption', { code: 'ServerSideEn
 const lifecycle = unset('BucketLifecycleConfiguration', 'lifecycle', { code: 'NoSuchLifecycleConfiguration' });
 const replication = unset('BucketReplication', 'replication', { code: 'ReplicationConfigurationNotFoundError' });
 const website = unset('BucketWebsite', 'website', { code: 'NoSuchWebsiteConfiguration' });
-const lock = unset('ObjectLockConfiguration', 'object-lock', { code: 'ObjectLockConfigurationNotFoundError' });
 const accelerate = unset('BucketAccelerateConfiguration', 'accelerate', { element: 'AccelerateConfiguration' });
 const logging = unset('BucketLogging', 'logging', { element: 'BucketLoggingStatus' });
 const events = unset('BucketNotificationConfiguration', 'notification', { element: 'NotificationConfiguration' });
@@ -111,6 +112,7 @@ export const OPERATIONS: readonly OperationRow[] = [
     note: 'prefix, max-buckets, continuation-token, bucket-region',
   }),
   built('CreateBucket', 'PUT bucket', {
+    obeys: lock.NEW_BUCKET_HEADERS,
     run: createBucket,
     acl: true,
     note: 'LocationConstraint must be the region',
@@ -132,6 +134,7 @@ export const OPERATIONS: readonly OperationRow[] = [
     note: 'Enabled, Suspended; MFA delete is refused',
   }),
   built('DeleteObjects', 'POST bucket delete', {
+    obeys: lock.BYPASS_HEADERS,
     run: deleteObjects,
     note: 'up to 1,000 keys; Content-MD5 or a checksum is required',
   }),
@@ -160,6 +163,7 @@ export const OPERATIONS: readonly OperationRow[] = [
     note: 'partNumber, response-*',
   }),
   built('PutObject', 'PUT object', {
+    obeys: lock.LOCK_HEADERS,
     run: putObject,
     acl: true,
     tags: true,
@@ -168,6 +172,7 @@ export const OPERATIONS: readonly OperationRow[] = [
     note: 'up to 5 GiB',
   }),
   built('CopyObject', 'PUT object', {
+    obeys: lock.LOCK_HEADERS,
     run: copyObject,
     acl: true,
     tags: true,
@@ -176,7 +181,13 @@ export const OPERATIONS: readonly OperationRow[] = [
     conditions: 'write',
     note: ONE_SOURCE,
   }),
-  built('DeleteObject', 'DELETE object', { run: deleteObject, conditions: 'write', version: true, note: 'If-Match' }),
+  built('DeleteObject', 'DELETE object', {
+    obeys: lock.BYPASS_HEADERS,
+    run: deleteObject,
+    conditions: 'write',
+    version: true,
+    note: 'If-Match',
+  }),
   built('GetObjectAcl', 'GET object acl', {
     run: getObjectAcl,
     version: true,
@@ -195,7 +206,13 @@ export const OPERATIONS: readonly OperationRow[] = [
     note: 'up to 10 tags, keys of 128 and values of 256 characters',
   }),
   built('DeleteObjectTagging', 'DELETE object tagging', { run: tagging.deleteObjectTagging, version: true }),
+  built('GetObjectAttributes', 'GET object attributes', {
+    run: getObjectAttributes,
+    version: true,
+    note: 'x-amz-object-attributes, x-amz-max-parts, x-amz-part-number-marker; lists parts without checksums too',
+  }),
   built('CreateMultipartUpload', 'POST object uploads', {
+    obeys: lock.LOCK_HEADERS,
     run: createUpload,
     acl: true,
     tags: true,
@@ -230,8 +247,11 @@ export const OPERATIONS: readonly OperationRow[] = [
   logging.put(),
   events.get(),
   events.put(),
-  lock.get(),
-  lock.put(),
+  built('GetObjectLockConfiguration', 'GET bucket object-lock', { run: lock.getLockConfiguration }),
+  built('PutObjectLockConfiguration', 'PUT bucket object-lock', {
+    run: lock.putLockConfiguration,
+    note: 'the bucket must have versioning; lock is never turned off again',
+  }),
   built('GetBucketOwnershipControls', 'GET bucket ownershipControls', {
     run: rights.getOwnership,
     note: 'BucketOwnerEnforced unless something else was set',
@@ -290,11 +310,14 @@ export const OPERATIONS: readonly OperationRow[] = [
   refused('UpdateBucketMetadataJournalTableConfiguration', 'PUT bucket metadataJournalTable'),
   refused('GetBucketAbac', 'GET bucket abac'),
   refused('PutBucketAbac', 'PUT bucket abac'),
-  refused('GetObjectAttributes', 'GET object attributes'),
-  refused('GetObjectLegalHold', 'GET object legal-hold'),
-  refused('PutObjectLegalHold', 'PUT object legal-hold'),
-  refused('GetObjectRetention', 'GET object retention'),
-  refused('PutObjectRetention', 'PUT object retention'),
+  built('GetObjectLegalHold', 'GET object legal-hold', { run: lock.getLegalHold, version: true }),
+  built('PutObjectLegalHold', 'PUT object legal-hold', { run: lock.putLegalHold, version: true }),
+  built('GetObjectRetention', 'GET object retention', { run: lock.getRetention, version: true }),
+  built('PutObjectRetention', 'PUT object retention', {
+    run: lock.putRetention,
+    version: true,
+    obeys: lock.BYPASS_HEADERS,
+  }),
   refused('GetObjectTorrent', 'GET object torrent'),
   refused('RestoreObject', 'POST object restore'),
   refused('SelectObjectContent', 'POST object select'),

@@ -2,15 +2,16 @@
 
 import { isFault } from '../../fabric/errors.ts';
 import type { HttpResponse } from '../../fabric/http/contract.ts';
-import { type Conditions, type ObjectRef, storeFaults } from '../object/contract.ts';
+import { type Conditions, type ObjectLock, type ObjectRef, storeFaults } from '../object/contract.ts';
 import { readAclHeaders } from './acl-request.ts';
 import { readAttributes } from './attributes.ts';
 import { pushVersion, resolveObject, type S3Call } from './call.ts';
 import { pushChecksums } from './checksums.ts';
 import { readWriteConditions } from './conditions.ts';
 import { s3Fault } from './errors.ts';
+import { readLockHeaders } from './lock.ts';
 import { readTagHeader } from './tags.ts';
-import { BODY_BYTES_MAX, openUploadBody } from './upload-body.ts';
+import { BODY_BYTES_MAX, openUploadBody, type UploadBody } from './upload-body.ts';
 
 export async function putObject(call: S3Call): Promise<HttpResponse> {
   const attributes = readAttributes(call.request);
@@ -23,6 +24,7 @@ export async function putObject(call: S3Call): Promise<HttpResponse> {
     headers: attributes.headers,
     acl: readAclHeaders(call),
     tags: readTagHeader(call),
+    lock: readLock(call, upload),
     body: upload.body,
     md5: upload.md5,
     finish: upload.finish,
@@ -34,6 +36,15 @@ export async function putObject(call: S3Call): Promise<HttpResponse> {
   pushVersion(call.headers, info);
   pushChecksums(call.headers, info);
   return { status: 200, headers: call.headers };
+}
+
+/** What cannot be deleted again must not have been damaged on its way. */
+function readLock(call: S3Call, { md5, checksum }: UploadBody): ObjectLock | undefined {
+  const lock = readLockHeaders(call);
+  if (lock === undefined || md5 !== undefined || checksum !== undefined) return lock;
+  const message =
+    'Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters';
+  throw s3Fault('InvalidRequest', message);
 }
 
 /** S3 answers 404, not 412, when If-Match meets no object at all. */

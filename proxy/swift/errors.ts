@@ -35,6 +35,7 @@ export const STATUS: Readonly<Record<string, number>> = {
   [storeFaults.bucketTaken]: 409,
   [storeFaults.containerExists]: 409,
   [storeFaults.policyMismatch]: 409,
+  [storeFaults.invalidBucketState]: 409,
   [storeFaults.preconditionFailed]: 412,
   [storeFaults.notModified]: 304,
   [storeFaults.conditionalConflict]: 409,
