@@ -8,6 +8,7 @@ import type { Stamp } from '../../fabric/stamp.ts';
 import { encodeHead, FLAG_TOMBSTONE, headStamp, isTombstone } from '../../object-server/contract.ts';
 import { decide } from '../quorum-decide.ts';
 import type { QuorumWrite } from '../quorum-write.ts';
+import { archiveOf, keeping } from './archive.ts';
 import { commit, objectKey } from './commit.ts';
 import { commitVersion } from './commit-version.ts';
 import {
@@ -161,17 +162,21 @@ async function publish(
     return toInfo(done.record, done.head, true);
   }
   let head: Buffer | undefined;
-  await commit(engine, {
-    container,
-    name: object.name,
-    writes: (stamp) => {
-      head = recordHead(object, { key, stamp });
-      return [{ head }, ...finished(stamp, { stamp, record: object })];
-    },
-    row: rowOf(object),
-    conditions: options.conditions,
-    pins: object.pins,
-  });
+  const write = (conditions: Conditions | undefined): Promise<Stamp> =>
+    commit(engine, {
+      container,
+      name: object.name,
+      writes: (stamp) => {
+        head = recordHead(object, { key, stamp });
+        return [{ head }, ...finished(stamp, { stamp, record: object })];
+      },
+      row: rowOf(object),
+      conditions,
+      pins: object.pins,
+    });
+  const archive = archiveOf(container.record);
+  if (archive) await keeping(engine, { container, archive, name: object.name, conditions: options.conditions }, write);
+  else await write(options.conditions);
   return { ...toInfo(object, head as Buffer), stamp: headStamp(head as Buffer) };
 }
 

@@ -235,6 +235,8 @@ export interface Conditions {
   readonly ifNoneMatch?: readonly string[] | '*' | undefined;
   readonly ifModifiedSinceMs?: number | undefined;
   readonly ifUnmodifiedSinceMs?: number | undefined;
+  /** Of a write, the store's own: on this very state and no other. Fault ConditionalConflict. */
+  readonly ifStamp?: Stamp | 'absent' | undefined;
 }
 
 /** What a body comes from: an HttpBody, or a decoder around one (aws-chunked), or bytes already there. */

@@ -192,6 +192,14 @@ export function pushChecksums(out: string[], info: Pick<ObjectInfo, 'checksums' 
   if (any) out.push('x-amz-checksum-type', info.checksumType ?? 'FULL_OBJECT');
 }
 
+/** Of one part of an object that was uploaded in parts, counted from 1. */
+export function partChecksum(info: ObjectInfo, partNumber: number): DeclaredChecksum | undefined {
+  const each = info.partSums && KINDS.find(({ name }) => info.checksums[name] !== undefined);
+  if (!each || !info.partSums || partNumber * each.bytes > info.partSums.length) return undefined;
+  const bytes = info.partSums.subarray((partNumber - 1) * each.bytes, partNumber * each.bytes);
+  return { kind: each, value: Buffer.from(bytes).toString('base64') };
+}
+
 /** The same as elements of an XML answer. */
 export function checksumsXml(checksums: Checksums): string {
   let xml = '';

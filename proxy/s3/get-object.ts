@@ -64,7 +64,8 @@ function answer(call: S3Call, { info, open, overrides }: Found): HttpResponse {
 /** Of the whole object, or of the one part that is asked for. */
 function pushSliceChecksums({ headers }: S3Call, info: ObjectInfo, slice: Slice): void {
   const part = slice.partNumber === undefined ? undefined : partChecksum(info, slice.partNumber);
-  if (part !== undefined) headers.push(part.kind.header, part.value, 'x-amz-checksum-type', info.checksumType ?? 'FULL_OBJECT');
+  if (part !== undefined)
+    headers.push(part.kind.header, part.value, 'x-amz-checksum-type', info.checksumType ?? 'FULL_OBJECT');
   else if (slice.whole) pushChecksums(headers, info);
 }
 

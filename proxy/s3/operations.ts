@@ -35,8 +35,6 @@ export interface HeaderUse {
   readonly ranges?: true;
   /** x-amz-acl and x-amz-grant- are obeyed. */
   readonly acl?: true;
-  /** x-amz-tagging becomes the object's tags. */
-  readonly tags?: true;
   /** versionId in the query. */
   readonly version?: true;
   /** Names of rows of AMZ_HEADERS that are refused elsewhere and obeyed here. */
@@ -104,6 +102,8 @@ const payment = unset('BucketRequestPayment', 'requestPayment', {
   inner: '<Payer>BucketOwner</Payer>',
 });
 
+/** What comes with a new object. */
+const OF_NEW_OBJECTS = [...lock.LOCK_HEADERS, 'x-amz-tagging'];
 const ONE_SOURCE = 'x-amz-copy-source';
 
 export const OPERATIONS: readonly OperationRow[] = [
@@ -163,19 +163,17 @@ export const OPERATIONS: readonly OperationRow[] = [
     note: 'partNumber, response-*',
   }),
   built('PutObject', 'PUT object', {
-    obeys: lock.LOCK_HEADERS,
+    obeys: OF_NEW_OBJECTS,
     run: putObject,
     acl: true,
-    tags: true,
     stores: true,
     conditions: 'write',
     note: 'up to 5 GiB',
   }),
   built('CopyObject', 'PUT object', {
-    obeys: lock.LOCK_HEADERS,
+    obeys: OF_NEW_OBJECTS,
     run: copyObject,
     acl: true,
-    tags: true,
     copies: true,
     stores: true,
     conditions: 'write',
@@ -209,13 +207,13 @@ export const OPERATIONS: readonly OperationRow[] = [
   built('GetObjectAttributes', 'GET object attributes', {
     run: getObjectAttributes,
     version: true,
+    obeys: ['x-amz-object-attributes', 'x-amz-max-parts', 'x-amz-part-number-marker'],
     note: 'x-amz-object-attributes, x-amz-max-parts, x-amz-part-number-marker; lists parts without checksums too',
   }),
   built('CreateMultipartUpload', 'POST object uploads', {
-    obeys: lock.LOCK_HEADERS,
+    obeys: OF_NEW_OBJECTS,
     run: createUpload,
     acl: true,
-    tags: true,
     stores: true,
   }),
   built('UploadPart', 'PUT object uploadId', { run: uploadPart, note: 'partNumber 1 to 10,000, up to 5 GiB each' }),

@@ -86,16 +86,17 @@ export const AMZ_HEADERS: readonly HeaderRule[] = [
   },
   { name: 'x-amz-if-match-last-modified-time', refusal: 'NotImplemented', note: 'directory buckets' },
   { name: 'x-amz-if-match-size', refusal: 'NotImplemented', note: 'directory buckets' },
-  { name: 'x-amz-max-parts', note: 'GetObjectAttributes' },
+  { name: 'x-amz-max-parts', refusal: 'NotImplemented', note: 'GetObjectAttributes' },
   { name: 'x-amz-meta-*', note: 'stored by PutObject, CopyObject with REPLACE, CreateMultipartUpload; 2 KiB in all' },
   { name: 'x-amz-metadata-directive', note: 'CopyObject: COPY, REPLACE' },
   { name: 'x-amz-mfa', refusal: 'NotImplemented', note: NONE },
   { name: 'x-amz-mp-object-size', note: 'CompleteMultipartUpload' },
   {
     name: 'x-amz-object-attributes',
+    refusal: 'NotImplemented',
     note: 'GetObjectAttributes: ETag, Checksum, ObjectParts, StorageClass, ObjectSize',
   },
-  { name: 'x-amz-part-number-marker', note: 'GetObjectAttributes' },
+  { name: 'x-amz-part-number-marker', refusal: 'NotImplemented', note: 'GetObjectAttributes' },
   {
     name: 'x-amz-object-lock-legal-hold',
     refusal: 'NotImplemented',
@@ -201,7 +202,6 @@ function checkAmz(name: string, value: string, use: HeaderUse): void {
   if (rule?.refusal === undefined || rule.takes?.includes(value)) return;
   if (use.acl === true && (name === 'x-amz-acl' || ACL_GRANTS.has(name))) return;
   if (use.obeys?.includes(rule.name)) return;
-  if (use.tags === true && name === 'x-amz-tagging') return;
   switch (rule.refusal) {
     case 'NotImplemented':
       throw s3Fault('NotImplemented', '', { Header: name });

@@ -289,4 +289,71 @@ export const uploads: S3Suite = {
     t.match(mixed.text, '<Code>KeyTooLongError</Code>');
     t.match(mixed.text, '<Deleted><Key>a</Key></Deleted>');
   },
+
+  'attributes of objects': async (rig) => {
+    const { t, client, bucket } = rig;
+    const path = `/${bucket}/o`;
+    const ask = (names: string | undefined, more: Record<string, string> = {}): Promise<Answer> =>
+      client.ask('GET', path, {
+        query: 'attributes',
+        headers: { ...(names === undefined ? {} : { 'x-amz-object-attributes': names }), ...more },
+      });
+    const everything = 'ETag,Checksum,ObjectParts,StorageClass,ObjectSize';
+    t.equal((await ask(everything)).code, 'NoSuchKey');
+    const sum = crc('crc32', Buffer.from('text'));
+    const made = await client.ask('PUT', path, { body: 'text', headers: { 'x-amz-checksum-crc32': sum } });
+    const plain = await ask(everything);
+    const etag = made.headers['etag']?.slice(1, -1);
+    const inner = `<ETag>${etag}</ETag><Checksum><ChecksumCRC32>${sum}</ChecksumCRC32><ChecksumType>FULL_OBJECT</ChecksumType></Checksum><StorageClass>STANDARD</StorageClass><ObjectSize>4</ObjectSize>`;
+    t.match(plain.text, `>${inner}</GetObjectAttributesResponse>`);
+    t.ok(plain.headers['last-modified']);
+    t.equal(plain.headers['etag'], undefined);
+    t.match((await ask('ObjectSize')).text, '/"><ObjectSize>4</ObjectSize></GetObject');
+    t.equal((await ask(undefined)).code, 'InvalidRequest');
+    t.equal((await ask('')).code, 'InvalidRequest');
+    t.equal((await ask('ETag,Colour')).code, 'InvalidArgument');
+    t.equal((await ask('ObjectParts', { 'x-amz-max-parts': 'many' })).code, 'InvalidArgument');
+    t.equal((await client.ask('GET', path, { headers: { 'x-amz-object-attributes': 'ETag' } })).code, 'NotImplemented');
+    for (const [type, word] of [
+      ['COMPOSITE', 'SHA256'],
+      ['FULL_OBJECT', 'CRC32C'],
+      [undefined, undefined],
+    ] as const) {
+      const sumOf = (piece: Buffer): string =>
+        word === 'SHA256' ? createHash('sha256').update(piece).digest('base64') : crc('crc32c', piece);
+      const announced = word ? { 'x-amz-checksum-algorithm': word, 'x-amz-checksum-type': type } : {};
+      const uploadId = await create(rig, 'o', announced as Record<string, string>);
+      const pieces = [PART, PART, LAST];
+      const parts: { number: number; etag: string; extra: string }[] = [];
+      for (const [i, body] of pieces.entries()) {
+        const headers = word ? { [`x-amz-checksum-${word.toLowerCase()}`]: sumOf(body) } : {};
+        const put = await client.ask('PUT', path, { query: `partNumber=${i + 1}&uploadId=${uploadId}`, body, headers });
+        const extra = word ? `<Checksum${word}>${sumOf(body)}</Checksum${word}>` : '';
+        parts.push({ number: i + 1, etag: put.headers['etag'] as string, extra });
+      }
+      const done = await client.ask('POST', path, { query: `uploadId=${uploadId}`, body: partsXml(parts) });
+      t.equal(done.status, 200, done.text);
+      const shown = (number: number): string =>
+        `<Part><PartNumber>${number}</PartNumber><Size>${pieces[number - 1]?.length}</Size>${parts[number - 1]?.extra}</Part>`;
+      const page = (marker: number, next: number, max: number): string =>
+        `<ObjectParts><PartsCount>3</PartsCount><PartNumberMarker>${marker}</PartNumberMarker><NextPartNumberMarker>${next}</NextPartNumberMarker><MaxParts>${max}</MaxParts><IsTruncated>${next < 3}</IsTruncated>`;
+      const all = await ask('ObjectParts');
+      t.match(all.text, `${page(0, 3, 1000)}${shown(1)}${shown(2)}${shown(3)}</ObjectParts>`);
+      const first = await ask('ObjectParts', { 'x-amz-max-parts': '1' });
+      t.match(first.text, `${page(0, 1, 1)}${shown(1)}</ObjectParts>`);
+      const second = await ask('ObjectParts', { 'x-amz-max-parts': '5', 'x-amz-part-number-marker': '1' });
+      t.match(second.text, `${page(1, 3, 5)}${shown(2)}${shown(3)}</ObjectParts>`);
+      const checksum = (await ask('Checksum')).text;
+      t.equal(tag(checksum, 'ChecksumType'), type);
+      const mode = { headers: { 'x-amz-checksum-mode': 'ENABLED' } };
+      const head = await client.ask('HEAD', path, mode);
+      if (word) t.equal(head.headers[`x-amz-checksum-${word.toLowerCase()}`], tag(checksum, `Checksum${word}`));
+      const last = await client.ask('GET', path, { ...mode, query: 'partNumber=3' });
+      t.equal(last.text, LAST.toString());
+      t.equal(last.status, 206);
+      t.equal(last.headers['x-amz-mp-parts-count'], '3');
+      if (word) t.equal(last.headers[`x-amz-checksum-${word.toLowerCase()}`], sumOf(LAST), "the part's own");
+    }
+    t.equal((await client.ask('GET', path, { query: 'partNumber=4' })).code, 'InvalidPartNumber');
+  },
 };
