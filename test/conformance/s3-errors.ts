@@ -91,7 +91,6 @@ export const errors: S3Suite = {
     for (const [header, value, code] of [
       ['x-amz-server-side-encryption', 'AES256', 'NotImplemented'],
       ['x-amz-server-side-encryption-customer-algorithm', 'AES256', 'NotImplemented'],
-      ['x-amz-object-lock-mode', 'GOVERNANCE', 'NotImplemented'],
       ['x-amz-storage-class', 'GLACIER', 'InvalidStorageClass'],
       ['x-amz-acl', 'public-read', 'AccessControlListNotSupported'],
       ['x-amz-grant-read', 'id=AUTH_test:member', 'AccessControlListNotSupported'],

@@ -181,7 +181,7 @@ export const locks: S3Suite = {
     t.equal(other.code, 'NotImplemented', 'a part has no lock');
   },
 
-  'retention': async (rig) => {
+  retention: async (rig) => {
     const { t } = rig;
     const lab = await Lab.open(rig);
     const [soon, until, far] = [later(HOUR), later(2 * HOUR), later(3 * HOUR)];
@@ -281,8 +281,16 @@ export const locks: S3Suite = {
     const allow = (...names: string[]): Promise<Answer> => {
       const resource = `arn:aws:s3:::${lab.bucket}/*`;
       const action = names.map((name) => `s3:${name}`);
-      const statement = { Effect: 'Allow', Principal: { AWS: client.ids.stranger }, Action: action, Resource: resource };
-      return lab.ask('PUT', '', { query: 'policy', body: JSON.stringify({ Version: '2012-10-17', Statement: [statement] }) });
+      const statement = {
+        Effect: 'Allow',
+        Principal: { AWS: client.ids.stranger },
+        Action: action,
+        Resource: resource,
+      };
+      return lab.ask('PUT', '', {
+        query: 'policy',
+        body: JSON.stringify({ Version: '2012-10-17', Statement: [statement] }),
+      });
     };
     const user = client.stranger;
     const set = await allow('GetObject', 'DeleteObjectVersion', 'PutObject');
