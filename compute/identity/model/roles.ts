@@ -1,0 +1,78 @@
+/** Roles, and which role implies which. Global roles have no domain; those of a domain only pass on what they imply. */
+import { joinKey, type ReadTx, splitKey, type WriteTx } from '../../../control/contract.ts';
+import { badRequest, forbidden, immutable } from '../refusals.ts';
+import { type RoleRow, tables } from '../tables.ts';
+import { claimName, clear, type Moment, members, must } from './rows.ts';
+
+export type RoleInput = Omit<RoleRow, 'id'> & { readonly id?: string };
+export type RoleChange = Partial<Omit<RoleRow, 'id' | 'domainId'>>;
+
+export function getRole(tx: ReadTx, id: string): Promise<RoleRow> {
+  return must(tx, tables.roles, { kind: 'role', id });
+}
+
+export async function findRole(tx: ReadTx, name: string, domainId = ''): Promise<RoleRow | undefined> {
+  const id = await tx.get(tables.roleNames, joinKey(domainId, name));
+  return id === undefined ? undefined : await tx.get(tables.roles, id);
+}
+
+export async function createRole(tx: WriteTx, input: RoleInput, moment: Moment): Promise<RoleRow> {
+  const row = { ...input, id: input.id ?? moment.newId() };
+  await claimName(tx, nameIndex(row), row);
+  tx.put(tables.roles, row.id, row);
+  return row;
+}
+
+export async function updateRole(tx: WriteTx, row: RoleRow, change: RoleChange): Promise<RoleRow> {
+  const unset = change.options !== undefined && change.options['immutable'] !== true;
+  if (row.options['immutable'] === true && !unset) throw immutable('role', row.id);
+  const after = { ...row, ...change };
+  await claimName(tx, nameIndex(row), after, row.name);
+  tx.put(tables.roles, row.id, after);
+  return after;
+}
+
+export function impliedBy(tx: ReadTx, priorId: string): Promise<string[]> {
+  return members(tx, tables.impliedRoles, priorId);
+}
+
+/** prior -> implied, of all roles. */
+export async function implications(tx: ReadTx): Promise<Map<string, string[]>> {
+  const rules = new Map<string, string[]>();
+  for (const { key } of await tx.scan(tables.impliedRoles, { prefix: '' })) {
+    const [prior = '', implied = ''] = splitKey(key);
+    rules.set(prior, [...(rules.get(prior) ?? []), implied]);
+  }
+  return rules;
+}
+
+/** `ids` and all that they imply, each once, what implies before what is implied. */
+export function withImplied(ids: Iterable<string>, rules: ReadonlyMap<string, readonly string[]>): Set<string> {
+  const found = new Set(ids);
+  // A set's iteration meets what is added on the way.
+  for (const id of found) for (const implied of rules.get(id) ?? []) found.add(implied);
+  return found;
+}
+
+export async function addImplication(tx: WriteTx, prior: RoleRow, implied: RoleRow): Promise<void> {
+  if (implied.domainId !== '' && implied.domainId !== prior.domainId)
+    throw forbidden(`Role ${implied.id} of a domain cannot be implied by a role outside of it.`);
+  if (implied.options['immutable'] === true && prior.id === implied.id) throw immutable('role', implied.id);
+  const back = withImplied([implied.id], await implications(tx));
+  if (back.has(prior.id)) throw badRequest(`Role ${implied.id} cannot be implied: it already implies ${prior.id}.`);
+  tx.put(tables.impliedRoles, joinKey(prior.id, implied.id), true);
+}
+
+export async function dropRole(tx: WriteTx, row: RoleRow): Promise<void> {
+  if (row.options['immutable'] === true) throw immutable('role', row.id);
+  await clear(tx, tables.impliedRoles, row.id);
+  for (const [prior, implied] of await implications(tx)) {
+    if (implied.includes(row.id)) tx.delete(tables.impliedRoles, joinKey(prior, row.id));
+  }
+  tx.delete(tables.roles, row.id);
+  tx.delete(tables.roleNames, joinKey(row.domainId, row.name));
+}
+
+function nameIndex(row: RoleRow) {
+  return { table: tables.roleNames, kind: 'role', within: row.domainId };
+}
