@@ -50,7 +50,11 @@ function drop(tx: WriteTx, row: AssignmentRow): void {
 }
 
 /** Ids of roles granted to exactly this actor on exactly this target. */
-export async function grantedRoles(tx: ReadTx, { actor, actorId }: Actor, place: Target & { inherited: boolean }): Promise<string[]> {
+export async function grantedRoles(
+  tx: ReadTx,
+  { actor, actorId }: Actor,
+  place: Target & { inherited: boolean },
+): Promise<string[]> {
   const kind = place.inherited ? 'inherited' : 'direct';
   const prefix = joinKey(actor, actorId, place.target, place.targetId, kind, '');
   const rows = await tx.scan(tables.assignments, { prefix });

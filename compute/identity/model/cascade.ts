@@ -5,19 +5,28 @@
  */
 import { joinKey, type WriteTx } from '../../../control/contract.ts';
 import { badRequest, forbidden, immutable } from '../refusals.ts';
-import { type AppCredRow, type CredentialRow, type GroupRow, type ProjectRow, type RoleRow, tables, type UserRow } from '../tables.ts';
+import {
+  type AppCredRow,
+  type CredentialRow,
+  type GroupRow,
+  type ProjectRow,
+  type RoleRow,
+  tables,
+  type UserRow,
+} from '../tables.ts';
 import { dropOfActor, dropOfRole, dropOfTarget } from './assignments.ts';
-import { dropGroup } from './groups.ts';
+import { dropGroup, groupsOf, removeMember } from './groups.ts';
 import { descendants, dropProject } from './projects.ts';
 import { dropRole } from './roles.ts';
 import { clear, members } from './rows.ts';
-import { groupsOf, removeMember } from './groups.ts';
 import { dropUser } from './users.ts';
 
 export async function deleteProject(tx: WriteTx, row: ProjectRow): Promise<void> {
-  if (row.isDomain) throw badRequest(`Cannot delete project ${row.id}: it acts as a domain. Delete the domain instead.`);
+  if (row.isDomain)
+    throw badRequest(`Cannot delete project ${row.id}: it acts as a domain. Delete the domain instead.`);
   const children = await members(tx, tables.projectChildren, row.id);
-  if (children.length > 0) throw forbidden(`Cannot delete the project ${row.id} since it is not a leaf in the hierarchy.`);
+  if (children.length > 0)
+    throw forbidden(`Cannot delete the project ${row.id} since it is not a leaf in the hierarchy.`);
   if (row.options['immutable'] === true) throw immutable('project', row.id);
   await removeProject(tx, row);
 }
@@ -26,7 +35,8 @@ async function removeProject(tx: WriteTx, row: ProjectRow): Promise<void> {
   await dropOfTarget(tx, { target: 'project', targetId: row.id });
   for (const { value } of await tx.scan(tables.credentials)) if (value.projectId === row.id) dropCredential(tx, value);
   for (const { value } of await tx.scan(tables.appCreds)) if (value.projectId === row.id) dropAppCred(tx, value);
-  for (const { value } of await tx.scan(tables.limits)) if (value['project_id'] === row.id) tx.delete(tables.limits, value.id);
+  for (const { value } of await tx.scan(tables.limits))
+    if (value['project_id'] === row.id) tx.delete(tables.limits, value.id);
   for (const { value } of await tx.scan(tables.users)) {
     if (value.defaultProjectId !== row.id) continue;
     const { defaultProjectId: _, ...rest } = value;
@@ -83,7 +93,8 @@ export async function deleteDomain(tx: WriteTx, row: ProjectRow): Promise<void> 
     if (role) await deleteRole(tx, { ...role, options: {} });
   }
   await dropOfTarget(tx, { target: 'domain', targetId: row.id });
-  for (const { value } of await tx.scan(tables.limits)) if (value['domain_id'] === row.id) tx.delete(tables.limits, value.id);
+  for (const { value } of await tx.scan(tables.limits))
+    if (value['domain_id'] === row.id) tx.delete(tables.limits, value.id);
   dropProject(tx, row);
 }
 

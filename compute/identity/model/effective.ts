@@ -29,7 +29,11 @@ export async function rolesOnSystem(tx: ReadTx, userId: string): Promise<RoleRow
   return await rolesAt(tx, userId, [{ ...SYSTEM, inherited: false }]);
 }
 
-async function rolesAt(tx: ReadTx, userId: string, places: readonly (Target & { inherited: boolean })[]): Promise<RoleRow[]> {
+async function rolesAt(
+  tx: ReadTx,
+  userId: string,
+  places: readonly (Target & { inherited: boolean })[],
+): Promise<RoleRow[]> {
   const ids = new Set<string>();
   for (const actor of await actorsOf(tx, userId)) {
     for (const place of places) for (const id of await grantedRoles(tx, actor, place)) ids.add(id);
@@ -111,7 +115,15 @@ export async function expand(tx: ReadTx, rows: readonly AssignmentRow[]): Promis
 }
 
 function keep(found: Map<string, Effective>, one: Effective): void {
-  const key = [one.actorId, one.target, one.targetId, one.roleId, one.groupId ?? '', one.from?.targetId ?? '', one.priorRoleId ?? ''];
+  const key = [
+    one.actorId,
+    one.target,
+    one.targetId,
+    one.roleId,
+    one.groupId ?? '',
+    one.from?.targetId ?? '',
+    one.priorRoleId ?? '',
+  ];
   found.set(key.join(' '), one);
 }
 

@@ -21,7 +21,9 @@ export interface ProjectInput {
   readonly id?: string;
 }
 
-export type ProjectChange = Partial<Pick<ProjectRow, 'name' | 'enabled' | 'description' | 'tags' | 'options' | 'extra'>>;
+export type ProjectChange = Partial<
+  Pick<ProjectRow, 'name' | 'enabled' | 'description' | 'tags' | 'options' | 'extra'>
+>;
 
 export function getProject(tx: ReadTx, id: string): Promise<ProjectRow> {
   return must(tx, tables.projects, { kind: 'project', id });
@@ -73,7 +75,11 @@ export async function createProject(
   return row;
 }
 
-async function placeOf(tx: ReadTx, input: ProjectInput, depthMax: number): Promise<{ domainId: string; parentId: string }> {
+async function placeOf(
+  tx: ReadTx,
+  input: ProjectInput,
+  depthMax: number,
+): Promise<{ domainId: string; parentId: string }> {
   if (input.isDomain) {
     if (input.parentId !== '') throw badRequest('Domains cannot have a parent project.');
     return { domainId: '', parentId: '' };
@@ -115,7 +121,8 @@ async function refuseEnabledChildren(tx: ReadTx, row: ProjectRow): Promise<void>
 
 async function refuseDisabledParents(tx: ReadTx, row: ProjectRow): Promise<void> {
   const above = await ancestors(tx, row);
-  if (above.some(({ enabled }) => !enabled)) throw forbidden(`Cannot enable project ${row.id} since it has disabled parents.`);
+  if (above.some(({ enabled }) => !enabled))
+    throw forbidden(`Cannot enable project ${row.id} since it has disabled parents.`);
 }
 
 /** The project's own rows; assignments, credentials and what lies below it are the caller's. */
@@ -126,7 +133,8 @@ export function dropProject(tx: WriteTx, row: ProjectRow): void {
 }
 
 export function checkTag(tag: string): string {
-  if (tag.length === 0 || tag.length > 255 || /[,/]/.test(tag)) throw badRequest(`Invalid input for field 'tag': '${tag}'.`);
+  if (tag.length === 0 || tag.length > 255 || /[,/]/.test(tag))
+    throw badRequest(`Invalid input for field 'tag': '${tag}'.`);
   return tag;
 }
 

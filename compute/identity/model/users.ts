@@ -39,7 +39,10 @@ export async function createUser(tx: WriteTx, input: UserInput, moment: Moment):
   return row;
 }
 
-export async function updateUser(tx: WriteTx, { row, change, nowMs }: { row: UserRow; change: UserChange; nowMs: number }) {
+export async function updateUser(
+  tx: WriteTx,
+  { row, change, nowMs }: { row: UserRow; change: UserChange; nowMs: number },
+) {
   const after: UserRow = { ...row, ...withoutUndefined(change) };
   await claimName(tx, nameIndex(row), after, row.name);
   const disabled = row.enabled && !after.enabled;
@@ -65,7 +68,11 @@ export function checkPasswordRules(password: string, settings: IdentitySettings)
 }
 
 /** Times are judged here, repeats by `verify` beforehand. */
-export function checkMayChange(user: UserRow, current: PasswordEntry, { settings, nowMs }: { settings: IdentitySettings; nowMs: number }): void {
+export function checkMayChange(
+  user: UserRow,
+  current: PasswordEntry,
+  { settings, nowMs }: { settings: IdentitySettings; nowMs: number },
+): void {
   if (user.options['lock_password'] === true)
     throw badRequest('The password cannot be changed: it is locked by an administrator.');
   const ageMs = nowMs - current.createdAtMs;
@@ -86,9 +93,17 @@ export interface NewPassword {
   readonly nowMs: number;
 }
 
-export async function setPassword(tx: WriteTx, { user, hash, selfService, settings, nowMs }: NewPassword): Promise<void> {
+export async function setPassword(
+  tx: WriteTx,
+  { user, hash, selfService, settings, nowMs }: NewPassword,
+): Promise<void> {
   const before = (await tx.get(tables.passwords, user.id))?.entries ?? [];
-  const entry: PasswordEntry = { hash, createdAtMs: nowMs, selfService, ...expiryOf({ user, selfService, settings, nowMs }) };
+  const entry: PasswordEntry = {
+    hash,
+    createdAtMs: nowMs,
+    selfService,
+    ...expiryOf({ user, selfService, settings, nowMs }),
+  };
   const kept = Math.max(1, settings.passwordHistory);
   tx.put(tables.passwords, user.id, { entries: [entry, ...before].slice(0, kept) });
   tx.delete(tables.logins, user.id);
@@ -102,7 +117,11 @@ function expiryOf({ user, selfService, settings, nowMs }: Omit<NewPassword, 'has
 }
 
 /** Fault Unauthorized while the account is locked after too many failures. */
-export function checkNotLocked(user: UserRow, logins: LoginsRow | undefined, { settings, nowMs }: { settings: IdentitySettings; nowMs: number }): void {
+export function checkNotLocked(
+  user: UserRow,
+  logins: LoginsRow | undefined,
+  { settings, nowMs }: { settings: IdentitySettings; nowMs: number },
+): void {
   if (!countsFailures(user, settings) || logins === undefined || logins.failed < settings.lockoutAttempts) return;
   if (nowMs < logins.failedAtMs + settings.lockoutS * 1000) throw unauthorized(`account locked: ${user.id}`);
 }
@@ -111,7 +130,11 @@ export function countsFailures(user: UserRow, settings: IdentitySettings): boole
   return settings.lockoutAttempts > 0 && user.options['ignore_lockout_failure_attempts'] !== true;
 }
 
-export async function countFailure(tx: WriteTx, userId: string, { settings, nowMs }: { settings: IdentitySettings; nowMs: number }): Promise<void> {
+export async function countFailure(
+  tx: WriteTx,
+  userId: string,
+  { settings, nowMs }: { settings: IdentitySettings; nowMs: number },
+): Promise<void> {
   const logins = await tx.get(tables.logins, userId);
   const lapsed = logins !== undefined && nowMs >= logins.failedAtMs + settings.lockoutS * 1000;
   const failed = (lapsed ? 0 : (logins?.failed ?? 0)) + 1;
@@ -119,20 +142,35 @@ export async function countFailure(tx: WriteTx, userId: string, { settings, nowM
 }
 
 /** Notes a success where there was a failure, or where inactivity is counted. */
-export async function noteLogin(tx: WriteTx, user: UserRow, { settings, nowMs }: { settings: IdentitySettings; nowMs: number }): Promise<void> {
+export async function noteLogin(
+  tx: WriteTx,
+  user: UserRow,
+  { settings, nowMs }: { settings: IdentitySettings; nowMs: number },
+): Promise<void> {
   const logins = await tx.get(tables.logins, user.id);
   const today = new Date(nowMs).toISOString().slice(0, 10);
   if (!loginNeedsNote(logins, { settings, nowMs })) return;
-  tx.put(tables.logins, user.id, { failed: 0, failedAtMs: 0, ...(settings.inactiveDays > 0 ? { lastActiveDay: today } : {}) });
+  tx.put(tables.logins, user.id, {
+    failed: 0,
+    failedAtMs: 0,
+    ...(settings.inactiveDays > 0 ? { lastActiveDay: today } : {}),
+  });
 }
 
-export function loginNeedsNote(logins: LoginsRow | undefined, { settings, nowMs }: { settings: IdentitySettings; nowMs: number }): boolean {
+export function loginNeedsNote(
+  logins: LoginsRow | undefined,
+  { settings, nowMs }: { settings: IdentitySettings; nowMs: number },
+): boolean {
   if ((logins?.failed ?? 0) > 0) return true;
   return settings.inactiveDays > 0 && logins?.lastActiveDay !== new Date(nowMs).toISOString().slice(0, 10);
 }
 
 /** False for one disabled by hand or by long absence. */
-export function isActive(user: UserRow, logins: LoginsRow | undefined, { settings, nowMs }: { settings: IdentitySettings; nowMs: number }): boolean {
+export function isActive(
+  user: UserRow,
+  logins: LoginsRow | undefined,
+  { settings, nowMs }: { settings: IdentitySettings; nowMs: number },
+): boolean {
   if (!user.enabled) return false;
   if (settings.inactiveDays === 0 || user.options['ignore_user_inactivity'] === true) return true;
   const lastMs = logins?.lastActiveDay === undefined ? user.createdAtMs : Date.parse(logins.lastActiveDay);
