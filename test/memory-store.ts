@@ -69,7 +69,8 @@ export class MemoryStore implements Store {
 
   async peek({ account, container }: ContainerRef): ReturnType<Store['peek']> {
     const stored = this.#accounts.get(account);
-    return { account: stored?.metadata ?? {}, container: stored?.containers.get(container)?.metadata };
+    const found = stored?.containers.get(container);
+    return { account: stored?.metadata ?? {}, container: found?.metadata, s3: found?.s3 };
   }
 
   async headAccount(context: Context, account: string): Promise<AccountInfo> {

@@ -402,6 +402,8 @@ export interface Store {
   peek(ref: ContainerRef): Promise<{
     account: Metadata;
     container: Metadata | undefined;
+    /** What S3 keeps about the container. */
+    s3?: Readonly<Record<string, unknown>> | undefined;
     /** Undefined for a container that never had versions. */
     versioning?: 'Enabled' | 'Suspended' | undefined;
   }>;

@@ -13,6 +13,7 @@ export async function peek(engine: Engine, ref: ContainerRef): ReturnType<Store[
   return {
     account: account?.record.metadata ?? NOTHING,
     container: container?.record.metadata,
+    s3: container?.record.s3,
     versioning: container && versioningOf(container),
   };
 }

@@ -10,6 +10,7 @@ import { formatHttpDate } from '../http-date.ts';
 import type { ObjectInfo } from '../object/contract.ts';
 import { type Address, readAddress } from './address.ts';
 import { lastModifiedMs, type S3Call } from './call.ts';
+import { answerPreflight, withCors } from './cors.ts';
 import { answerFor, type ErrorAnswer, errorXml, type S3Code } from './errors.ts';
 import { hoistedLines, withHoisted, withLines } from './hoisted.ts';
 import { readQuery } from './query.ts';
@@ -30,12 +31,13 @@ const NOWHERE: Address = { bucket: '', key: '' };
 export const createS3Handler: CreateHandler = (world) => {
   const sigv4 = new Sigv4(world);
   const hostId = world.random.bytes(24).toString('base64');
-  return async (request) => {
+  return withCors(world, async (request) => {
     const requestId = world.random.bytes(REQUEST_ID_BYTES).toString('hex').toUpperCase();
     world.trace?.name(requestId);
     let address: Address = NOWHERE;
     try {
       address = readAddress(request, world.s3Domains);
+      if (request.method === 'OPTIONS') return await answerOptions(world, request, { requestId, hostId, address });
       const call = openCall(world, request, { sigv4, requestId, hostId, address });
       const row = route(call);
       call.scope.operation = row.name;
@@ -44,8 +46,18 @@ export const createS3Handler: CreateHandler = (world) => {
     } catch (error) {
       return errorAnswer(world, request, { error, requestId, hostId, address });
     }
-  };
+  });
 };
+
+/** No signature: browsers ask on their own, and the URL may be one that was signed for another method. */
+async function answerOptions(
+  world: ProxyWorld,
+  request: HttpRequest,
+  { requestId, hostId, address }: { requestId: string; hostId: string; address: Address },
+): Promise<HttpResponse> {
+  const { status, headers } = await answerPreflight(world, request, address);
+  return { status, headers: ['x-amz-request-id', requestId, 'x-amz-id-2', hostId, ...headers] };
+}
 
 function openCall(
   world: ProxyWorld,

@@ -7,6 +7,7 @@ import { getBucketAcl, getObjectAcl, putBucketAcl, putObjectAcl } from './acl.ts
 import { createBucket, deleteBucket, getLocation, headBucket, listBuckets } from './bucket.ts';
 import type { Operation } from './call.ts';
 import { copyObject } from './copy-object.ts';
+import { deleteCors, getCors, putCors } from './cors.ts';
 import { deleteObject, deleteObjects } from './delete-object.ts';
 import type { S3Code } from './errors.ts';
 import { getObject } from './get-object.ts';
@@ -89,7 +90,6 @@ function unset(noun: string, sub: string, absent: { code: S3Code } | { element: 
   };
 }
 
-const cors = unset('BucketCors', 'cors', { code: 'NoSuchCORSConfiguration' });
 const encryption = unset('BucketEncryption', 'encryption', { code: 'ServerSideEncryptionConfigurationNotFoundError' });
 const lifecycle = unset('BucketLifecycleConfiguration', 'lifecycle', { code: 'NoSuchLifecycleConfiguration' });
 const replication = unset('BucketReplication', 'replication', { code: 'ReplicationConfigurationNotFoundError' });
@@ -232,9 +232,9 @@ export const OPERATIONS: readonly OperationRow[] = [
 
   accelerate.get(),
   accelerate.put(),
-  cors.get(),
-  cors.put(),
-  cors.delete(),
+  built('GetBucketCors', 'GET bucket cors', { run: getCors }),
+  built('PutBucketCors', 'PUT bucket cors', { run: putCors, note: 'up to 100 rules' }),
+  built('DeleteBucketCors', 'DELETE bucket cors', { run: deleteCors }),
   encryption.get(),
   encryption.put(),
   encryption.delete(),

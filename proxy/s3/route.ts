@@ -20,9 +20,6 @@ export type BuiltRow = OperationRow & { readonly run: Operation };
 export function route(call: S3Call): BuiltRow {
   const { method, headers } = call.request;
   const target = targetOf(call);
-  if (method === 'OPTIONS') {
-    throw s3Fault('AccessForbidden', '', { Method: method, ResourceType: target.toUpperCase() });
-  }
   const sub = call.query.size === 0 ? '' : subResource(call);
   const canCopy = target === 'object' && method === 'PUT' && (sub === '' || sub === 'uploadId');
   const copies = canCopy && headers.has('x-amz-copy-source') ? { copies: true as const } : {};

@@ -2,6 +2,7 @@
 import type { Test } from 'tap';
 import { runAwsCli } from './s3-aws-cli.ts';
 import { runBoto3 } from './s3-boto3.ts';
+import { cors } from './s3-cors.ts';
 import { errors } from './s3-errors.ts';
 import { objects } from './s3-objects.ts';
 import { refusals } from './s3-refusals.ts';
@@ -18,7 +19,7 @@ export function s3Conformance(t: Test, start: StartS3, isTls: boolean): void {
   withServer(t, { name: 'raw requests', isTls, start }, async (t, target) => {
     const client = new S3Client(target);
     t.teardown(() => client.close());
-    for (const [area, suite] of Object.entries({ objects, uploads, errors, refusals, rights, tagging })) {
+    for (const [area, suite] of Object.entries({ objects, uploads, errors, refusals, rights, tagging, cors })) {
       for (const [name, test] of Object.entries(suite)) {
         await t.test(`${area}: ${name}`, async (t) => test({ t, client, bucket: await client.makeBucket() }));
       }
