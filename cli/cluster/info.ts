@@ -41,6 +41,8 @@ export function clusterInfo({ version, region, urlDigests }: InfoOptions): Reado
       allowed_digests: urlDigests,
       deprecated_digests: urlDigests.filter((digest) => digest === 'sha1'),
     },
+    object_versioning: {},
+    versioned_writes: { allowed_flags: ['x-versions-location', 'x-history-location'] },
     symlink: { symloop_max: LINKS_MAX, static_links: true },
     tempurl: {
       methods: TEMP_URL_METHODS,

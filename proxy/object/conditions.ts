@@ -26,13 +26,16 @@ export function checkReadConditions(conditions: Conditions | undefined, info: Ob
 
 /** The Fault that refuses a write, or undefined. An absent object matches nothing. */
 export function checkWriteConditions(
-  { ifMatch, ifNoneMatch, ifModifiedSinceMs, ifUnmodifiedSinceMs }: Conditions,
+  { ifMatch, ifNoneMatch, ifModifiedSinceMs, ifUnmodifiedSinceMs, ifStamp }: Conditions,
   current: { record: ObjectRecord; head: Buffer } | undefined,
 ): Fault | undefined {
   const refuse = (header: string): Fault => new Fault(storeFaults.preconditionFailed, { header });
   if (ifMatch !== undefined) {
     if (!current) return new Fault(storeFaults.noSuchObject, { header: 'If-Match' });
     if (!matches(ifMatch, current.record.etag)) return refuse('If-Match');
+  }
+  if (ifStamp !== undefined && ifStamp !== (current ? headStamp(current.head) : 'absent')) {
+    return new Fault(storeFaults.conditionalConflict, { reason: 'changed' });
   }
   if (ifNoneMatch !== undefined && current && matches(ifNoneMatch, current.record.etag)) return refuse('If-None-Match');
   if (!current) return undefined;

@@ -205,7 +205,11 @@ export async function headContainer(engine: Engine, context: Context, ref: Conta
   const container = await engine.containers.findFresh(ref);
   authorise(context, 'list', ref, container?.record);
   if (!container) throw noContainer();
-  return containerInfo(container, await readTotals(engine.cluster, container.rowPrefix));
+  const totals = await readTotals(engine.cluster, container.rowPrefix);
+  if (versioningOf(container) === undefined) return containerInfo(container, totals);
+  // Older versions take room as well, but are no objects.
+  const older = await readTotals(engine.cluster, versionsTable(container));
+  return containerInfo(container, { ...totals, bytesUsed: totals.bytesUsed + older.bytesUsed });
 }
 
 /** Fault ContainerNotEmpty when a majority, sealed, holds a live row between them. */

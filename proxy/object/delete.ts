@@ -3,6 +3,7 @@
  * Where the container has versions nothing goes: a delete marker takes the object's place, unless a version is named.
  */
 import { Fault } from '../../fabric/errors.ts';
+import { archiveOf, deleteKept } from './archive.ts';
 import { commit, objectKey } from './commit.ts';
 import { commitVersion } from './commit-version.ts';
 import type { ContainerState } from './containers.ts';
@@ -27,6 +28,8 @@ export async function deleteObject(
   const container = await writable(engine, context, ref, 's3:DeleteObject');
   if (versioningOf(container) !== undefined) return deleteVersioned(engine, context, container, { ref, options });
   if (ref.versionId !== undefined) checkVersion(ref.versionId);
+  const archive = ref.versionId === undefined ? archiveOf(container.record) : undefined;
+  if (archive) return { existed: await deleteKept(engine, { container, archive, name: ref.object, conditions }) };
   const isOther = ref.versionId !== undefined && ref.versionId !== NULL_VERSION;
   const found = isOther ? undefined : await lookUp(engine, container, ref.object, false);
   if (!found) {

@@ -130,7 +130,10 @@ function versionItem({ name: at, head }: ListEntry): Item {
   const { sizeBytes, etag, contentType, flags = 0, extra = NO_EXTRA } = decodeRow(headMeta(head));
   const versionId = flags & ROW_NULL_VERSION ? NULL_VERSION : order;
   const deleteMarker = (flags & ROW_DELETE_MARKER) !== 0;
-  return { at, version: { name, versionId, deleteMarker, sizeBytes, etag, contentType, extra, stamp: headStamp(head) } };
+  return {
+    at,
+    version: { name, versionId, deleteMarker, sizeBytes, etag, contentType, extra, stamp: headStamp(head) },
+  };
 }
 
 const NO_EXTRA: Readonly<Record<string, unknown>> = Object.freeze({});
@@ -163,7 +166,8 @@ async function merge(cursors: readonly Cursor[], { limit, reverse, continued }: 
     if (!version) continue;
     last.ids.add(version.versionId);
     last.hasCurrent ||= item.current === true;
-    const isLatest = item.current === true || (version.deleteMarker && (await isNewest(cursors, { last, known, reverse })));
+    const isLatest =
+      item.current === true || (version.deleteMarker && (await isNewest(cursors, { last, known, reverse })));
     entries.push({ ...version, isLatest });
   }
   return { entries, truncated: false };

@@ -5,6 +5,7 @@
 import { Fault } from '../../fabric/errors.ts';
 import { md5Hex } from '../../fabric/hash.ts';
 import { INLINE_BODY_BYTES_MAX } from '../../object-server/contract.ts';
+import { archiveOf, keeping } from './archive.ts';
 import { type Action, authorise } from './authorise.ts';
 import { uploadBlob } from './blob-upload.ts';
 import { commit, objectKey } from './commit.ts';
@@ -80,12 +81,30 @@ async function renew(engine: Engine, container: ContainerState): Promise<Contain
   return found?.incarnation === container.incarnation ? found : container;
 }
 
+interface StoreOptions {
+  readonly body?: Buffer | undefined;
+  readonly conditions?: PutOptions['conditions'];
+}
+
 /** Commits a record whose bytes are safe already (extents) or travel along (body). */
 export async function store(
   engine: Engine,
   container: ContainerState,
   record: ObjectRecord,
-  { body, conditions }: { body?: Buffer | undefined; conditions?: PutOptions['conditions'] },
+  options: StoreOptions,
+): Promise<ObjectInfo> {
+  const archive = archiveOf(container.record);
+  if (archive === undefined) return storeRecord(engine, container, record, options);
+  const kept = { container, archive, name: record.name, conditions: options.conditions };
+  return keeping(engine, kept, (conditions) => storeRecord(engine, container, record, { ...options, conditions }));
+}
+
+/** As `store`, whatever it replaces. */
+export async function storeRecord(
+  engine: Engine,
+  container: ContainerState,
+  record: ObjectRecord,
+  { body, conditions }: StoreOptions,
 ): Promise<ObjectInfo> {
   const known = renewed(engine, container);
   const now = known instanceof Promise ? await known : known;

@@ -30,7 +30,10 @@ export interface Vacation extends Named {
 }
 
 /** Resolves with what stood there; undefined when there was no object. Faults as of `commit`. */
-export async function vacate(engine: Engine, { container, name, conditions, only }: Vacation): Promise<Version | undefined> {
+export async function vacate(
+  engine: Engine,
+  { container, name, conditions, only }: Vacation,
+): Promise<Version | undefined> {
   const place = new Place(engine, { container, name });
   let found: Version | undefined;
   await place.decide(async (current, ballot, mine) => {
@@ -148,8 +151,7 @@ class Place {
    */
   async leave(before: Version, ballot: Stamp, keepsNull = false): Promise<readonly QuorumWrite[] | undefined> {
     const object = { ...this.#named, key: this.key };
-    if (before.record.version === undefined && !keepsNull)
-      return withoutNull(this.#engine, object, before, ballot);
+    if (before.record.version === undefined && !keepsNull) return withoutNull(this.#engine, object, before, ballot);
     const aside = await setAside(this.#engine, object, before, ballot);
     if (aside.result !== 'ok') {
       this.#obstacle = aside;

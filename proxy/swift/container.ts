@@ -12,6 +12,8 @@ import { pushMetadata, readMetadataChange, refuseOwnerOnly } from './metadata.ts
 import { checkNewName } from './names.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
 import { lastModified } from './shown.ts';
+import { listVersions, pushVersioning, readVersioning } from './versions.ts';
+import { readLocations, refuseMixedVersions } from './versions-location.ts';
 
 const ACL_HEADERS = ['X-Container-Read', 'X-Container-Write'] as const;
 
@@ -24,8 +26,13 @@ export async function listObjects(call: SwiftCall): Promise<SwiftResponse> {
       ? await call.world.store.listObjects(call, call.containerRef, query)
       : await listPath(call, path, query);
   const headers = describe(call, page.info, format);
-  const body = objectsBody(format, call.container, page.entries);
+  const body = objectsBody(format, { account: call.account ?? '', container: call.container }, page.entries);
   return body.length === 0 ? { status: 204, headers } : { status: 200, headers, body };
+}
+
+export async function listAllVersions(call: SwiftCall): Promise<SwiftResponse> {
+  const { info, body } = await listVersions(call);
+  return { status: 200, headers: describe(call, info, 'application/json'), body };
 }
 
 export async function headContainer(call: SwiftCall): Promise<SwiftResponse> {
@@ -38,13 +45,22 @@ export async function putContainer(call: SwiftCall): Promise<SwiftResponse> {
   checkNewName('Container', call.container);
   const metadata = readChange(call);
   const policy = readPolicy(call);
-  const options = policy === undefined ? { metadata } : { metadata, policy };
-  const { created } = await call.world.store.createContainer(call, call.containerRef, options);
+  const versioning = readVersioning(call);
+  const s3 = versioning === undefined ? undefined : { versioning };
+  const options = { metadata, ...(policy !== undefined && { policy }), ...(s3 && { s3 }) };
+  const { store } = call.world;
+  await refuseMixedVersions(call, metadata, versioning);
+  const { created } = await store.createContainer(call, call.containerRef, options);
+  if (s3 && !created) await store.updateContainer(call, call.containerRef, { s3 });
   return emptyResponse(created ? 201 : 202);
 }
 
 export async function postContainer(call: SwiftCall): Promise<SwiftResponse> {
-  await call.world.store.updateContainer(call, call.containerRef, { metadata: readChange(call) });
+  const metadata = readChange(call);
+  const versioning = readVersioning(call);
+  await refuseMixedVersions(call, metadata, versioning);
+  const change = versioning === undefined ? { metadata } : { metadata, s3: { versioning } };
+  await call.world.store.updateContainer(call, call.containerRef, change);
   return emptyResponse(204);
 }
 
@@ -62,6 +78,7 @@ function readChange(call: SwiftCall): Record<string, string | null> {
     if (value !== undefined) change[name] = cleanAcl(header, value) || null;
     else if (call.header(name.replace('x-', 'x-remove-')) !== undefined) change[name] = null;
   }
+  readLocations(call, change);
   refuseOwnerOnly(call, change);
   return change;
 }
@@ -90,6 +107,7 @@ function describe(call: SwiftCall, info: ContainerInfo, format: string): string[
   headers.push('Accept-Ranges', 'bytes');
   const policy = call.world.policies[info.policy];
   if (policy) headers.push('X-Storage-Policy', policy.name);
+  pushVersioning(headers, info);
   pushMetadata(headers, call, info.metadata);
   return headers;
 }

@@ -73,7 +73,10 @@ async function copy(call: SwiftCall, { source, target }: Copy): Promise<SwiftRes
   const { sourceConditions, conditions } = splitConditions(call);
   const { opened: head, ref } = await findObject(call, source, sourceConditions);
   const attributes = copyAttributes(call, head);
-  const info = await copyBytes(call, { source: ref, target, head, attributes, conditions });
+  // The version that was looked at, not what may be there by now.
+  const isVersion = call.params.get('version-id') && ref === source && head.versionId !== undefined;
+  const from = isVersion ? { ...ref, versionId: head.versionId } : ref;
+  const info = await copyBytes(call, { source: from, target, head, attributes, conditions });
   return createdResponse(info, copiedHeaders(source, head, info));
 }
 

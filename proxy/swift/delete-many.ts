@@ -36,8 +36,8 @@ async function deleteOne(call: SwiftCall, ref: ObjectRef, tally: Tally): Promise
   const { store } = call.world;
   try {
     if (ref.object === '') await store.deleteContainer(call, ref);
-    const existed = ref.object === '' || (await store.deleteObject(call, ref)).existed;
-    if (existed) tally.deleted++;
+    const deleted = ref.object === '' ? { existed: true } : await store.deleteObject(call, ref, { vacates: true });
+    if (deleted.existed && deleted.hadObject !== false) tally.deleted++;
     else tally.notFound++;
   } catch (error) {
     noteFailure(call, { ref, error }, tally);

@@ -22,6 +22,13 @@ export function chooseFormat(call: SwiftCall): ListingFormat {
   return format;
 }
 
+/** Whether JSON will do for a listing that comes in nothing else. */
+export function acceptedJson(call: SwiftCall): boolean {
+  const accept = call.header('accept');
+  if (call.params.get('format') === 'json' || accept === undefined || accept === '') return true;
+  return qualityOf('application/json', accept.split(',', RANGES_MAX).map(parseRange)) > 0;
+}
+
 /** A cache must know that the format hangs on the request's Accept. */
 export function pushVary(headers: string[], call: SwiftCall): void {
   if (!call.params.get('format')) headers.push('Vary', 'Accept');

@@ -3,10 +3,11 @@
  * this is the whole cost of a listing on this side.
  */
 import { type Stamp, stampTicks } from '../../fabric/stamp.ts';
-import type { ContainerEntry, ObjectEntry } from '../object/contract.ts';
+import type { ContainerEntry, ObjectEntry, VersionEntry } from '../object/contract.ts';
 import type { ListedLink } from '../object/links.ts';
 import { RenderedPages } from '../rendered-pages.ts';
 import type { ListingFormat } from './listing-format.ts';
+import { encodeName } from './names.ts';
 import { escapeXml } from './xml.ts';
 
 const XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n';
@@ -15,15 +16,24 @@ const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
 const rendered = new RenderedPages<Buffer>();
 
-/** Body of a container listing; empty when there is nothing to show as text. */
-export function objectsBody(format: ListingFormat, container: string, entries: readonly ObjectEntry[]): Buffer {
-  const shape = format === 'application/json' ? format : `${format} ${container}`;
-  return rendered.get(entries, shape, () => Buffer.from(renderObjects(format, container, entries)));
+/** What a listing is of. */
+export interface ListedContainer {
+  readonly account: string;
+  readonly container: string;
 }
 
-function renderObjects(format: ListingFormat, container: string, entries: readonly ObjectEntry[]): string {
+/** Body of a container listing; empty when there is nothing to show as text. */
+export function objectsBody(format: ListingFormat, of: ListedContainer, entries: readonly ObjectEntry[]): Buffer {
+  const { account, container } = of;
+  return rendered.get(entries, `${format} ${account}/${container}`, () =>
+    Buffer.from(renderObjects(format, of, entries)),
+  );
+}
+
+function renderObjects(format: ListingFormat, of: ListedContainer, entries: readonly ObjectEntry[]): string {
+  const { container } = of;
   if (format === 'text/plain') return renderNames(entries);
-  if (format === 'application/json') return `[${renderEach(entries, objectJson, ', ')}]`;
+  if (format === 'application/json') return `[${renderEach(entries, (entry) => objectJson(entry, of), ', ')}]`;
   return `${XML_HEAD}<container name="${escapeXml(container)}">${renderEach(entries, objectXml, '')}</container>`;
 }
 
@@ -50,12 +60,39 @@ function renderEach<Entry>(entries: readonly Entry[], render: (entry: Entry) => 
   return text;
 }
 
-function objectJson(entry: ObjectEntry): string {
+function objectJson(entry: ObjectEntry, of: ListedContainer): string {
   if ('prefix' in entry) return `{"subdir": ${quote(entry.prefix)}}`;
+  const { extra } = entry;
+  const link = extra['link'] ? linkJson(extra['link'] as ListedLink) : '';
+  const version = extra['version'] === undefined || link ? '' : versionLinkJson(entry, of);
+  return `{${aboutJson(entry)}${link}${version}}`;
+}
+
+function aboutJson(entry: Exclude<ObjectEntry, { prefix: string }>): string {
   const { sizeBytes, etag, name, stamp, contentType, extra } = entry;
   const slo = extra['slo'] ? `, "slo_etag": ${quote(`"${etag}"`)}` : '';
+  return `"bytes": ${sizeBytes}, "hash": ${quote(etag)}, "last_modified": "${isoTime(stamp)}", "name": ${quote(name)}, "content_type": ${typeJson(contentType)}${slo}`;
+}
+
+/** Swift's versioned objects are links to their versions, and so they are listed. */
+function versionLinkJson(
+  { name, extra }: Exclude<ObjectEntry, { prefix: string }>,
+  { account, container }: ListedContainer,
+): string {
+  const path = [account, container, name].map(encodeName).join('/');
+  return `, "symlink_path": ${quote(`/v1/${path}?version-id=${extra['version']}`)}, "version_symlink": true`;
+}
+
+/** Body of a listing of versions. */
+export function renderVersions(entries: readonly VersionEntry[]): string {
+  return `[${renderEach(entries, versionJson, ', ')}]`;
+}
+
+function versionJson(entry: VersionEntry): string {
+  if ('prefix' in entry) return `{"subdir": ${quote(entry.prefix)}}`;
+  const { extra, versionId, isLatest } = entry;
   const link = extra['link'] ? linkJson(extra['link'] as ListedLink) : '';
-  return `{"bytes": ${sizeBytes}, "hash": ${quote(etag)}, "last_modified": "${isoTime(stamp)}", "name": ${quote(name)}, "content_type": ${typeJson(contentType)}${slo}${link}}`;
+  return `{${aboutJson(entry)}${link}, "version_id": "${versionId}", "is_latest": ${isLatest}}`;
 }
 
 function linkJson({ path, etag, sizeBytes }: ListedLink): string {

@@ -24,7 +24,7 @@ const BOUNDARY_BYTES = 16;
 export async function getObject(call: SwiftCall): Promise<SwiftResponse> {
   const { opened, ref } = await openObject(call, readConditions(call));
   const answer = await answerGet(call, ref.account, opened);
-  pushLocation(answer.headers, call, ref);
+  pushLocation(answer.headers, call, { ref, info: opened.info });
   return answer;
 }
 
@@ -38,7 +38,7 @@ async function answerGet(call: SwiftCall, account: string, object: OpenObject): 
 export async function headObject(call: SwiftCall): Promise<SwiftResponse> {
   const { opened, ref } = await findObject(call, call.objectRef, readConditions(call));
   const answer = await answerHead(call, ref.account, opened);
-  pushLocation(answer.headers, call, ref);
+  pushLocation(answer.headers, call, { ref, info: opened });
   return answer;
 }
 

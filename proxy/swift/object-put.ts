@@ -11,6 +11,7 @@ import { readNewAttributes } from './object-headers.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
 import { lastModified, shownEtag } from './shown.ts';
 import { readLink } from './symlink.ts';
+import { restoreVersion } from './versions.ts';
 
 /** 5 GiB and 2 bytes, as `/info` says. */
 export const FILE_BYTES_MAX = 5_368_709_122;
@@ -34,7 +35,14 @@ export async function putObject(call: SwiftCall): Promise<SwiftResponse> {
 }
 
 export function createdResponse(info: ObjectInfo, extra: readonly string[] = []): SwiftResponse {
-  return emptyResponse(201, ['Etag', shownEtag(info), 'Last-Modified', lastModified(info.stamp), ...extra]);
+  const headers = ['Etag', shownEtag(info), 'Last-Modified', lastModified(info.stamp), ...extra];
+  if (info.versionId !== undefined && info.versionId !== 'null') headers.push('X-Object-Version-Id', info.versionId);
+  return emptyResponse(201, headers);
+}
+
+/** `PUT ?version-id`. */
+export async function putVersion(call: SwiftCall): Promise<SwiftResponse> {
+  return createdResponse(await restoreVersion(call));
 }
 
 /** The request's body, once its length is known to be acceptable. */

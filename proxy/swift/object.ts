@@ -21,7 +21,17 @@ export async function postObject(call: SwiftCall): Promise<SwiftResponse> {
 
 export async function deleteObject(call: SwiftCall): Promise<SwiftResponse> {
   const conditions = readConditions(call);
-  const { existed } = await call.world.store.deleteObject(call, call.objectRef, conditions ? { conditions } : {});
+  const { store } = call.world;
+  const { existed, hadObject, versionId } = await store.deleteObject(call, call.objectRef, {
+    conditions,
+    vacates: true,
+  });
+  if (versionId !== undefined) {
+    // A marker was written, whether there was anything or not.
+    const headers = ['X-Object-Version-Id', versionId];
+    if (hadObject === false) throw refuse(swiftFaults.notFound, undefined, headers);
+    return emptyResponse(204, headers);
+  }
   if (!existed) throw refuse(swiftFaults.notFound);
   return emptyResponse(204);
 }

@@ -8,17 +8,25 @@ import { answerToken } from './auth.ts';
 import { bulkDelete } from './bulk-delete.ts';
 import { extractArchive } from './bulk-upload.ts';
 import type { SwiftCall } from './call.ts';
-import { deleteContainer, headContainer, listObjects, postContainer, putContainer } from './container.ts';
+import {
+  deleteContainer,
+  headContainer,
+  listAllVersions,
+  listObjects,
+  postContainer,
+  putContainer,
+} from './container.ts';
 import { copyFrom, copyTo } from './copy.ts';
 import { answerOptions } from './cors.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { answerHealthcheck, answerInfo } from './info.ts';
 import { deleteObject, postObject } from './object.ts';
 import { getObject, headObject } from './object-get.ts';
-import { putObject } from './object-put.ts';
+import { putObject, putVersion } from './object-put.ts';
 import type { SwiftResponse } from './response.ts';
 import { deleteWithSegments } from './slo-delete.ts';
 import { putManifest } from './slo-put.ts';
+import { deleteVersion } from './versions.ts';
 
 export type Target = 'info' | 'healthcheck' | 'auth' | 'account' | 'container' | 'object';
 export type Variant =
@@ -27,7 +35,9 @@ export type Variant =
   | 'extract-archive'
   | 'x-copy-from'
   | 'multipart-manifest=put'
-  | 'multipart-manifest=delete';
+  | 'multipart-manifest=delete'
+  | 'version-id'
+  | 'versions';
 
 export interface OperationRow {
   readonly target: Target;
@@ -72,23 +82,41 @@ export const OPERATIONS: readonly OperationRow[] = [
   row('DELETE account', '403', refuseAccount, 'accounts come and go with their users'),
   row('DELETE account bulk-delete', '200', bulkDelete, 'the same as POST'),
   row('GET container', '200, 204', listObjects, `${LISTING}, path`),
+  row('GET container versions', '200', listAllVersions, `JSON; ${LISTING}, version_marker`),
   row('HEAD container', '204', headContainer),
   row('PUT container', '201, 202', putContainer, 'X-Storage-Policy, ACLs, metadata'),
   row('PUT container extract-archive', '200', extractArchive, EXTRACT),
   row('POST container', '204', postContainer, 'ACLs; metadata: merged, an empty value or X-Remove- removes'),
   row('DELETE container', '204', deleteContainer, '409 unless empty'),
   row('OPTIONS container', '200', allow, PREFLIGHT),
-  row('GET object', '200, 206', getObject, 'ranges, conditions, If-Range; `multipart-manifest=get` gives a manifest'),
-  row('HEAD object', '200', headObject, '`multipart-manifest=get`'),
+  row(
+    'GET object',
+    '200, 206',
+    getObject,
+    'ranges, conditions, If-Range; `multipart-manifest=get` gives a manifest; version-id',
+  ),
+  row('HEAD object', '200', headObject, '`multipart-manifest=get`, version-id'),
   row('PUT object', '201', putObject, 'ETag is compared (422); If-None-Match: *, If-Match; up to 5 GiB'),
-  row('PUT object x-copy-from', '201', copyFrom, 'X-Copy-From-Account, X-Fresh-Metadata, Range, conditions'),
+  row(
+    'PUT object x-copy-from',
+    '201',
+    copyFrom,
+    'X-Copy-From-Account, X-Fresh-Metadata, Range, conditions, version-id',
+  ),
   row('PUT object multipart-manifest=put', '201', putManifest, 'a static large object of up to 1,000 segments'),
+  row('PUT object version-id', '201', putVersion, 'that version is the object again'),
   row('PUT object extract-archive', '200', extractArchive, EXTRACT),
   row('POST object', '202', postObject, 'metadata: replaced as a whole'),
   row('DELETE object', '204', deleteObject, 'conditions'),
   row('DELETE object multipart-manifest=delete', '200', deleteWithSegments, 'the manifest and its segments'),
+  row('DELETE object version-id', '204', deleteVersion, 'for good'),
   row('OPTIONS object', '200', allow, PREFLIGHT),
-  row('COPY object', '201', copyTo, 'Destination, Destination-Account, X-Fresh-Metadata, Range, conditions'),
+  row(
+    'COPY object',
+    '201',
+    copyTo,
+    'Destination, Destination-Account, X-Fresh-Metadata, Range, conditions, version-id',
+  ),
 ];
 
 const ROWS: ReadonlyMap<string, OperationRow> = new Map(
@@ -112,7 +140,11 @@ function variantOf(call: SwiftCall, target: Target): Variant {
     const manifest = query === undefined ? undefined : call.params.get('multipart-manifest');
     if (method === 'PUT' && manifest === 'put') return 'multipart-manifest=put';
     if (method === 'DELETE' && manifest === 'delete') return 'multipart-manifest=delete';
+    const isVersions = (method === 'PUT' || method === 'DELETE') && query !== undefined;
+    if (isVersions && call.params.get('version-id')) return 'version-id';
   }
+  if (target === 'container' && method === 'GET' && query !== undefined && call.params.has('versions'))
+    return 'versions';
   const isBulk = target === 'account' && (method === 'POST' || method === 'DELETE') && query !== undefined;
   return isBulk && call.params.has('bulk-delete') ? 'bulk-delete' : '';
 }

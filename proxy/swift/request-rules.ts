@@ -24,9 +24,6 @@ const WRITES = ['PUT', 'POST'] as const;
 const ALL = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'COPY'] as const;
 
 export const REFUSED_HEADERS: readonly RefusedName[] = [
-  { name: 'x-versions-location', target: 'container', methods: WRITES, status: 412, what: 'versions' },
-  { name: 'x-history-location', target: 'container', methods: WRITES, status: 412, what: 'versions' },
-  { name: 'x-versions-enabled', target: 'container', methods: WRITES, status: 412, what: 'versions' },
   { name: 'x-container-sync-to', target: 'container', methods: WRITES, status: 412, what: 'container sync' },
   { name: 'x-container-sync-key', target: 'container', methods: WRITES, status: 412, what: 'container sync' },
   {
@@ -43,7 +40,14 @@ export const REFUSED_HEADERS: readonly RefusedName[] = [
 ];
 
 export const REFUSED_PARAMETERS: readonly RefusedName[] = [
-  { name: 'version-id', target: 'object', methods: ALL, status: 412, what: 'versions' },
+  {
+    name: 'version-id',
+    target: 'object',
+    methods: ['POST'],
+    status: 400,
+    what: 'changing an older version',
+    text: 'POST to a specific version is not allowed',
+  },
 ];
 
 const FAULTS = {

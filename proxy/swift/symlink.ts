@@ -13,6 +13,7 @@ import type { SwiftCall } from './call.ts';
 import { bareEtag } from './conditions.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { decodeName, encodeName } from './names.ts';
+import { openVersion, pushVersion, versionLocation } from './versions.ts';
 
 const LINK_TYPE = 'application/symlink';
 
@@ -25,9 +26,13 @@ export async function openObject(call: SwiftCall, conditions: Conditions | undef
   const { store } = call.world;
   const { objectRef } = call;
   const options = conditions ? { conditions } : NO_OPTIONS;
-  const open = (ref: ObjectRef): Promise<OpenObject> => store.getObject(call, ref, options);
+  const plain = (ref: ObjectRef): Promise<OpenObject> => store.getObject(call, ref, options);
+  const infoOf = ({ info }: OpenObject): ObjectInfo => info;
+  // A version is asked for of the first object, not of what a link leads to.
+  const open = (ref: ObjectRef): Promise<OpenObject> =>
+    ref === objectRef ? openVersion(call, ref, { open: plain, infoOf }) : plain(ref);
   if (wantsLink(call)) return { opened: await open(objectRef), ref: objectRef };
-  return openThroughLinks(objectRef, open, ({ info }) => info);
+  return openThroughLinks(objectRef, open, infoOf);
 }
 
 export async function findObject(
@@ -36,17 +41,28 @@ export async function findObject(
   conditions?: Conditions | undefined,
 ): Promise<Reached<ObjectInfo>> {
   const options = conditions ? { conditions } : NO_OPTIONS;
-  const head = (at: ObjectRef): Promise<ObjectInfo> => call.world.store.headObject(call, at, options);
+  const plain = (at: ObjectRef): Promise<ObjectInfo> => call.world.store.headObject(call, at, options);
+  const infoOf = (info: ObjectInfo): ObjectInfo => info;
+  const head = (at: ObjectRef): Promise<ObjectInfo> =>
+    at === ref ? openVersion(call, at, { open: plain, infoOf }) : plain(at);
   if (wantsLink(call)) return { opened: await head(ref), ref };
-  return openThroughLinks(ref, head, (info) => info);
+  return openThroughLinks(ref, head, infoOf);
 }
 const NO_OPTIONS = {};
 
 /** Headers that an answer gets because its object was reached through a link. */
-export function pushLocation(headers: string[], call: SwiftCall, ref: ObjectRef): void {
+export function pushLocation(
+  headers: string[],
+  call: SwiftCall,
+  { ref, info }: { ref: ObjectRef; info: ObjectInfo },
+): void {
   const { account, container, object } = ref;
-  if (object === call.object && container === call.container && account === call.account) return;
-  headers.push('Content-Location', locationOf(ref));
+  const isSame = object === call.object && container === call.container && account === call.account;
+  if (isSame) pushVersion(headers, call, info);
+  if (!isSame) headers.push('Content-Location', locationOf(ref));
+  else if (info.versionId !== undefined && info.versionId !== 'null') {
+    headers.push('Content-Location', versionLocation(locationOf(ref), info.versionId));
+  }
 }
 
 export function locationOf({ account, container, object }: ObjectRef): string {

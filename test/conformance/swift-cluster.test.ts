@@ -29,4 +29,4 @@ async function start(): Promise<SwiftServer> {
   };
 }
 
-swiftConformance(t, start, { members: true });
+swiftConformance(t, start, { members: true, versions: true });

@@ -23,13 +23,6 @@ export const containers: SwiftSuite = {
     t.equal((await client.ask('PUT', c, { headers: { 'X-Storage-Policy': 'no such' } })).status, 400);
   },
 
-  'what is not there yet is refused, not ignored': async ({ t, client, c }) => {
-    for (const name of ['X-Versions-Location', 'X-History-Location', 'X-Versions-Enabled']) {
-      t.equal((await client.ask('POST', c, { headers: { [name]: 'true' } })).status, 412, name);
-    }
-    t.equal((await client.ask('HEAD', `${c}/o`)).status, 404);
-  },
-
   'container and account metadata is set, merged and removed': async ({ t, client, c }) => {
     for (const [path, owner] of [
       [c, 'Container'],

@@ -4,6 +4,7 @@
  */
 import type { Test } from 'tap';
 import { accountAcls } from './swift-account-acls.ts';
+import { archived } from './swift-archived.ts';
 import { archives } from './swift-archives.ts';
 import { runSwiftCli } from './swift-cli.ts';
 import { containers } from './swift-containers.ts';
@@ -18,10 +19,21 @@ import { rights } from './swift-rights.ts';
 import { slo } from './swift-slo.ts';
 import { symlinks } from './swift-symlinks.ts';
 import { tempUrl } from './swift-temp-url.ts';
+import { versioned } from './swift-versioned.ts';
 
-export function swiftConformance(t: Test, start: StartSwift, { realClients = true, members = false } = {}): void {
+export function swiftConformance(
+  t: Test,
+  start: StartSwift,
+  { realClients = true, members = false, versions = false } = {},
+): void {
   const suites = { containers, objects, slo, refusals, tempUrl, quotas, symlinks, archives, cors, forms, accountAcls };
-  t.test('over HTTP', (t) => runSuites(t, start, { ...suites, ...(members && { rights }) }));
+  t.test('over HTTP', (t) =>
+    runSuites(t, start, {
+      ...suites,
+      ...(members && { rights }),
+      ...(versions && { versioned, archived }),
+    }),
+  );
   if (!realClients) return;
   runSwiftCli(t, start);
   runRclone(t, start);
