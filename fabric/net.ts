@@ -4,6 +4,7 @@
  */
 import { unlink } from 'node:fs/promises';
 import net from 'node:net';
+import { startTls, type TlsOptions } from './net-tls.ts';
 
 export type Endpoint = { readonly path: string } | { readonly host: string; readonly port: number };
 
@@ -11,8 +12,12 @@ export type Endpoint = { readonly path: string } | { readonly host: string; read
 export interface NetEvents {
   /** Only for connections made by `connect`. */
   connected?(): void;
-  /** The bytes are the receiver's: never reused. */
+  /** The bytes are the receiver's: never reused, unless they lie in what `memory` gave. */
   data(bytes: Buffer): void;
+  /** Only for `connect`, until `secure`: where the next bytes are read to, never empty. `data` gets the part that was filled. */
+  memory?(): Buffer;
+  /** The handshake that `secure` began is done; `identity` is what the other side proved to be. */
+  secured?(identity: string | undefined): void;
   /** Exactly once, also after `destroy`; nothing follows. */
   closed(reason: string): void;
 }
@@ -23,6 +28,15 @@ export interface NetSocket {
   write(buffers: readonly Uint8Array[], done: () => void): void;
   /** Drops what is not yet written. */
   destroy(reason?: string): void;
+}
+
+/** A socket for protocols without credits of their own, and for those that turn to TLS in mid-connection. */
+export interface StreamSocket extends NetSocket {
+  /** No more `data` until `resume`, but for what is on its way within this turn. */
+  pause(): void;
+  resume(): void;
+  /** What was received or written before stays plain; all after is in TLS. Once, and with nothing left to be written. */
+  secure(options: TlsOptions): void;
 }
 
 export interface NetListener {
@@ -38,6 +52,12 @@ export interface Net {
   listen(endpoint: Endpoint, accept: (socket: NetSocket) => NetEvents): Promise<NetListener>;
 }
 
+/** `Net` with the sockets of the system. */
+export interface StreamNet extends Net {
+  connect(endpoint: Endpoint, events: NetEvents): StreamSocket;
+  listen(endpoint: Endpoint, accept: (socket: StreamSocket) => NetEvents): Promise<NetListener>;
+}
+
 export function endpointText(endpoint: Endpoint): string {
   return 'path' in endpoint ? endpoint.path : `${endpoint.host}:${endpoint.port}`;
 }
@@ -47,9 +67,10 @@ export const UNIX_PATH_BYTES_MAX = 107;
 /** Our own accounting decides when to stop writing; this only keeps node from signalling early. */
 const HIGH_WATER_BYTES = 1024 * 1024;
 
-class SystemSocket implements NetSocket {
+class SystemSocket implements StreamSocket {
   readonly remote: string;
-  readonly #socket: net.Socket;
+  #socket: net.Socket;
+  #events: NetEvents | undefined;
   #reason = 'closed by the peer';
 
   constructor(socket: net.Socket, remote: string) {
@@ -60,13 +81,37 @@ class SystemSocket implements NetSocket {
 
   attach(events: NetEvents): void {
     const socket = this.#socket;
-    socket.on('data', (bytes: Buffer) => events.data(bytes));
+    this.#events = events;
+    this.#listen(socket);
+    socket.once('close', () => events.closed(this.#reason));
+    if (events.connected) socket.once('connect', () => events.connected?.());
+  }
+
+  #listen(socket: net.Socket): void {
+    // With memory of the receiver's own, node tells of bytes there and not here.
+    socket.on('data', (bytes: Buffer) => this.#events?.data(bytes));
     socket.on('error', (error) => {
       this.#reason = error.message;
     });
     socket.on('end', () => socket.destroy());
-    socket.once('close', () => events.closed(this.#reason));
-    if (events.connected) socket.once('connect', () => events.connected?.());
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  secure(options: TlsOptions): void {
+    const raw = this.#socket;
+    raw.removeAllListeners('data');
+    raw.removeAllListeners('end');
+    const secured = startTls(raw, options, (identity) => this.#events?.secured?.(identity));
+    this.#listen(secured);
+    secured.once('close', () => raw.destroy());
+    this.#socket = secured;
   }
 
   write(buffers: readonly Uint8Array[], done: () => void): void {
@@ -95,8 +140,22 @@ function connectOptions(endpoint: Endpoint): net.NetConnectOpts {
   return 'path' in endpoint ? { path: endpoint.path } : { host: endpoint.host, port: endpoint.port };
 }
 
-function connect(endpoint: Endpoint, events: NetEvents): NetSocket {
-  const raw = new net.Socket({ writableHighWaterMark: HIGH_WATER_BYTES } as net.SocketConstructorOpts);
+/** Lets the system write to the receiver's memory: no buffer per read, no copy for bytes that land where they belong. */
+function readInto(events: NetEvents): net.OnReadOpts {
+  return {
+    buffer: () => events.memory?.() ?? Buffer.alloc(1),
+    callback: (count, memory) => {
+      events.data((memory as Buffer).subarray(0, count));
+      return true;
+    },
+  };
+}
+
+function connect(endpoint: Endpoint, events: NetEvents): StreamSocket {
+  const raw = new net.Socket({
+    writableHighWaterMark: HIGH_WATER_BYTES,
+    ...(events.memory && { onread: readInto(events) }),
+  } as net.SocketConstructorOpts);
   const socket = new SystemSocket(raw, endpointText(endpoint));
   socket.attach(events);
   raw.connect(connectOptions(endpoint));
@@ -143,7 +202,7 @@ function boundEndpoint(server: net.Server, asked: Endpoint): Endpoint {
   return { host: asked.host, port: address.port };
 }
 
-async function listen(endpoint: Endpoint, accept: (socket: NetSocket) => NetEvents): Promise<NetListener> {
+async function listen(endpoint: Endpoint, accept: (socket: StreamSocket) => NetEvents): Promise<NetListener> {
   const server = net.createServer({ highWaterMark: HIGH_WATER_BYTES } as net.ServerOpts);
   let serial = 0;
   server.on('connection', (raw) => {
@@ -162,4 +221,4 @@ async function listen(endpoint: Endpoint, accept: (socket: NetSocket) => NetEven
   };
 }
 
-export const systemNet: Net = { connect, listen };
+export const systemNet: StreamNet = { connect, listen };
