@@ -5,6 +5,8 @@ export interface AuditEntry {
   readonly service: string;
   readonly operation: string;
   readonly requestId: string;
+  /** Of the service that called, by its header. */
+  readonly globalRequestId?: string | undefined;
   readonly userId?: string | undefined;
   readonly projectId?: string | undefined;
   readonly domainId?: string | undefined;

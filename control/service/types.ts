@@ -28,6 +28,8 @@ export interface Call<Params = unknown, Body = unknown> {
   readonly request: HttpRequest;
   /** `req-<uuid>`. */
   readonly requestId: string;
+  /** The caller's own `req-<uuid>`, to hand on to other services. */
+  readonly globalRequestId: string | undefined;
   /** Of the operation. */
   readonly operation: string;
   readonly params: Params;
@@ -126,7 +128,7 @@ export interface ServiceOptions {
   readonly prefix?: string;
   /** Also carries the request id, e.g. `x-compute-request-id`. */
   readonly requestIdHeader?: string;
-  /** Name of the path parameter that must equal the token's project (admins excepted): Cinder's `project_id`. */
+  /** Name of the path parameter that must equal the token's project (400 otherwise, admins too): Cinder's `project_id`. */
   readonly projectParam?: string;
   readonly bodyBytesMax?: number;
   readonly audit?: AuditLog;
