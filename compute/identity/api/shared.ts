@@ -1,0 +1,89 @@
+/**
+ * What all of identity's operations share: who calls, how a resource is shown, what of a body is ours and what is kept as it
+ * came. Holds no rule of its own.
+ */
+import type { PolicyTarget } from '../../../control/policy/contract.ts';
+import { type JsonSchema, schema } from '../../../control/service/schema.ts';
+import type { Call, Route } from '../../../control/service/types.ts';
+import { permitsRequest, type TokenContext } from '../contract.ts';
+import { forbidden } from '../refusals.ts';
+import type { Extra } from '../tables.ts';
+
+export type Body = Readonly<Record<string, unknown>>;
+
+/** What the caller's token says; the service's `authenticate` put it there. */
+export function caller(call: Pick<Call, 'credentials'>): TokenContext {
+  return call.credentials as TokenContext;
+}
+
+/** Domain a resource is put into when the body names none: the scope's. */
+export function domainOfCaller(call: Pick<Call, 'credentials'>): string {
+  const { domainId, projectDomainId } = call.credentials;
+  return domainId ?? projectDomainId ?? 'default';
+}
+
+/** Application credentials are for programs: unless made so, they cannot make more of themselves. */
+export function refuseRestricted(call: Pick<Call, 'credentials'>): void {
+  if (caller(call).appCred?.restricted)
+    throw forbidden('Using method "application_credential" is not allowed for managing credentials.');
+}
+
+export const CATALOG_TYPE = 'identity';
+
+/** Access rules of an application credential hold here as they do in any service. */
+export function guarded(routes: readonly Route[]): Route[] {
+  return routes.map((spec) => ({
+    ...spec,
+    run(call) {
+      const { method, path } = call.request;
+      const asked = { service: CATALOG_TYPE, method, path };
+      if (!call.isAnonymous && !permitsRequest(caller(call), asked))
+        throw forbidden('You are not authorized to perform the requested action: no access rule allows it.');
+      return spec.run(call);
+    },
+  }));
+}
+
+/** `{ name: {…} }` around a resource of this schema. */
+export function wrapped(name: string, properties: JsonSchema, required: readonly string[] = []) {
+  const inner = { type: 'object', properties, required, ...(required.length === 0 ? { minProperties: 1 } : {}) };
+  return schema<Readonly<Record<string, Body>>>({
+    type: 'object',
+    properties: { [name]: inner },
+    required: [name],
+  });
+}
+
+export const STRING = { type: 'string' } as const;
+export const TEXT = { type: ['string', 'null'] } as const;
+export const BOOLEAN = { type: 'boolean' } as const;
+export const ID = { type: 'string', minLength: 1, maxLength: 64, pattern: '^[a-zA-Z0-9-]+$' } as const;
+export const NULLABLE_ID = { type: ['string', 'null'], maxLength: 64, pattern: '^[a-zA-Z0-9-]*$' } as const;
+export const NAME = { type: 'string', minLength: 1, maxLength: 255, pattern: '\\S' } as const;
+export const OPTIONS = { type: 'object' } as const;
+
+/** The fields of a body that are not ours: kept and shown as they came. */
+export function extraOf(body: Body, known: readonly string[]): Extra {
+  return Object.fromEntries(
+    Object.entries(body).filter(([name]) => !known.includes(name) && name !== 'id' && name !== 'links'),
+  );
+}
+
+/** `undefined` in the answer for what a body leaves out, so that only what was sent is changed. */
+export function given<T>(body: Body, name: string): T | undefined {
+  return body[name] as T | undefined;
+}
+
+/** What was sent is laid over what is there; null takes an option away. */
+export function mergeOptions(before: Extra, changes: unknown): Extra {
+  const merged = { ...before, ...(changes as Extra | undefined) };
+  return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== null));
+}
+
+export function linked(call: Pick<Call, 'url'>, path: string, resource: Body): Body {
+  return { ...resource, links: { self: call.url(path) } };
+}
+
+export function targetOf(kind: string, attributes: Readonly<Record<string, unknown>>): PolicyTarget {
+  return { target: { [kind]: attributes } };
+}
