@@ -36,6 +36,10 @@ export class ServiceCall implements Call<Params, unknown> {
     this.#options = options;
   }
 
+  get path(): string {
+    return this.request.path.slice(this.#options.prefix?.length ?? 0);
+  }
+
   get operation(): string {
     return this.route?.name ?? '';
   }

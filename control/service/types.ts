@@ -32,6 +32,8 @@ export interface Call<Params = unknown, Body = unknown> {
   readonly globalRequestId: string | undefined;
   /** Of the operation. */
   readonly operation: string;
+  /** Of the request, below the service's mount point: `url(path)` is the request's own address. */
+  readonly path: string;
   readonly params: Params;
   readonly query: Query;
   /** Checked by the route's schema; undefined without one. */

@@ -118,6 +118,8 @@ export const DEPENDENCY_HOMES: Readonly<Record<string, { readonly under: string;
   'ipaddr.js': { under: 'fabric/' },
   'tar-stream': { under: 'proxy/' },
   busboy: { under: 'proxy/' },
+  ajv: { under: 'control/' },
+  yaml: { under: 'control/' },
   commander: { under: 'cli/', many: true },
 };
 
