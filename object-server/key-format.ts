@@ -16,7 +16,8 @@
  *             14 blob         rest: blob id 16                  "
  *             15 pin          rest: pin id 16; keeps blobs for a server-side copy elsewhere
  *             20 container    rest: nothing, incarnation 0      hash of /account/container
- *             21 row          rest: shard u16, table u8, name   "   (tables: 0 current, 1 versions, 2 uploads)
+ *             21 row          rest: shard u16, table u8, name   "   (tables: 0 current, 1 versions, 2 uploads,
+ *                                                                  3 expiring: proxy/object/expiry-index.ts)
  *             30 account      rest: nothing, incarnation 0      hash of /account
  *             31 account row  rest: shard u16, container name   "
  *             40 bucket       rest: nothing, incarnation 0      hash of /.buckets/name
@@ -50,7 +51,7 @@ export const KIND = {
 } as const;
 export type Kind = (typeof KIND)[keyof typeof KIND];
 
-export const TABLE = { current: 0, versions: 1, uploads: 2 } as const;
+export const TABLE = { current: 0, versions: 1, uploads: 2, expiring: 3 } as const;
 export type Table = (typeof TABLE)[keyof typeof TABLE];
 
 export const HASH_AT = 1;

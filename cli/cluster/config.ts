@@ -17,6 +17,8 @@ export interface FileOptions {
   readonly objectOwnership: Ownership;
   /** With which temporary URLs and forms may be signed; sha1 is for old clients. */
   readonly urlDigests: readonly string[];
+  /** Expired objects stay, hidden, for so long before they are deleted. */
+  readonly expiredKeptS: number;
 }
 
 export type ClusterOptions = StartOptions & FileOptions;
@@ -28,11 +30,13 @@ const FILE_DEFAULTS: FileOptions = {
   s3Domains: ['s3.localhost', 'localhost'],
   objectOwnership: 'BucketOwnerEnforced',
   urlDigests: ['sha256', 'sha512'],
+  expiredKeptS: 0,
 };
 
 type Check = (value: unknown) => boolean;
 const text: Check = (value) => typeof value === 'string';
 const port: Check = (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) < 65536;
+const seconds: Check = (value) => Number.isInteger(value) && (value as number) >= 0;
 const oneOf =
   (...values: readonly string[]): Check =>
   (value) =>
@@ -58,6 +62,7 @@ const KEYS: readonly (readonly [key: string, option: keyof ClusterOptions, check
   ['consistency', 'consistency', oneOf('strict', 'available')],
   ['s3-domains', 's3Domains', textList],
   ['s3-object-ownership', 'objectOwnership', oneOf(...OWNERSHIPS)],
+  ['expired-kept-s', 'expiredKeptS', seconds],
   ['url-digests', 'urlDigests', listOf('sha1', 'sha256', 'sha512')],
 ];
 

@@ -14,6 +14,7 @@ import type { Trace } from '../../fabric/trace.ts';
 import { type Cluster, createCluster } from '../../proxy/cluster.ts';
 import type { ProxyWorld } from '../../proxy/contract.ts';
 import { createThreadDigests, type DigestPool } from '../../proxy/object/digest.ts';
+import { createExpirer, type Expirer } from '../../proxy/object/expirer.ts';
 import { createReconciler, type Reconciler } from '../../proxy/object/reconcile.ts';
 import { createStore, type RunningStore } from '../../proxy/object/store.ts';
 import { RequestMeter } from '../../proxy/request-meter.ts';
@@ -73,6 +74,7 @@ interface ProxyParts {
   readonly cluster: Cluster;
   readonly running: RunningStore;
   readonly reconciler: Reconciler;
+  readonly expirer: Expirer;
   readonly digests: DigestPool;
 }
 
@@ -113,7 +115,9 @@ function createProxy(args: {
   const running = createStore({ cluster, digests, random: systemRandom, onError });
   const reconciler = createReconciler(running.engine);
   reconciler.start();
-  return { cluster, running, reconciler, digests };
+  const expirer = createExpirer(running.engine, { keptS: options.expiredKeptS });
+  expirer.start();
+  return { cluster, running, reconciler, expirer, digests };
 }
 
 interface FrontArgs {
@@ -163,6 +167,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
     async stop() {
       await Promise.all([listeners.everything.drain(DRAIN_MS), listeners.s3.drain(DRAIN_MS)]);
       proxy.reconciler.stop();
+      proxy.expirer.stop();
       proxy.running.stop();
       await proxy.digests.close();
       await admin.close();

@@ -21,6 +21,7 @@ import {
   storeFaults,
 } from './contract.ts';
 import type { Engine } from './engine.ts';
+import { noteExpiry } from './expiry-index.ts';
 import {
   decodeMeta,
   type Extent,
@@ -117,6 +118,7 @@ function assemble(upload: OpenUpload, parts: readonly StoredPart[], options: Com
     headers: attributes.headers,
     deleteAt: attributes.deleteAt,
     acl: upload.record.acl,
+    sealed: upload.record.sealed,
     retention: upload.record.lock?.retention,
     hold: upload.record.lock?.hold,
     tags: upload.record.tags,
@@ -144,6 +146,8 @@ async function publish(
   options: CompleteOptions,
 ): Promise<ObjectInfo> {
   const container = await renewed(engine, upload.container);
+  const { account, container: containerName, name, deleteAt } = object;
+  if (deleteAt !== undefined) await noteExpiry(engine, { account, container: containerName, object: name }, deleteAt);
   const key = objectKey(engine, container, object.name);
   const etags = options.parts.map((part) => part.etag);
   const finished = (ballot: Stamp, { stamp, record }: { stamp: Stamp; record: ObjectRecord }): QuorumWrite[] => {

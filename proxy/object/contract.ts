@@ -65,6 +65,11 @@ export const storeFaults = {
   invalidBucketState: 'InvalidBucketState',
   /** A lock is asked for in a container without object lock; only S3 can ask. */
   noObjectLock: 'InvalidRequest',
+  /** A key for what is not encrypted with one, or none for what is; the message says which. */
+  wrongEncryption: 'InvalidRequest',
+  /** By S3's own name of it. */
+  noSuchMasterKey: 'KMS.NotFoundException',
+  noKeyManager: 'NotImplemented',
   /** No quorum of the key's primaries answered: nothing is promised (503, Retry-After). */
   quorumUnavailable: 'QuorumUnavailable',
   insufficientStorage: 'InsufficientStorage',
@@ -112,6 +117,8 @@ export interface Context {
   readonly scope?: RequestScope | undefined;
   /** The client's Referer, for `.r:` ACLs. */
   readonly referer?: string | undefined;
+  /** Objects past their time that are not deleted yet are shown, to whom the account belongs. */
+  readonly openExpired?: boolean | undefined;
   /** Aborted when the client is gone. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -177,6 +184,27 @@ export interface SloSegment {
   readonly data?: string | undefined;
 }
 
+export type EncryptionMode = 'SSE-C' | 'AES256' | 'aws:kms';
+
+export interface EncryptionRequest {
+  readonly mode: EncryptionMode;
+  /** 32 bytes, with SSE-C alone. */
+  readonly customerKey?: Uint8Array | undefined;
+  /** Of the master key, with aws:kms alone; absent: the store's own. */
+  readonly keyId?: string | undefined;
+  /** KMS' encryption context, as it was sent. */
+  readonly context?: string | undefined;
+  readonly bucketKey?: boolean | undefined;
+}
+
+export interface ReadOptions {
+  readonly conditions?: Conditions | undefined;
+  /** Of an object that is encrypted with a key of the client's. Faults InvalidRequest, AccessDenied. */
+  readonly customerKey?: Uint8Array | undefined;
+  /** HEAD: judge the key as a read of the bytes would. */
+  readonly judgesKey?: boolean | undefined;
+}
+
 export interface Retention {
   readonly mode: 'GOVERNANCE' | 'COMPLIANCE';
   readonly untilMs: number;
@@ -227,6 +255,7 @@ export interface ObjectInfo {
   readonly tags?: Tags | 'hidden' | undefined;
   /** As far as the caller may know of it. */
   readonly lock?: ObjectLock | undefined;
+  readonly encryption?: Omit<EncryptionRequest, 'customerKey'> | undefined;
 }
 
 /** RFC 9110 §13, already parsed. ETags without quotes; '*' for any. */
@@ -274,6 +303,10 @@ export interface PutOptions extends ObjectAttributes {
   readonly bodyBytesMax?: number | undefined;
   /** Fault InvalidRequest in a container without object lock. */
   readonly lock?: ObjectLock | undefined;
+  /** Absent: the bucket's default. */
+  readonly encryption?: EncryptionRequest | undefined;
+  /** The API takes every ETag for an MD5, also of what is encrypted. */
+  readonly needsMd5Etag?: boolean | undefined;
 }
 
 export interface Body {
@@ -348,6 +381,8 @@ export interface DeleteOptions {
    * versioning suspended, to a delete marker.
    */
   readonly vacates?: boolean | undefined;
+  /** Only with this very delete-at, even past its time. Fault PreconditionFailed. */
+  readonly ifDeleteAt?: number | undefined;
   /** Overrule governance, if the caller may. */
   readonly bypassGovernance?: boolean | undefined;
 }
@@ -368,6 +403,7 @@ export interface UploadInfo {
   readonly attributes: ObjectAttributes;
   readonly checksumAlgorithm?: string | undefined;
   readonly checksumType?: string | undefined;
+  readonly encryption?: ObjectInfo['encryption'];
 }
 
 export interface CompletedPart {
@@ -389,6 +425,10 @@ export interface CopyOptions {
   readonly acl?: AclRequest | undefined;
   /** Never the source's. */
   readonly lock?: ObjectLock | undefined;
+  /** Of the copy; never the source's. */
+  readonly encryption?: EncryptionRequest | undefined;
+  /** Of the source. */
+  readonly sourceKey?: Uint8Array | undefined;
   /** Undefined: the source's, which the caller must be allowed to read. */
   readonly tags?: Tags | undefined;
 }
@@ -449,8 +489,8 @@ export interface Store {
 
   putObject(context: Context, ref: ObjectRef, options: PutOptions): Promise<ObjectInfo>;
   /** Rights, conditions and existence are settled before the promise resolves; bytes flow after. */
-  getObject(context: Context, ref: ObjectRef, options?: { conditions?: Conditions }): Promise<OpenObject>;
-  headObject(context: Context, ref: ObjectRef, options?: { conditions?: Conditions }): Promise<ObjectInfo>;
+  getObject(context: Context, ref: ObjectRef, options?: ReadOptions): Promise<OpenObject>;
+  headObject(context: Context, ref: ObjectRef, options?: ReadOptions): Promise<ObjectInfo>;
   /** Replaces attributes, not bytes (Swift POST: user metadata is replaced as a whole; content type kept when absent). */
   updateObject(context: Context, ref: ObjectRef, attributes: ObjectAttributes): Promise<ObjectInfo>;
   /** Replaces the object's S3 ACL and nothing else. Faults AclNotSupported, AccessDenied for a public one that is blocked. */
@@ -478,6 +518,7 @@ export interface Store {
       acl?: AclRequest | undefined;
       tags?: Tags | undefined;
       lock?: ObjectLock | undefined;
+      encryption?: EncryptionRequest | undefined;
     },
   ): Promise<UploadInfo>;
   headUpload(context: Context, ref: ObjectRef, uploadId: string): Promise<UploadInfo>;

@@ -3,9 +3,10 @@
  * Where the container has versions nothing goes: a delete marker takes the object's place, unless a version is named.
  */
 import { Fault } from '../../fabric/errors.ts';
+import { readQuorum } from '../quorum-read.ts';
 import { archiveOf, deleteKept } from './archive.ts';
 import { commit, objectKey } from './commit.ts';
-import { commitVersion } from './commit-version.ts';
+import { commitVersion, liveVersion } from './commit-version.ts';
 import type { ContainerState } from './containers.ts';
 import { type Context, type Deleted, type DeleteOptions, type ObjectRef, storeFaults } from './contract.ts';
 import { deleteVersion } from './delete-version.ts';
@@ -24,8 +25,9 @@ export async function deleteObject(
   ref: ObjectRef,
   options: DeleteOptions = {},
 ): Promise<Deleted> {
-  const { conditions } = options;
+  const { conditions, ifDeleteAt } = options;
   const container = await writable(engine, context, ref, 's3:DeleteObject');
+  if (ifDeleteAt !== undefined) return deleteIfDue(engine, container, ref.object, ifDeleteAt);
   if (versioningOf(container) !== undefined) return deleteVersioned(engine, context, container, { ref, options });
   if (ref.versionId !== undefined) checkVersion(ref.versionId);
   const archive = ref.versionId === undefined ? archiveOf(container.record) : undefined;
@@ -48,6 +50,19 @@ export async function deleteObject(
     conditions,
   });
   return { existed: true };
+}
+
+async function deleteIfDue(
+  engine: Engine,
+  container: ContainerState,
+  name: string,
+  deleteAtS: number,
+): Promise<Deleted> {
+  const deleted = await vacate(engine, { container, name, only: ({ record }) => record.deleteAt === deleteAtS });
+  if (deleted) return { existed: true };
+  const current = liveVersion(await readQuorum(engine.cluster, objectKey(engine, container, name), false));
+  if (!current || current.record.marker) return { existed: false };
+  throw new Fault(storeFaults.preconditionFailed, { header: 'X-If-Delete-At' });
 }
 
 function isAnother(fresh: ContainerState, container: ContainerState): boolean {

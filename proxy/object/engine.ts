@@ -5,6 +5,8 @@ import type { Cluster } from '../cluster.ts';
 import type { ContainerState, Containers } from './containers.ts';
 import type { ContainerRef } from './contract.ts';
 import type { DigestPool } from './digest.ts';
+import type { ExpiryHint } from './expiry-index.ts';
+import type { KeyManager } from './key-manager.ts';
 import type { ObjectRecord } from './object-format.ts';
 import type { PageCache } from './page-cache.ts';
 import type { RecentAccounts } from './recent-accounts.ts';
@@ -25,8 +27,12 @@ export interface Engine {
   readonly pages: PageCache;
   readonly digests: DigestPool;
   readonly random: Random;
+  /** Absent where nothing can be encrypted. */
+  readonly keys: KeyManager | undefined;
   /** Past its delete-at: as if it were not there. */
   expired(record: ObjectRecord): boolean;
+  /** Owned by expiry-index.ts. */
+  readonly expiryHint: ExpiryHint;
   /** The container's totals changed: its account's row follows soon (account-totals.ts). */
   touched(container: ContainerState): void;
   /** Runs the removal of a container while nothing rewrites its account's row (account-totals.ts). */

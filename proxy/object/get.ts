@@ -1,5 +1,6 @@
 /** GET and HEAD of an object: authorise, read the register from a quorum, judge the conditions, open the bytes. */
 
+import { assert } from '../../fabric/assert.ts';
 import { Fault } from '../../fabric/errors.ts';
 import type { HttpBodyStream } from '../../fabric/http/contract.ts';
 import { isTombstone, KIND, makeKey } from '../../object-server/contract.ts';
@@ -10,20 +11,22 @@ import { checkReadConditions } from './conditions.ts';
 import { type ContainerState, noContainer } from './containers.ts';
 import {
   type Body,
-  type Conditions,
   type Context,
   type ObjectInfo,
   type ObjectLock,
   type ObjectRef,
   type OpenObject,
+  type ReadOptions,
   storeFaults,
 } from './contract.ts';
+import { checkCustomerKey, dataKeyOf } from './encryption.ts';
 import type { Engine } from './engine.ts';
 import { openExtents } from './extent-body.ts';
 import { findVersion } from './find-version.ts';
 import { openThroughLinks } from './links.ts';
 import { decodeMeta, type ObjectRecord, toInfo } from './object-format.ts';
 import { shownLock } from './object-lock.ts';
+import { openSealed } from './sealed-body.ts';
 import { openSlo } from './slo.ts';
 import { isVersionId, versionIdOf, versioningOf } from './version-format.ts';
 
@@ -31,9 +34,11 @@ export async function headObject(
   engine: Engine,
   context: Context,
   ref: ObjectRef,
-  conditions?: Conditions,
+  { conditions, customerKey, judgesKey }: ReadOptions = {},
 ): Promise<ObjectInfo> {
-  const info = infoOf(await find(engine, context, ref, false));
+  const found = await find(engine, context, ref, false);
+  if (judgesKey) checkCustomerKey(found.record.sealed, customerKey);
+  const info = infoOf(found);
   checkReadConditions(conditions, info);
   return info;
 }
@@ -42,15 +47,26 @@ export async function getObject(
   engine: Engine,
   context: Context,
   ref: ObjectRef,
-  { conditions, depth = 0 }: { conditions?: Conditions | undefined; depth?: number } = {},
+  { conditions, customerKey, depth = 0 }: ReadOptions & { depth?: number } = {},
 ): Promise<OpenObject> {
-  const found = await find(engine, context, ref, true);
+  const stored = await find(engine, context, ref, true);
+  const isPlain = stored.record.sealed === undefined && customerKey === undefined;
+  const found = isPlain ? stored : await unlocked(engine, stored, customerKey);
   const info = infoOf(found);
   checkReadConditions(conditions, info);
   return { info, open: (offset, length) => openBody(engine, context, found, { offset, length, depth }) };
 }
 
+/** With the key to its bytes. Faults InvalidRequest, AccessDenied. */
+export async function unlocked(engine: Engine, found: Found, customerKey: Uint8Array | undefined): Promise<Found> {
+  checkCustomerKey(found.record.sealed, customerKey);
+  if (found.record.sealed === undefined) return found;
+  return { ...found, dataKey: await dataKeyOf(engine, found.record, customerKey) };
+}
+
 export interface Found {
+  /** Of what is encrypted, once somebody may read it. */
+  readonly dataKey?: Uint8Array | undefined;
   readonly record: ObjectRecord;
   readonly register: ReadRegister;
   /** Its container has versions. */
@@ -74,7 +90,7 @@ export async function find(engine: Engine, context: Context, ref: ObjectRef, bod
   const settled = authorise(context, 'read', ref, container?.record);
   if (ref.versionId !== undefined) checkVersion(ref.versionId);
   const found = container && (await lookUpAny(engine, container, ref, body));
-  if (container && found && isThere(engine, found, ref)) {
+  if (container && found && isThere(engine, context, { ...found, ref })) {
     if (!settled) authoriseFound(context, 'read', ref, { container: container.record, found: found.record });
     return withoutHidden(context, ref, container, found);
   }
@@ -83,7 +99,7 @@ export async function find(engine: Engine, context: Context, ref: ObjectRef, bod
   const settledNow = authorise(context, 'read', ref, fresh?.record);
   if (!fresh) throw noContainer();
   const again = fresh.incarnation === container?.incarnation ? found : await lookUpAny(engine, fresh, ref, body);
-  const isNow = again !== undefined && isThere(engine, again, ref);
+  const isNow = again !== undefined && isThere(engine, context, { ...again, ref });
   if (!settledNow)
     authoriseFound(context, 'read', ref, { container: fresh.record, found: isNow ? again.record : null });
   if (isNow) return withoutHidden(context, ref, fresh, again);
@@ -99,8 +115,15 @@ function withoutHidden(context: Context, ref: ObjectRef, container: ContainerSta
   return { ...found, hidesTags, lock: shownLock(context, ref, container.record, found.record) };
 }
 
-const isThere = (engine: Engine, { record }: Found, ref: ObjectRef): boolean =>
-  record.marker !== true && (ref.versionId !== undefined || !engine.expired(record));
+type Asked = Pick<Found, 'record'> & { readonly ref: ObjectRef };
+
+const isThere = (engine: Engine, context: Context | undefined, { record, ref }: Asked): boolean =>
+  record.marker !== true && (ref.versionId !== undefined || !isHidden(engine, context, record));
+
+/** Whether the object is past its time, and so not there for this caller. */
+export function isHidden(engine: Engine, context: Context | undefined, record: ObjectRecord): boolean {
+  return engine.expired(record) && context?.openExpired !== true;
+}
 
 function nothingThere({ versionId }: ObjectRef, found: Found | undefined): Fault {
   const details = found?.record.marker === true ? { deleteMarker: versionIdOf(found.record), info: infoOf(found) } : {};
@@ -123,7 +146,7 @@ export async function lookUp(
   const { account, name: containerName } = container.record;
   const ref = { account, container: containerName, object: name };
   const found = await lookUpAny(engine, container, ref, body);
-  return found && isThere(engine, found, ref) ? found : undefined;
+  return found && isThere(engine, undefined, { ...found, ref }) ? found : undefined;
 }
 
 /** Delete markers and what is past its time too. */
@@ -148,7 +171,7 @@ async function lookUpAny(
 export function openBody(
   engine: Engine,
   context: Context,
-  { record, register }: Found,
+  { record, register, dataKey }: Found,
   { offset, length, depth = 0 }: { offset: number; length: number; depth?: number },
 ): Body {
   if (record.slo) {
@@ -158,6 +181,8 @@ export function openBody(
     };
     return openSlo({ read, segments: record.slo, depth }, offset, length);
   }
+  if (record.sealed && dataKey) return openSealed(engine, register, record, { dataKey, offset, length });
+  assert(record.sealed === undefined, 'an encrypted body is read without its key');
   if (record.extents) return openExtents(engine, register, record.extents, { offset, length });
   return inlineBody(register.body ?? Buffer.alloc(0), offset, length);
 }

@@ -8,6 +8,7 @@ import { INLINE_BODY_BYTES_MAX } from '../../object-server/contract.ts';
 import { archiveOf, keeping } from './archive.ts';
 import { type Action, authorise } from './authorise.ts';
 import { uploadBlob } from './blob-upload.ts';
+import { collectSmall } from './collect-small.ts';
 import { commit, objectKey } from './commit.ts';
 import { commitVersion } from './commit-version.ts';
 import { CONTAINER_CACHE_MS, type ContainerState, noContainer } from './containers.ts';
@@ -19,14 +20,17 @@ import {
   type PutOptions,
   storeFaults,
 } from './contract.ts';
+import { encryptionOf, type Sealing, startSealing } from './encryption.ts';
 import type { Engine } from './engine.ts';
+import { noteExpiry } from './expiry-index.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
 import { newAcl } from './object-acl.ts';
-import { type Extent, type ObjectRecord, recordHead, toInfo } from './object-format.ts';
+import { type Extent, type ObjectRecord, recordHead, type Sealed, toInfo } from './object-format.ts';
 import { checkNewLock, withDefaultLock } from './object-lock.ts';
 import { newTags } from './object-tags.ts';
 import { checkQuota } from './quota.ts';
 import { rowOf } from './row-writes.ts';
+import { receiveSealed } from './sealed-upload.ts';
 import { versioningOf } from './version-format.ts';
 
 /** Swift's and S3's single-request limit. */
@@ -47,7 +51,9 @@ export async function putObject(
   const { lengthBytes } = options.body;
   const refused = checkQuota(engine, container, lengthBytes ?? 0);
   if (refused) await refused;
-  const received = await receive(engine, container, ref.object, options);
+  const wanted = options.slo === undefined ? encryptionOf(container.record, options.encryption) : undefined;
+  const sealing = wanted && (await startSealing(engine, ref, wanted));
+  const received = await receive(engine, container, ref.object, sealing ? { ...options, sealing } : options);
   // The size of a body without a length shows only now.
   if (refused && lengthBytes === undefined) await checkQuota(engine, container, received.sizeBytes);
   const made = makeRecord(ref, options, received);
@@ -106,6 +112,7 @@ export async function storeRecord(
   record: ObjectRecord,
   { body, conditions }: StoreOptions,
 ): Promise<ObjectInfo> {
+  if (record.deleteAt !== undefined) await noteExpiry(engine, refOf(record), record.deleteAt);
   const known = renewed(engine, container);
   const now = known instanceof Promise ? await known : known;
   if (versioningOf(now) !== undefined) {
@@ -129,6 +136,8 @@ export async function storeRecord(
   return toInfo(record, head as Buffer);
 }
 
+const refOf = ({ account, container, name }: ObjectRecord): ObjectRef => ({ account, container, object: name });
+
 /** What arrived: inline or as extents, with its MD5 and the checksums the API verified. */
 export interface Received {
   readonly sizeBytes: number;
@@ -136,6 +145,8 @@ export interface Received {
   readonly body?: Buffer | undefined;
   readonly extents?: readonly Extent[] | undefined;
   readonly checksums?: ObjectInfo['checksums'] | undefined;
+  /** `md5` is then what the ETag is made of. */
+  readonly sealed?: Sealed | undefined;
 }
 
 /** Takes the body in and checks it; nothing is visible yet. `inlineMax` 0 forces extents (parts must be referable). */
@@ -143,12 +154,13 @@ export async function receive(
   engine: Engine,
   container: ContainerState,
   name: string,
-  options: PutOptions,
+  options: PutOptions & { readonly sealing?: Sealing | undefined },
   inlineMax = INLINE_BODY_BYTES_MAX,
 ): Promise<Received> {
-  const { body } = options;
+  const { body, sealing } = options;
   const limit = options.bodyBytesMax ?? OBJECT_BYTES_MAX;
   if (body.lengthBytes !== undefined && body.lengthBytes > limit) throw new Fault(storeFaults.bodyTooLarge, { limit });
+  if (sealing) return receiveSealed(engine, { container, name, sealing, limit, isPart: inlineMax === 0 }, options);
   const small = await collectSmall(body, inlineMax);
   const received = small.whole
     ? { sizeBytes: small.whole.length, md5: md5Hex(small.whole), body: small.whole }
@@ -157,30 +169,6 @@ export async function receive(
     throw new Fault(storeFaults.badDigest, { algorithm: 'md5' });
   const finished = options.finish?.({ md5: received.md5, sizeBytes: received.sizeBytes });
   return finished?.checksums ? { ...received, checksums: finished.checksums } : received;
-}
-
-/** The whole body when it fits inline; otherwise what had to be read of it to know that it does not. */
-async function collectSmall(body: BodySource, inlineMax: number): Promise<{ whole?: Buffer; start?: Buffer }> {
-  const { lengthBytes } = body;
-  if (lengthBytes === 0) return { whole: await body.collect(0) };
-  if (lengthBytes !== undefined) {
-    if (lengthBytes > inlineMax) return {};
-    const whole = await body.collect(lengthBytes);
-    if (whole.length !== lengthBytes) throw new Fault(storeFaults.incompleteBody);
-    return { whole };
-  }
-  const pieces: Uint8Array[] = [];
-  let sizeBytes = 0;
-  while (sizeBytes <= inlineMax) {
-    const piece = await body.read();
-    if (piece === undefined) {
-      if (inlineMax > 0 || sizeBytes === 0) return { whole: Buffer.concat(pieces) };
-      break;
-    }
-    pieces.push(piece);
-    sizeBytes += piece.length;
-  }
-  return { start: Buffer.concat(pieces) };
 }
 
 async function receiveLarge(
@@ -211,6 +199,7 @@ function makeRecord(ref: ObjectRef, options: PutOptions, received: Received): Ob
     headers: options.headers,
     sums: received.checksums,
     extents: received.extents,
+    sealed: received.sealed,
     slo: slo?.segments,
     deleteAt: options.deleteAt,
     retention: lock?.retention,

@@ -12,7 +12,9 @@ import { copyObject } from './copy.ts';
 import { deleteObject } from './delete.ts';
 import type { DigestPool } from './digest.ts';
 import type { Engine } from './engine.ts';
+import { ExpiryHint } from './expiry-index.ts';
 import { getObject, headObject } from './get.ts';
+import type { KeyManager } from './key-manager.ts';
 import { listObjects, listUploads } from './list.ts';
 import { listVersions } from './list-versions.ts';
 import { setObjectAcl } from './object-acl.ts';
@@ -31,6 +33,7 @@ export interface StoreOptions {
   readonly cluster: Cluster;
   readonly digests: DigestPool;
   readonly random: Random;
+  readonly keys?: KeyManager | undefined;
   readonly onError: (what: string, error: unknown) => void;
 }
 
@@ -44,7 +47,7 @@ export interface RunningStore {
   stop(): void;
 }
 
-export function createStore({ cluster, digests, random, onError }: StoreOptions): RunningStore {
+export function createStore({ cluster, digests, random, keys, onError }: StoreOptions): RunningStore {
   const totals = createAccountTotals(() => engine);
   const engine: Engine = {
     cluster,
@@ -54,7 +57,9 @@ export function createStore({ cluster, digests, random, onError }: StoreOptions)
     pages: new PageCache(),
     digests,
     random,
+    keys,
     expired: (record) => record.deleteAt !== undefined && record.deleteAt * 1000 <= cluster.clock.nowMs(),
+    expiryHint: new ExpiryHint(),
     touched: totals.note,
     holdTotals: totals.hold,
     later: (what, work) => void work().catch((error) => onError(what, error)),
@@ -80,7 +85,7 @@ function bind(engine: Engine): Store {
     listBuckets: (context) => accounts.listBuckets(engine, context),
     putObject: (context, ref, options) => putObject(engine, context, ref, options),
     getObject: (context, ref, options) => getObject(engine, context, ref, options),
-    headObject: (context, ref, options) => headObject(engine, context, ref, options?.conditions),
+    headObject: (context, ref, options) => headObject(engine, context, ref, options),
     updateObject: (context, ref, attributes) => updateObject(engine, context, ref, attributes),
     deleteObject: (context, ref, options) => deleteObject(engine, context, ref, options),
     setObjectLock: (context, ref, change) => setObjectLock(engine, context, ref, change),

@@ -10,6 +10,8 @@ import { decide, type Judge, type OwnRounds } from '../quorum-decide.ts';
 import { alignRow, goneOrNew, objectKey, stillThere } from './commit.ts';
 import { type Context, type ObjectAttributes, type ObjectInfo, type ObjectRef, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
+import { noteExpiry } from './expiry-index.ts';
+import { isHidden } from './get.ts';
 import { checkAttributes } from './limits.ts';
 import { withLinkOf } from './links.ts';
 import { decodeMeta, type ObjectRecord, recordHead, toInfo } from './object-format.ts';
@@ -29,11 +31,12 @@ export async function updateObject(
   const own: OwnRounds = new Set();
   for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
     const container = await writable(engine, context, ref);
+    if (attributes.deleteAt !== undefined && attempt === 0) await noteExpiry(engine, ref, attributes.deleteAt);
     const key = objectKey(engine, container, ref.object);
     let info: ObjectInfo | undefined;
     const judge: Judge = (current, ballot) => {
       const record = current && !isTombstone(current.head) ? decodeMeta<ObjectRecord>(current.head) : undefined;
-      if (!record || !current || record.marker === true || engine.expired(record))
+      if (!record || !current || record.marker === true || isHidden(engine, context, record))
         return { keep: true, refuse: new Fault(storeFaults.noSuchObject) };
       const locked = lockFault(record, engine.cluster.clock.nowMs());
       if (locked) return { keep: true, refuse: locked };

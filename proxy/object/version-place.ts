@@ -17,6 +17,7 @@ import { type Conditions, type Context, type ObjectInfo, type ObjectRef, storeFa
 import type { Engine } from './engine.ts';
 import { checkVersion } from './get.ts';
 import { gravestoneHead, type Pin, recordHead, toInfo } from './object-format.ts';
+import { lockFault } from './object-lock.ts';
 import { dropPins } from './pins.ts';
 import { writable } from './put.ts';
 import { rowsBeside } from './row-writes.ts';
@@ -46,7 +47,8 @@ export async function vacate(
     if (fault) return { keep: true, refuse: fault };
     if (!shown || shown.record.marker === true || only?.(shown) === false) return KEEP;
     found ??= shown;
-    const gone = await place.leave(shown, ballot);
+    const isLocked = lockFault(shown.record, engine.cluster.clock.nowMs()) !== undefined;
+    const gone = await place.leave(shown, ballot, isLocked);
     return gone ? { write: [...place.writes({ head }, ballot), ...gone] } : KEEP;
   });
   return found;
@@ -150,6 +152,7 @@ class Place {
    * is kept only with `keepsNull`: nothing can name it any more.
    */
   async leave(before: Version, ballot: Stamp, keepsNull = false): Promise<readonly QuorumWrite[] | undefined> {
+    if (versioningOf(this.#named.container) === undefined) return [];
     const object = { ...this.#named, key: this.key };
     if (before.record.version === undefined && !keepsNull) return withoutNull(this.#engine, object, before, ballot);
     const aside = await setAside(this.#engine, object, before, ballot);

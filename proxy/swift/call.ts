@@ -14,7 +14,9 @@ import {
   type ObjectRef,
 } from '../object/contract.ts';
 import { CommonScope } from '../request-facts.ts';
+import { isOwner } from './metadata.ts';
 import { NO_PARAMS, type Params, parseQuery } from './names.ts';
+import { isTrue } from './true-value.ts';
 import type { UrlDigest } from './url-digests.ts';
 
 /** What all requests share. */
@@ -51,6 +53,10 @@ export class SwiftCall implements Context {
 
   get referer(): string | undefined {
     return this.http.headers.get('referer');
+  }
+
+  get openExpired(): boolean {
+    return isTrue(this.http.headers.get('x-open-expired')) && isOwner(this);
   }
 
   /** Made by the engine on first use. */

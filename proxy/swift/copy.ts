@@ -13,12 +13,13 @@ import { readConditions } from './conditions.ts';
 import { openDynamic } from './dlo.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { checkNewName, decodeName, encodeName } from './names.ts';
-import { isTrue, pushUserMetadata, readAttributes } from './object-headers.ts';
+import { pushUserMetadata, readAttributes } from './object-headers.ts';
 import { createdResponse, FILE_BYTES_MAX } from './object-put.ts';
 import type { SwiftResponse } from './response.ts';
 import { lastModified } from './shown.ts';
 import { refuseManifestCopy } from './slo-put.ts';
 import { findObject } from './symlink.ts';
+import { isTrue } from './true-value.ts';
 
 interface Copy {
   readonly source: ObjectRef;

@@ -2,7 +2,7 @@
 import type { ListQuery } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
 import { refuse, swiftFaults } from './faults.ts';
-import { isTrue } from './object-headers.ts';
+import { isTrue } from './true-value.ts';
 
 export const LISTING_LIMIT_MAX = 10_000;
 

@@ -11,6 +11,7 @@ import { refuse, swiftFaults } from './faults.ts';
 import { HEADER_BYTES_MAX, isText, readMetadata, titleCase } from './metadata.ts';
 import { decodeName } from './names.ts';
 import { isShownAsLarge, lastModified, shownEtag } from './shown.ts';
+import { isTrue } from './true-value.ts';
 
 /** Stored as sent and shown again. */
 const KEPT_HEADERS = [
@@ -92,11 +93,6 @@ export function deleteAtOf(call: SwiftCall, { after, at }: DeleteWhen): number |
   const deleteAt = Math.min(Math.floor(after === undefined ? Number(text) : nowS + Number(text)), DELETE_AT_MAX);
   if (deleteAt <= nowS) throw refuse(swiftFaults.badRequest, `${name} in past`);
   return deleteAt;
-}
-
-export function isTrue(value: string | undefined): boolean {
-  if (value === undefined) return false;
-  return ['true', '1', 'yes', 'on', 't', 'y'].includes(value.toLowerCase());
 }
 
 /** Headers of GET and HEAD. */

@@ -23,6 +23,7 @@ export async function deleteObject(call: SwiftCall): Promise<SwiftResponse> {
   const conditions = readConditions(call);
   const { store } = call.world;
   const { existed, hadObject, versionId } = await store.deleteObject(call, call.objectRef, {
+    ifDeleteAt: readIfDeleteAt(call),
     conditions,
     vacates: true,
   });
@@ -34,4 +35,12 @@ export async function deleteObject(call: SwiftCall): Promise<SwiftResponse> {
   }
   if (!existed) throw refuse(swiftFaults.notFound);
   return emptyResponse(204);
+}
+
+/** X-If-Delete-At, as whoever deletes expired objects says it. */
+function readIfDeleteAt(call: SwiftCall): number | undefined {
+  const text = call.header('x-if-delete-at');
+  if (text === undefined) return undefined;
+  if (!/^\d{1,15}(\.\d+)?$/.test(text)) throw refuse(swiftFaults.badRequest, 'Bad X-If-Delete-At header value');
+  return Math.floor(Number(text));
 }

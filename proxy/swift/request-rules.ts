@@ -21,7 +21,6 @@ export interface RefusedName {
 }
 
 const WRITES = ['PUT', 'POST'] as const;
-const ALL = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'COPY'] as const;
 
 export const REFUSED_HEADERS: readonly RefusedName[] = [
   { name: 'x-container-sync-to', target: 'container', methods: WRITES, status: 412, what: 'container sync' },
@@ -34,8 +33,6 @@ export const REFUSED_HEADERS: readonly RefusedName[] = [
     what: 'making a link of what is there',
     text: 'A PUT request is required to set a symlink target',
   },
-  { name: 'x-if-delete-at', target: 'object', methods: ['DELETE'], status: 412, what: 'deleting by expiry' },
-  { name: 'x-open-expired', target: 'object', methods: ALL, status: 412, what: 'reading what has expired' },
   { name: 'content-range', target: 'object', methods: WRITES, status: 400, what: 'writing a part of an object' },
 ];
 
@@ -61,14 +58,12 @@ export function refuseUnsupported(call: SwiftCall, target: Target): void {
     for (const rule of REFUSED_HEADERS) {
       if (rule.target === target && headers.get(rule.name) && rule.methods.includes(method)) throw refusal(rule);
     }
-  } else if (target === 'object' && headers.get('x-open-expired')) throw refusal(OPEN_EXPIRED);
+  }
   if (query === undefined || query === '') return;
   for (const rule of REFUSED_PARAMETERS) {
     if (rule.target === target && rule.methods.includes(method) && call.params.has(rule.name)) throw refusal(rule);
   }
 }
-
-const OPEN_EXPIRED = REFUSED_HEADERS.find((rule) => rule.name === 'x-open-expired') as RefusedName;
 
 function refusal({ name, status, text }: RefusedName): Error {
   return refuse(FAULTS[status], text ?? `${name} is not supported`);

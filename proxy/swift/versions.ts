@@ -18,8 +18,8 @@ import { refuse, swiftFaults } from './faults.ts';
 import { acceptedJson } from './listing-format.ts';
 import { readListQuery } from './listing-query.ts';
 import { renderVersions } from './listing-render.ts';
-import { isTrue } from './object-headers.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
+import { isTrue } from './true-value.ts';
 
 export const DELETE_MARKER_TYPE = 'application/x-deleted;swift_versions_deleted=1';
 const NULL_VERSION = 'null';
