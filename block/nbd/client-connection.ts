@@ -216,7 +216,8 @@ export class ClientConnection {
       find: (high: number, low: number) => (high === 0 ? this.#calls.get(low) : undefined),
       settle: (call: Call) => this.#settle(call),
     };
-    this.#reader = new ReplyReader<Call>(sink, agreed.export.structuredReplies);
+    const contextIds = new Set(agreed.contextIds.values());
+    this.#reader = new ReplyReader<Call>(sink, { structured: agreed.export.structuredReplies, contextIds });
     if (early.length > 0) this.#data(early);
   }
 

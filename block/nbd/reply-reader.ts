@@ -60,6 +60,7 @@ type Stage = 'header' | 'dataOffset' | 'payload';
 export class ReplyReader<Call extends AwaitedReply> {
   readonly #sink: ReplySink<Call>;
   readonly #structured: boolean;
+  readonly #contextIds: ReadonlySet<number>;
   readonly #header = emptyReplyHeader();
   readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   #stage: Stage = 'header';
@@ -71,9 +72,13 @@ export class ReplyReader<Call extends AwaitedReply> {
   #into: Buffer = NOWHERE;
   #call: Call | undefined;
 
-  constructor(sink: ReplySink<Call>, structured: boolean) {
+  constructor(
+    sink: ReplySink<Call>,
+    agreed: { readonly structured: boolean; readonly contextIds: ReadonlySet<number> },
+  ) {
     this.#sink = sink;
-    this.#structured = structured;
+    this.#structured = agreed.structured;
+    this.#contextIds = agreed.contextIds;
   }
 
   /** Where the next bytes are best read to. */
@@ -190,11 +195,18 @@ export class ReplyReader<Call extends AwaitedReply> {
       const start = cover(call, offset, length);
       call.target.fill(0, start, start + length);
     } else if (type === chunkTypes.status) {
-      const { contextId, extents } = decodeStatus(field);
-      if (contextId !== call.contextId || call.extents) throw new MalformedNbd('block status of another context');
-      call.extents = extents;
+      this.#status(call, field);
     } else call.error ??= decodeError(field);
     this.#endOfReply();
+  }
+
+  /** One chunk comes for each context that was agreed on, whichever was meant. */
+  #status(call: Call, field: Buffer): void {
+    const { contextId, extents } = decodeStatus(field);
+    if (!this.#contextIds.has(contextId)) throw new MalformedNbd('block status of a context that was not agreed on');
+    if (contextId !== call.contextId) return;
+    if (call.extents) throw new MalformedNbd('block status of the same context twice');
+    call.extents = extents;
   }
 
   /** Of a simple reply or of a chunk. */

@@ -38,7 +38,10 @@ export interface NbdServer {
   /** With the real port where 0 was asked for. */
   readonly endpoint: Endpoint;
   readonly connections: number;
-  /** Answers what is under way, for at most `graceMs` (default 5 s), then closes every connection and device. */
+  /**
+   * Answers what is under way, for at most `graceMs` (default 5 s), then closes every connection. A device
+   * whose call has not come back by then is closed when it does.
+   */
   stop(graceMs?: number): Promise<void>;
 }
 
@@ -74,11 +77,15 @@ export async function startNbdServer(options: NbdServerOptions): Promise<NbdServ
       const closed = listener.close();
       const all = [...sessions];
       for (const session of all) session.stop();
-      const timer = options.clock.after(graceMs, () => {
-        for (const session of all) session.destroy();
+      const done = Promise.all(all.map((session) => session.done));
+      const late = new Promise<void>((resolve) => {
+        const timer = options.clock.after(graceMs, () => {
+          for (const session of all) session.destroy();
+          resolve();
+        });
+        void done.then(() => timer.cancel());
       });
-      await Promise.all(all.map((session) => session.done));
-      timer.cancel();
+      await Promise.race([done, late]);
       await closed;
     },
   };
