@@ -10,17 +10,18 @@ import { Fault, isFault } from '../../fabric/errors.ts';
 import { type Stamp, stampToSwift } from '../../fabric/stamp.ts';
 import { headStamp, latin1ToUtf8, utf8ToLatin1 } from '../../object-server/contract.ts';
 import { readQuorum } from '../quorum-read.ts';
+import { borrow } from './borrow.ts';
 import { commit, objectKey, recordOf, TRIES_MAX } from './commit.ts';
 import { checkWriteConditions } from './conditions.ts';
 import type { ContainerState } from './containers.ts';
-import { type Conditions, type ObjectRef, storeFaults } from './contract.ts';
-import { borrow } from './copy.ts';
+import { type Conditions, type EncryptionRequest, type ObjectRef, storeFaults } from './contract.ts';
+import { resealed } from './encryption.ts';
 import type { Engine } from './engine.ts';
 import { type Found, lookUp } from './get.ts';
 import { OBJECT_NAME_BYTES_MAX } from './limits.ts';
 import { gravestoneHead, type ObjectRecord } from './object-format.ts';
-import { storeRecord } from './put.ts';
 import { listRows, rowQuery } from './rows.ts';
+import { storeRecord } from './store-record.ts';
 
 export const VERSIONS_LOCATION = 'x-versions-location';
 export const HISTORY_LOCATION = 'x-history-location';
@@ -105,10 +106,13 @@ async function copyTo(
   const ref: ObjectRef = { account, container: containerName, object: name };
   const { version: _, restored: __, acl: ___, ...rest } = record;
   const { extents, pins } = await borrow(engine, container, ref, {
-    found: { record, register, versioned: false },
+    found: { register },
     extents: record.extents,
   });
-  const copied: ObjectRecord = { ...rest, account, container: containerName, name, extents, pins };
+  // A customer's key is not at hand: what it sealed is readable again under its own name alone.
+  const isRewrapped = record.sealed !== undefined && record.sealed.mode !== 'SSE-C';
+  const sealed = isRewrapped ? await resealed(engine, record, ref, record.sealed as EncryptionRequest) : record.sealed;
+  const copied: ObjectRecord = { ...rest, sealed, account, container: containerName, name, extents, pins };
   await storeRecord(engine, container, copied, { body: register.body, conditions });
 }
 

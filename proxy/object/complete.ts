@@ -34,9 +34,9 @@ import {
 } from './object-format.ts';
 import { withDefaultLock } from './object-lock.ts';
 import { removeParts, type StoredPart, scanParts } from './parts.ts';
-import { renewed } from './put.ts';
 import { checkQuota } from './quota.ts';
 import { rowOf } from './row-writes.ts';
+import { renewed } from './store-record.ts';
 import { findOpenUpload, findUpload, type OpenUpload, uploadRow } from './upload.ts';
 import { versioningOf } from './version-format.ts';
 

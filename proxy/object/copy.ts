@@ -3,9 +3,8 @@
  * inline in its register is no larger than INLINE_BODY_BYTES_MAX, and goes along as a PUT's would (ADR 5).
  */
 import { Fault } from '../../fabric/errors.ts';
-import { headKey, KIND_AT } from '../../object-server/contract.ts';
+import { borrow } from './borrow.ts';
 import { checkReadConditions } from './conditions.ts';
-import type { ContainerState } from './containers.ts';
 import type {
   Body,
   BodySource,
@@ -17,14 +16,14 @@ import type {
   Tags,
 } from './contract.ts';
 import { storeFaults } from './contract.ts';
+import { canShare, encryptionOf, resealed } from './encryption.ts';
 import type { Engine } from './engine.ts';
-import { type Found, find, infoOf, openBody } from './get.ts';
+import { type Found, find, infoOf, openBody, unlocked } from './get.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
 import { newAcl } from './object-acl.ts';
-import type { Extent, ObjectRecord, Pin } from './object-format.ts';
+import type { ObjectRecord } from './object-format.ts';
 import { checkNewLock } from './object-lock.ts';
 import { newTags } from './object-tags.ts';
-import { pinExtents } from './pins.ts';
 import { OBJECT_BYTES_MAX, putObject, store, writable } from './put.ts';
 import { checkQuota } from './quota.ts';
 
@@ -39,19 +38,12 @@ export async function copyObject(
   const source = infoOf(found);
   const attributes = attributesFor(found.record, options);
   checkAttributes(attributes);
-  if (found.record.slo) {
-    const body = asSource(openBody(engine, context, found, { offset: 0, length: source.sizeBytes }));
-    const info = await putObject(engine, context, target, {
-      ...attributes,
-      body,
-      conditions: options.conditions,
-      acl: options.acl,
-      lock: options.lock,
-      tags: options.tags ?? readableTags(source),
-    });
-    return { info, source };
-  }
+  if (found.record.slo)
+    return { info: await copyBytes(engine, context, target, { found, attributes, options }), source };
   const container = await writable(engine, context, target);
+  const encryption = encryptionOf(container.record, options.encryption);
+  if (!canShare(found.record.sealed, encryption))
+    return { info: await copyBytes(engine, context, target, { found, attributes, options }), source };
   await checkQuota(engine, container, source.sizeBytes);
   const acl = newAcl(container.record, context, options.acl);
   const { lock } = options;
@@ -60,8 +52,10 @@ export async function copyObject(
   const tags = wanted && newTags(container.record, context, target, wanted);
   const { extents, pins } = await borrow(engine, container, target, { found, extents: found.record.extents });
   const { version: _, acl: __, ...copied } = { ...found.record, retention: lock?.retention, hold: lock?.hold };
+  const sealed = encryption && (await resealed(engine, found.record, target, encryption));
   const record: ObjectRecord = {
     ...copied,
+    sealed,
     ...rename(target),
     ...recordAttributes(attributes),
     extents,
@@ -75,13 +69,35 @@ export async function copyObject(
   };
 }
 
+/** Reads the source and writes it anew: what it is made of, or how it is encrypted, is not what the copy is to be. */
+async function copyBytes(
+  engine: Engine,
+  context: Context,
+  target: ObjectRef,
+  { found, attributes, options }: { found: Found; attributes: ObjectAttributes; options: CopyOptions },
+): Promise<ObjectInfo> {
+  const source = infoOf(found);
+  const { conditions, acl, lock, encryption } = options;
+  const isWhole = (source.checksumType ?? 'FULL_OBJECT') === 'FULL_OBJECT' && !found.record.slo;
+  return putObject(engine, context, target, {
+    ...attributes,
+    body: asSource(openBody(engine, context, found, { offset: 0, length: source.sizeBytes })),
+    conditions,
+    acl,
+    lock,
+    encryption,
+    tags: options.tags ?? readableTags(source),
+    finish: () => (isWhole ? { checksums: source.checksums } : {}),
+  });
+}
+
 /** The source, when the caller may read it and its conditions hold. */
 export async function openSource(
   engine: Engine,
   context: Context,
-  { source, sourceConditions }: CopyOptions,
+  { source, sourceConditions, sourceKey }: CopyOptions,
 ): Promise<Found> {
-  const found = await find(engine, context, source, true);
+  const found = await unlocked(engine, await find(engine, context, source, true), sourceKey);
   try {
     checkReadConditions(sourceConditions, infoOf(found));
   } catch (error) {
@@ -92,28 +108,6 @@ export async function openSource(
   if (found.record.size > OBJECT_BYTES_MAX) throw new Fault(storeFaults.bodyTooLarge, { limit: OBJECT_BYTES_MAX });
   return found;
 }
-
-/** The source's extents as the target may refer to them, pinned where they live elsewhere. */
-export async function borrow(
-  engine: Engine,
-  container: ContainerState,
-  target: ObjectRef,
-  { found, extents }: { found: Found; extents: readonly Extent[] | undefined },
-): Promise<{ extents?: readonly Extent[]; pins?: readonly Pin[] }> {
-  if (!extents) return {};
-  const { account, name } = container.record;
-  const targetHome = engine.cluster.hash(account, name, target.object) + packIncarnation(container);
-  const sourceHome = headKey(found.register.head).slice(1, KIND_AT);
-  const moved = extents.map((extent) => {
-    const home = extent.home ?? sourceHome;
-    const { id, offset, length } = extent;
-    return home === targetHome ? { id, offset, length } : { id, offset, length, home };
-  });
-  const pins = await pinExtents(engine, moved);
-  return pins.length > 0 ? { extents: moved, pins } : { extents: moved };
-}
-
-const packIncarnation = (container: ContainerState): string => container.rowPrefix.slice(17, KIND_AT);
 
 function attributesFor(record: ObjectRecord, { directive, attributes = {} }: CopyOptions): ObjectAttributes {
   if (directive === 'replace') return attributes;

@@ -5,7 +5,7 @@ import type { Cluster } from '../cluster.ts';
 import type { ContainerState, Containers } from './containers.ts';
 import type { ContainerRef } from './contract.ts';
 import type { DigestPool } from './digest.ts';
-import type { ExpiryHint } from './expiry-index.ts';
+import type { ExpiryHint } from './expiry-hint.ts';
 import type { KeyManager } from './key-manager.ts';
 import type { ObjectRecord } from './object-format.ts';
 import type { PageCache } from './page-cache.ts';
@@ -31,7 +31,7 @@ export interface Engine {
   readonly keys: KeyManager | undefined;
   /** Past its delete-at: as if it were not there. */
   expired(record: ObjectRecord): boolean;
-  /** Owned by expiry-index.ts. */
+  /** From whoever notes an expiry (expiry-index.ts) to whoever deletes (expirer.ts). */
   readonly expiryHint: ExpiryHint;
   /** The container's totals changed: its account's row follows soon (account-totals.ts). */
   touched(container: ContainerState): void;

@@ -35,19 +35,6 @@ const HASH_ACCOUNT = '.expiring';
 const SECONDS_DIGITS = 10;
 const TRIES_MAX = 8;
 
-/** Tells the daemon of this proxy what it need not look for. */
-export class ExpiryHint {
-  #listener: ((deleteAtS: number) => void) | undefined;
-
-  listen(listener: ((deleteAtS: number) => void) | undefined): void {
-    this.#listener = listener;
-  }
-
-  note(deleteAtS: number): void {
-    this.#listener?.(deleteAtS);
-  }
-}
-
 export interface ExpiryEntry {
   readonly deleteAtS: number;
   readonly ref: ObjectRef;

@@ -19,6 +19,7 @@ import {
 import type { Replica } from '../cluster.ts';
 import { decide, KEEP, writeUnder } from '../quorum-decide.ts';
 import { readOrder, readQuorum } from '../quorum-read.ts';
+import { borrow } from './borrow.ts';
 import {
   type Context,
   type CopyOptions,
@@ -28,7 +29,8 @@ import {
   storeFaults,
   type UploadInfo,
 } from './contract.ts';
-import { asSource, borrow, openSource } from './copy.ts';
+import { asSource, openSource } from './copy.ts';
+import { sealingOfPart } from './encryption.ts';
 import type { Engine } from './engine.ts';
 import { openBody } from './get.ts';
 import { decodeMeta, type Extent, type PartRecord, recordHead } from './object-format.ts';
@@ -46,7 +48,10 @@ export async function putPart(
   { uploadId, partNumber, ...options }: PutOptions & { uploadId: string; partNumber: number },
 ): Promise<PartInfo> {
   const upload = await findOpenUpload(engine, context, ref, uploadId);
-  const received = await receive(engine, upload.container, ref.object, options, 0);
+  const { sealed, ...names } = upload.record;
+  const isPlain = sealed === undefined && options.encryption === undefined;
+  const sealing = isPlain ? undefined : await sealingOfPart(engine, { ...names, sealed }, options.encryption);
+  const received = await receive(engine, upload.container, ref.object, sealing ? { ...options, sealing } : options, 0);
   const record: PartRecord = {
     size: received.sizeBytes,
     etag: received.md5,
@@ -67,7 +72,11 @@ export async function copyPart(
   const { offset, length } = options.range ?? { offset: 0, length: found.record.size };
   if (offset + length > found.record.size) throw new Fault(storeFaults.invalidRange, { sizeBytes: found.record.size });
   const body = asSource(openBody(engine, context, found, { offset, length }));
-  if (!found.record.extents) return putPart(engine, context, ref, { uploadId, partNumber, body });
+  const isSealed = found.record.sealed !== undefined || upload.record.sealed !== undefined;
+  if (!found.record.extents || isSealed) {
+    const { encryption } = options;
+    return putPart(engine, context, ref, { uploadId, partNumber, body, encryption });
+  }
   const slices = sliceExtents(found.record.extents, offset, length);
   const [etag, borrowed] = await Promise.all([
     partEtag(engine, found.record, { offset, length, body }),

@@ -9,9 +9,7 @@ import { archiveOf, keeping } from './archive.ts';
 import { type Action, authorise } from './authorise.ts';
 import { uploadBlob } from './blob-upload.ts';
 import { collectSmall } from './collect-small.ts';
-import { commit, objectKey } from './commit.ts';
-import { commitVersion } from './commit-version.ts';
-import { CONTAINER_CACHE_MS, type ContainerState, noContainer } from './containers.ts';
+import { type ContainerState, noContainer } from './containers.ts';
 import {
   type BodySource,
   type Context,
@@ -22,16 +20,14 @@ import {
 } from './contract.ts';
 import { encryptionOf, type Sealing, startSealing } from './encryption.ts';
 import type { Engine } from './engine.ts';
-import { noteExpiry } from './expiry-index.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
 import { newAcl } from './object-acl.ts';
-import { type Extent, type ObjectRecord, recordHead, type Sealed, toInfo } from './object-format.ts';
-import { checkNewLock, withDefaultLock } from './object-lock.ts';
+import type { Extent, ObjectRecord, Sealed } from './object-format.ts';
+import { checkNewLock } from './object-lock.ts';
 import { newTags } from './object-tags.ts';
 import { checkQuota } from './quota.ts';
-import { rowOf } from './row-writes.ts';
 import { receiveSealed } from './sealed-upload.ts';
-import { versioningOf } from './version-format.ts';
+import { type StoreOptions, storeRecord } from './store-record.ts';
 
 /** Swift's and S3's single-request limit. */
 export const OBJECT_BYTES_MAX = 5 * 1024 ** 3;
@@ -75,23 +71,6 @@ export async function writable(
   return container;
 }
 
-/** The container as it is now, when the body took so long that what is known of its versioning may be out of date. */
-export function renewed(engine: Engine, container: ContainerState): ContainerState | Promise<ContainerState> {
-  const isFresh = engine.cluster.clock.monotonicMs() - container.readAtMs < CONTAINER_CACHE_MS;
-  return isFresh ? container : renew(engine, container);
-}
-
-async function renew(engine: Engine, container: ContainerState): Promise<ContainerState> {
-  const { account, name } = container.record;
-  const found = await engine.containers.find({ account, container: name });
-  return found?.incarnation === container.incarnation ? found : container;
-}
-
-interface StoreOptions {
-  readonly body?: Buffer | undefined;
-  readonly conditions?: PutOptions['conditions'];
-}
-
 /** Commits a record whose bytes are safe already (extents) or travel along (body). */
 export async function store(
   engine: Engine,
@@ -104,39 +83,6 @@ export async function store(
   const kept = { container, archive, name: record.name, conditions: options.conditions };
   return keeping(engine, kept, (conditions) => storeRecord(engine, container, record, { ...options, conditions }));
 }
-
-/** As `store`, whatever it replaces. */
-export async function storeRecord(
-  engine: Engine,
-  container: ContainerState,
-  record: ObjectRecord,
-  { body, conditions }: StoreOptions,
-): Promise<ObjectInfo> {
-  if (record.deleteAt !== undefined) await noteExpiry(engine, refOf(record), record.deleteAt);
-  const known = renewed(engine, container);
-  const now = known instanceof Promise ? await known : known;
-  if (versioningOf(now) !== undefined) {
-    const kept = withDefaultLock(now.record, record, engine.cluster.clock.nowMs());
-    const done = await commitVersion(engine, { container: now, name: record.name, record: kept, body, conditions });
-    return toInfo(done.record, done.head, true);
-  }
-  const key = objectKey(engine, container, record.name);
-  let head: Buffer | undefined;
-  await commit(engine, {
-    container,
-    name: record.name,
-    writes: (stamp) => {
-      head = recordHead(record, { key, stamp, body });
-      return [{ head, body }];
-    },
-    row: rowOf(record),
-    conditions,
-    pins: record.pins,
-  });
-  return toInfo(record, head as Buffer);
-}
-
-const refOf = ({ account, container, name }: ObjectRecord): ObjectRef => ({ account, container, object: name });
 
 /** What arrived: inline or as extents, with its MD5 and the checksums the API verified. */
 export interface Received {

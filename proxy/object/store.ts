@@ -12,7 +12,7 @@ import { copyObject } from './copy.ts';
 import { deleteObject } from './delete.ts';
 import type { DigestPool } from './digest.ts';
 import type { Engine } from './engine.ts';
-import { ExpiryHint } from './expiry-index.ts';
+import { ExpiryHint } from './expiry-hint.ts';
 import { getObject, headObject } from './get.ts';
 import type { KeyManager } from './key-manager.ts';
 import { listObjects, listUploads } from './list.ts';

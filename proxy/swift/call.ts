@@ -14,8 +14,8 @@ import {
   type ObjectRef,
 } from '../object/contract.ts';
 import { CommonScope } from '../request-facts.ts';
-import { isOwner } from './metadata.ts';
 import { NO_PARAMS, type Params, parseQuery } from './names.ts';
+import { ownsAccount } from './owner.ts';
 import { isTrue } from './true-value.ts';
 import type { UrlDigest } from './url-digests.ts';
 
@@ -56,7 +56,7 @@ export class SwiftCall implements Context {
   }
 
   get openExpired(): boolean {
-    return isTrue(this.http.headers.get('x-open-expired')) && isOwner(this);
+    return isTrue(this.http.headers.get('x-open-expired')) && ownsAccount(this.caller, this.account);
   }
 
   /** Made by the engine on first use. */

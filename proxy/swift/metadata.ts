@@ -6,6 +6,7 @@ import { isUtf8 } from 'node:buffer';
 import type { MetadataChange } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
 import { refuse, swiftFaults } from './faults.ts';
+import { ownsAccount } from './owner.ts';
 
 export const META_COUNT_MAX = 90;
 export const META_NAME_BYTES_MAX = 128;
@@ -116,7 +117,7 @@ const OWNER_ONLY = new Set([
 
 /** Whether everything of the request's account may be shown to the caller, and changed. */
 export function isOwner({ caller, account }: SwiftCall): boolean {
-  return caller.reseller === true || (caller.admin && caller.account === account);
+  return ownsAccount(caller, account);
 }
 
 /** 403, or 401, for a change of what only owners may change. */
