@@ -64,6 +64,13 @@ export interface SnapshotHandle {
   readonly reservedBytes: number;
 }
 
+export interface SnapshotOptions {
+  /** 1–64 characters of [A-Za-z0-9_-]. */
+  readonly snapshotId: string;
+  /** Space for bytes that the guest overwrites while the snapshot is open; a sixteenth of the volume where absent. */
+  readonly reserveBytes?: number;
+}
+
 export const SNAPSHOT_STATES = { none: 'none', open: 'open', failed: 'failed' } as const;
 
 export interface SnapshotStatus {
@@ -142,16 +149,20 @@ export interface VolumeEngine {
 
   /**
    * A point in time while the guest goes on. At most one at a time; asking again for the same id gives the same answer.
-   * `reserveBytes`: space for overwritten bytes, taken at once (`noSpace` if it is not there). When it runs low the snapshot
-   * fails, never the guest's write.
+   * The reserve is taken at once (`noSpace` if it is not there). When it runs low the snapshot fails, never the guest's
+   * write.
    */
-  beginSnapshot(
-    id: string,
-    options: { readonly snapshotId: string; readonly reserveBytes?: number },
-  ): Promise<SnapshotHandle>;
+  beginSnapshot(id: string, options: SnapshotOptions): Promise<SnapshotHandle>;
   snapshotStatus(id: string): Promise<SnapshotStatus>;
-  /** keep: the next snapshot is incremental to this one; otherwise to the one before, as if this had never been. */
-  endSnapshot(id: string, options: { readonly snapshotId: string; readonly keep: boolean }): Promise<void>;
+  /**
+   * keep: the next snapshot is incremental to this one; otherwise to the one before, as if this had never been. `baseKept`:
+   * whether the next one will be incremental to this one (not after a crash: it will read everything, or from an older base).
+   * No error for a snapshot that has ended already.
+   */
+  endSnapshot(
+    id: string,
+    options: { readonly snapshotId: string; readonly keep: boolean },
+  ): Promise<{ readonly baseKept: boolean }>;
   /** The next snapshot reads everything. */
   forgetBase(id: string): Promise<void>;
 

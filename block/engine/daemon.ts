@@ -1,0 +1,142 @@
+/**
+ * One storage daemon process: started detached, found again, ended. The pid file names it, its command line proves it: a pid
+ * that now belongs to something else is never connected to nor signalled. Knows nothing of volumes.
+ */
+import type { Clock } from '../../fabric/clock.ts';
+import type { Disk } from '../../fabric/disk.ts';
+import { Fault } from '../../fabric/errors.ts';
+import type { Net } from '../../fabric/net.ts';
+import type { Processes, ProcessMark } from '../host/processes.ts';
+import { engineFaults } from './contract.ts';
+import { connectQmp, type Qmp } from './qmp.ts';
+
+export interface DaemonWorld {
+  readonly net: Net;
+  readonly clock: Clock;
+  readonly disk: Disk;
+  readonly processes: Processes;
+  /** The qemu-storage-daemon to run; found in PATH where it is a bare name. */
+  readonly command: string;
+}
+
+export interface DaemonPaths {
+  readonly socket: string;
+  readonly pidFile: string;
+  readonly log: string;
+}
+
+export interface Daemon {
+  readonly mark: ProcessMark;
+  readonly qmp: Qmp;
+}
+
+const START_MS_MAX = 15_000;
+const START_POLL_MS = 10;
+const QUIT_MS_MAX = 5000;
+const KILL_MS_MAX = 5000;
+const END_POLL_MS = 10;
+
+const daemonArgs = (paths: DaemonPaths): string[] => [
+  '--chardev',
+  `socket,id=control,path=${paths.socket},server=on,wait=off`,
+  '--monitor',
+  'chardev=control',
+  '--pidfile',
+  paths.pidFile,
+];
+
+function connect(world: DaemonWorld, paths: DaemonPaths, closed: (reason: string) => void): Promise<Qmp> {
+  return connectQmp({ net: world.net, clock: world.clock, endpoint: { path: paths.socket }, closed });
+}
+
+/** `closed` is called when the control connection ends, however it does; the daemon may still live. */
+export async function startDaemon(
+  world: DaemonWorld,
+  paths: DaemonPaths,
+  closed: (reason: string) => void,
+): Promise<Daemon> {
+  const { clock, processes } = world;
+  await world.disk.remove(paths.socket);
+  const mark = await spawn(world, paths);
+  const deadlineMs = clock.monotonicMs() + START_MS_MAX;
+  for (;;) {
+    await clock.sleep(START_POLL_MS);
+    try {
+      return { mark, qmp: await connect(world, paths, closed) };
+    } catch (error) {
+      const alive = await processes.isAlive(mark);
+      if (alive && clock.monotonicMs() < deadlineMs) continue;
+      await killDaemon(world, mark);
+      throw new Fault(
+        engineFaults.unavailable,
+        { log: paths.log },
+        `the storage daemon did not start: ${(error as Error).message}`,
+      );
+    }
+  }
+}
+
+async function spawn(world: DaemonWorld, paths: DaemonPaths): Promise<ProcessMark> {
+  try {
+    return await world.processes.spawnDetached({
+      command: world.command,
+      args: daemonArgs(paths),
+      logPath: paths.log,
+    });
+  } catch (error) {
+    throw new Fault(engineFaults.unavailable, {}, `the storage daemon cannot be run: ${(error as Error).message}`);
+  }
+}
+
+async function liveMark(world: DaemonWorld, paths: DaemonPaths): Promise<ProcessMark | undefined> {
+  let text: string;
+  try {
+    text = (await world.disk.readFile(paths.pidFile)).toString('latin1');
+  } catch {
+    return undefined;
+  }
+  const pid = Number.parseInt(text, 10);
+  return Number.isSafeInteger(pid) && pid > 1 ? world.processes.find(pid, `path=${paths.socket},`) : undefined;
+}
+
+/** The daemon of an earlier agent; undefined: none lives. `unavailable` when it lives and does not answer. */
+export async function findDaemon(
+  world: DaemonWorld,
+  paths: DaemonPaths,
+  closed: (reason: string) => void,
+): Promise<Daemon | undefined> {
+  const mark = await liveMark(world, paths);
+  if (!mark) return undefined;
+  try {
+    return { mark, qmp: await connect(world, paths, closed) };
+  } catch (error) {
+    if (!(await world.processes.isAlive(mark))) return undefined;
+    throw error;
+  }
+}
+
+async function waitForEnd(world: DaemonWorld, mark: ProcessMark, msMax: number): Promise<boolean> {
+  const deadlineMs = world.clock.monotonicMs() + msMax;
+  while (await world.processes.isAlive(mark)) {
+    if (world.clock.monotonicMs() > deadlineMs) return false;
+    await world.clock.sleep(END_POLL_MS);
+  }
+  return true;
+}
+
+export async function killDaemon(world: DaemonWorld, mark: ProcessMark): Promise<void> {
+  await world.processes.signal(mark, 'SIGKILL');
+  if (!(await waitForEnd(world, mark, KILL_MS_MAX)))
+    throw new Fault(engineFaults.unavailable, { pid: mark.pid }, 'the storage daemon cannot be killed');
+}
+
+/** Orderly if it answers, otherwise not; gone when the promise resolves. */
+export async function endDaemon(world: DaemonWorld, daemon: Daemon): Promise<void> {
+  try {
+    await daemon.qmp.command('quit');
+  } catch {
+    // It is as dead as we want it, or is killed below.
+  }
+  daemon.qmp.close();
+  if (!(await waitForEnd(world, daemon.mark, QUIT_MS_MAX))) await killDaemon(world, daemon.mark);
+}
