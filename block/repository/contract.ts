@@ -78,6 +78,11 @@ export interface BeginUpload extends SnapshotRef {
   /** What may differ from the base, ascending; 'all' reads everything (a lost bitmap) and still uploads only what is new. */
   readonly changed: 'all' | readonly Extent[];
   readonly source: SnapshotSource;
+  /**
+   * Names the point in time that the source shows. An upload that is taken up again under the same name does not look anew at
+   * what it had finished; without one it reads everything again, and uploads nothing twice.
+   */
+  readonly pointInTime?: string;
   /** Chunks in work at once: the bound of memory is about three times this many chunks. */
   readonly streams?: number;
   readonly labels?: Readonly<Record<string, string>>;
@@ -210,4 +215,3 @@ export interface CollectResult {
   /** Lineages where nothing was taken because something could not be read or a listing did not add up. */
   readonly stopped: readonly { readonly lineage: string; readonly reason: string }[];
 }
-

@@ -1,0 +1,199 @@
+// Snapshots on a store in memory: what is read is what was written, whatever was changed, deleted or grown around it.
+import t from 'tap';
+import { isFault } from '../../fabric/errors.ts';
+import { MemoryObjects } from '../../test/repository/memory-objects.ts';
+import { CHUNK, collectAll, MemoryVolume, openMemory, restored, sumOf, take } from '../../test/repository/volume.ts';
+import { repositoryFaults } from './faults.ts';
+
+const MIB = 1024 * 1024;
+
+t.test('full, incremental, scan: each restores to its own point in time', async (t) => {
+  const store = new MemoryObjects();
+  const { repository, client } = await openMemory(store);
+  const volume = new MemoryVolume(9 * MIB + 12345, 1);
+  volume.scribble(20);
+  volume.takeChanged();
+  const first = await take(repository, volume, { snapshot: 'a' });
+  const sums = new Map([['a', volume.sum()]]);
+  volume.scribble(3);
+  const before = client.putBytes;
+  const second = await take(repository, volume, { snapshot: 'b', base: 'a', changed: volume.takeChanged() });
+  sums.set('b', volume.sum());
+  t.ok(client.putBytes - before < first.counters.uploadedBytes, 'less than the first');
+  t.equal(second.parent, 'a');
+  volume.scribble(3);
+  const scan = await take(repository, volume, { snapshot: 'c', base: 'b', changed: 'all' });
+  sums.set('c', volume.sum());
+  t.ok(scan.counters.sameChunks > 0 && scan.counters.readBytes === volume.bytes.length, 'read all, took over the rest');
+  const alone = await take(repository, volume, { snapshot: 'd', changed: 'all' });
+  sums.set('d', volume.sum());
+  t.equal(alone.counters.uploadedChunks, 0, 'without a base everything is found in the lineage');
+  for (const [snapshot, sum] of sums) t.equal(sumOf(await restored(repository, snapshot)), sum, snapshot);
+  t.same(
+    (await repository.list()).map(({ snapshot }) => snapshot),
+    ['a', 'b', 'c', 'd'],
+  );
+  t.same(store.names('work/'), [], 'no marker is left');
+  t.same(store.names('readers/'), [], 'no reader is left');
+  t.same(store.names('progress/'), []);
+});
+
+t.test('ranges, maps, comparison, statistics, check', async (t) => {
+  const store = new MemoryObjects();
+  const { repository } = await openMemory(store);
+  const volume = new MemoryVolume(200 * CHUNK + 77, 2);
+  volume.bytes.fill('x', 10 * CHUNK, 20 * CHUNK);
+  volume.bytes.fill('y', 200 * CHUNK);
+  await take(repository, volume, { snapshot: 'a' });
+  volume.bytes.fill('z', 15 * CHUNK + 5, 15 * CHUNK + 6);
+  volume.bytes.fill('z', 100 * CHUNK, 101 * CHUNK);
+  const changed = [
+    { offset: 15 * CHUNK + 5, length: 1 },
+    { offset: 100 * CHUNK, length: CHUNK },
+  ];
+  await take(repository, volume, { snapshot: 'b', base: 'a', changed });
+  const open = await repository.open({ lineage: 'line', snapshot: 'b' });
+  t.same(await open.map(0, volume.bytes.length), [
+    { offset: 0, length: 10 * CHUNK, data: false },
+    { offset: 10 * CHUNK, length: 10 * CHUNK, data: true },
+    { offset: 20 * CHUNK, length: 80 * CHUNK, data: false },
+    { offset: 100 * CHUNK, length: CHUNK, data: true },
+    { offset: 101 * CHUNK, length: 99 * CHUNK, data: false },
+    { offset: 200 * CHUNK, length: 77, data: true },
+  ]);
+  for (const [offset, length] of [
+    [0, 1],
+    [15 * CHUNK + 4, 3],
+    [19 * CHUNK, 3 * CHUNK],
+    [200 * CHUNK - 3, 80],
+  ] as const)
+    t.ok(volume.bytes.subarray(offset, offset + length).equals(await open.read(offset, length)), `${offset}+${length}`);
+  await t.rejects(open.read(200 * CHUNK, 78), { code: repositoryFaults.invalid });
+  t.equal(await open.chunks().readChunk(0), undefined);
+  t.equal((await open.chunks().readChunk(200))?.length, 77);
+  t.type(await open.chunks().chunkName(10), 'string');
+  await open.close();
+  const differing = [];
+  const [a, b] = [
+    { lineage: 'line', snapshot: 'a' },
+    { lineage: 'line', snapshot: 'b' },
+  ];
+  for await (const extent of repository.compare(a, b)) differing.push(extent);
+  t.same(differing, [
+    { offset: 15 * CHUNK, length: CHUNK },
+    { offset: 100 * CHUNK, length: CHUNK },
+  ]);
+  const statistics = await repository.statistics(b);
+  t.equal(statistics.logicalBytes, volume.bytes.length);
+  t.ok(statistics.uniqueBytes > 0 && statistics.sharedBytes > 0);
+  t.same(await repository.check(b), { chunks: 12, bytes: 11 * CHUNK + 77, damaged: [] });
+});
+
+t.test('a volume grows through levels of the tree', async (t) => {
+  const { repository } = await openMemory(new MemoryObjects());
+  const volume = new MemoryVolume(CHUNK + 100, 3);
+  volume.bytes.fill('a', 0, CHUNK + 100);
+  await take(repository, volume, { snapshot: 'a' });
+  const old = volume.bytes;
+  volume.bytes = Buffer.alloc(1025 * CHUNK);
+  old.copy(volume.bytes);
+  volume.bytes.fill('b', 1024 * CHUNK + 3, 1024 * CHUNK + 9);
+  const changed = [{ offset: 1024 * CHUNK, length: 10 }];
+  await take(repository, volume, { snapshot: 'b', base: 'a', changed });
+  t.ok(volume.bytes.equals(await restored(repository, 'b')), 'only the new part changed');
+  await take(repository, volume, { snapshot: 'c', base: 'a', changed: [] });
+  volume.bytes.fill(0, 1024 * CHUNK);
+  t.ok(volume.bytes.equals(await restored(repository, 'c')), 'nothing changed but the size');
+  const refs = ['a', 'b'].map((snapshot) => ({ lineage: 'line', snapshot }));
+  const differing = [];
+  for await (const extent of repository.compare(refs[0]!, refs[1]!)) differing.push(extent);
+  t.same(differing, [{ offset: 1024 * CHUNK, length: CHUNK }]);
+  await t.rejects(take(repository, new MemoryVolume(CHUNK, 1), { snapshot: 'd', base: 'b', changed: [] }), {
+    code: repositoryFaults.invalid,
+  });
+});
+
+t.test('fifty snapshots: any goes, the others stay as they are', async (t) => {
+  const store = new MemoryObjects();
+  const { repository } = await openMemory(store);
+  const volume = new MemoryVolume(40 * CHUNK, 4);
+  const sums = new Map<string, string>();
+  for (let i = 0; i < 50; i++) {
+    volume.scribble(i === 0 ? 30 : 2, CHUNK);
+    const changed = volume.takeChanged();
+    await take(repository, volume, i === 0 ? { snapshot: 's0' } : { snapshot: `s${i}`, base: `s${i - 1}`, changed });
+    sums.set(`s${i}`, volume.sum());
+  }
+  const order = [...sums.keys()].sort((a, b) => (sumOf(Buffer.from(a)) < sumOf(Buffer.from(b)) ? -1 : 1));
+  for (const gone of order.slice(0, 49)) {
+    await repository.delete({ lineage: 'line', snapshot: gone });
+    sums.delete(gone);
+    await collectAll(repository);
+    for (const [snapshot, sum] of sums)
+      if (sumOf(await restored(repository, snapshot)) !== sum) t.fail(`${snapshot} after ${gone}`);
+  }
+  t.equal(sums.size, 1);
+  const [last = ''] = sums.keys();
+  t.equal((await repository.check({ lineage: 'line', snapshot: last })).damaged.length, 0);
+  await repository.delete({ lineage: 'line', snapshot: last });
+  await collectAll(repository);
+  t.same(store.names('chunks/'), []);
+  t.same(store.names('nodes/'), []);
+  t.same(
+    store.names().map((name) => name.split('/')[0]),
+    ['gc', 'lineages', 'owner', 'repository'],
+  );
+});
+
+t.test('tenants share nothing, and what is stored is what pays', async (t) => {
+  const store = new MemoryObjects();
+  const { repository } = await openMemory(store);
+  const volume = new MemoryVolume(4 * CHUNK, 5);
+  volume.scribble(4);
+  volume.bytes.fill('same', 0, CHUNK);
+  await take(repository, volume, { snapshot: 'a', lineage: 'one' });
+  const other = await take(repository, volume, { snapshot: 'a', lineage: 'two' });
+  t.equal(other.counters.foundChunks, 0);
+  const hashes = store.names('chunks/').map((name) => name.split('/')[2]);
+  t.equal(new Set(hashes).size, hashes.length, 'no name says that the contents are the same');
+  t.ok(volume.bytes.equals(await restored(repository, 'a', 'two')));
+});
+
+t.test('refusals', async (t) => {
+  const store = new MemoryObjects();
+  const { repository } = await openMemory(store);
+  const volume = new MemoryVolume(2 * CHUNK, 6);
+  await take(repository, volume, { snapshot: 'a' });
+  await t.rejects(take(repository, volume, { snapshot: 'a' }), { code: repositoryFaults.snapshotExists });
+  await t.rejects(take(repository, volume, { snapshot: 'b', base: 'gone' }), { code: repositoryFaults.noSuchSnapshot });
+  await t.rejects(take(repository, volume, { snapshot: 'b', changed: [] }), { code: repositoryFaults.invalid });
+  await t.rejects(take(repository, volume, { snapshot: '../b' }), { code: repositoryFaults.invalid });
+  await t.rejects(take(repository, volume, { snapshot: 'b', chunkBytes: 100_000 }), { code: repositoryFaults.invalid });
+  await t.rejects(repository.open({ lineage: 'line', snapshot: 'b' }), { code: repositoryFaults.noSuchSnapshot });
+  await t.rejects(repository.open({ lineage: 'none', snapshot: 'b' }), { code: repositoryFaults.noSuchLineage });
+  await repository.delete({ lineage: 'line', snapshot: 'b' });
+  t.same(await repository.uploads(), []);
+  const foreign = new MemoryObjects();
+  foreign.objects.set('letter', { body: Buffer.from('x'), etag: 'x' });
+  await t.rejects(openMemory(foreign), { code: repositoryFaults.unknownFormat });
+});
+
+t.test('damage is found, told where, and never returned', async (t) => {
+  const store = new MemoryObjects();
+  const { repository } = await openMemory(store);
+  const volume = new MemoryVolume(8 * CHUNK, 7);
+  volume.bytes.fill('q', 0, 8 * CHUNK);
+  for (let i = 0; i < 8; i++) volume.bytes.writeUInt32LE(i, i * CHUNK);
+  await take(repository, volume, { snapshot: 'a' });
+  const names = store.names('chunks/');
+  const rotten = Buffer.from(store.objects.get(names[0]!)!.body);
+  rotten[40]! ^= 1;
+  store.objects.set(names[0]!, { body: rotten, etag: 'x' });
+  store.objects.set(names[1]!, store.objects.get(names[2]!)!);
+  store.objects.delete(names[3]!);
+  const { damaged, chunks } = await repository.check({ lineage: 'line', snapshot: 'a' });
+  t.equal(chunks, 5);
+  t.same(new Set(damaged.map(({ reason }) => reason)).size, 3, 'rotten, swapped, missing');
+  const fault = await restored(repository, 'a').catch((error) => error);
+  t.ok(isFault(fault), 'no wrong byte is handed out');
+});
