@@ -19,7 +19,7 @@ const READ_PROJECT = `${readIn(PROJECT_DOMAIN)} or project_id:%(target.project.i
 const GRANT_IN_DOMAIN = 'domain_id:%(target.actor.domain_id)s and domain_id:%(target.domain_id)s';
 const READ_GRANT = `${READ} or (role:reader and ${GRANT_IN_DOMAIN})`;
 /** A manager gives out only what cannot be used to become more than a manager. */
-const WRITE_GRANT = `${ADMIN} or (role:manager and ${GRANT_IN_DOMAIN} and True:%(target.role.delegable)s)`;
+const WRITE_GRANT = `${ADMIN} or (role:manager and ${GRANT_IN_DOMAIN} and 'True':%(target.role.delegable)s)`;
 
 function crud(name: string, { read = READ, write = ADMIN, plural = `${name}s` } = {}): Record<string, string> {
   return {
