@@ -3,8 +3,9 @@ import type { Clock } from '../fabric/clock.ts';
 import type { HttpHandler } from '../fabric/http/contract.ts';
 import type { Random } from '../fabric/random.ts';
 import type { Trace } from '../fabric/trace.ts';
+import type { Keystone } from './auth/keystone.ts';
 import type { Ownership } from './object/acl-types.ts';
-import type { Store } from './object/contract.ts';
+import type { Caller, Store } from './object/contract.ts';
 
 /** One user of the store, from DIR/credentials.json (cli/cluster/credentials.ts reads and writes it). */
 export interface User {
@@ -19,6 +20,8 @@ export interface User {
   readonly reseller?: boolean;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
+  /** Who this is to the store, when it is not what the fields above say. */
+  readonly caller?: Caller;
 }
 
 export interface Users {
@@ -26,12 +29,16 @@ export interface Users {
   byAccessKey(accessKeyId: string): User | undefined;
   /** `account`: as in User. */
   hasAccount(account: string): boolean;
+  /** Asks elsewhere for an access key that `byAccessKey` does not know; true when it does now. */
+  learn?(accessKeyId: string): Promise<boolean>;
 }
 
 /** Given to both API handlers. */
 export interface ProxyWorld {
   readonly store: Store;
   readonly users: Users;
+  /** Tokens of the identity service, beside the store's own; absent: there is none. */
+  readonly keystone?: Keystone | undefined;
   readonly clock: Clock;
   readonly random: Random;
   /** Structured log, pino-like: (fields, message). `debug` is there only when somebody wants it. */

@@ -39,6 +39,9 @@ export function callerOf(user: User): Caller {
   return user.reseller ? { ...caller, groups: [...caller.groups, '.reseller_admin'], reseller: true } : caller;
 }
 
+/** Whether it looks like one that was given out here. */
+export const isOwnToken = (token: string): boolean => token.startsWith(PREFIX);
+
 export function createTokens(world: { secret: Buffer; users: Users; clock: Clock }): Tokens {
   return new SignedTokens(world);
 }

@@ -3,6 +3,8 @@
  * A token that is bad is refused at once; none at all means an anonymous caller, whom the store may still let in.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Keystone, KeystoneCaller } from '../auth/keystone.ts';
+import { isOwnToken } from '../auth/token.ts';
 import type { User } from '../contract.ts';
 import type { SwiftCall } from './call.ts';
 import { refuse, swiftFaults } from './faults.ts';
@@ -25,13 +27,31 @@ export function answerToken(call: SwiftCall): SwiftResponse {
   return { status: 200, headers };
 }
 
-/** Sets the caller; 401 for a token that is not valid. */
-export function authenticate(call: SwiftCall): void {
+/** Sets the caller; 401 for a token that is not valid. A promise where the identity service has to be asked first. */
+export function authenticate(call: SwiftCall): Promise<void> | undefined {
   const token = call.header('x-auth-token') ?? call.header('x-storage-token');
-  if (token === undefined || token === '') return;
-  const caller = call.world.tokens.validate(token);
-  if (!caller) throw refuse(swiftFaults.unauthorized);
-  call.caller = caller;
+  if (token === undefined || token === '') return undefined;
+  const { keystone, tokens } = call.world;
+  const caller = tokens.validate(token);
+  if (caller) call.caller = caller;
+  else if (keystone && !isOwnToken(token)) return authenticateBy(call, keystone, token);
+  else throw refuse(swiftFaults.unauthorized);
+  return undefined;
+}
+
+function authenticateBy(call: SwiftCall, keystone: Keystone, token: string): Promise<void> | undefined {
+  const found = keystone.authenticate(token, { method: call.http.method, path: call.http.path });
+  if (found instanceof Promise) return found.then((one) => become(call, one));
+  become(call, found);
+  return undefined;
+}
+
+function become(call: SwiftCall, found: KeystoneCaller | 'forbidden' | undefined): void {
+  if (found === undefined) throw refuse(swiftFaults.unauthorized);
+  if (found === 'forbidden') throw refuse(swiftFaults.forbidden);
+  call.caller = found.caller;
+  const account = found.caller.account ?? '';
+  if (found.isReader) call.grant = { account, container: undefined, actions: ['account', 'list', 'read'] };
 }
 
 function findUser(call: SwiftCall): User | undefined {

@@ -89,7 +89,11 @@ async function dispatchOpened(call: SwiftCall, tempUrl: TempUrl | undefined): Pr
 }
 
 function dispatchAs(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
-  authenticate(call);
+  const asked = authenticate(call);
+  return asked ? asked.then(() => runAs(call)) : runAs(call);
+}
+
+function runAs(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
   return mayBeNamed(call) ? applyAccountAcl(call).then(() => run(call)) : run(call);
 }
 
