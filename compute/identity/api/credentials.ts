@@ -2,11 +2,11 @@
  * /v3/credentials and a user's OS-EC2 credentials, which are the same rows. A blob is sealed before it is stored: EC2
  * secrets must be readable to check a signature, so they cannot be hashed.
  */
-import { createHash } from 'node:crypto';
 import type { ReadTx, WriteTx } from '../../../control/contract.ts';
 import { joinKey } from '../../../control/contract.ts';
 import { schema } from '../../../control/service/schema.ts';
 import { type Answer, type Call, type Route, route } from '../../../control/service/types.ts';
+import { accessKeyId, parseEc2, readBlob, sealBlob } from '../ec2-blob.ts';
 import { dropCredential } from '../model/cascade.ts';
 import { getProject } from '../model/projects.ts';
 import { members, must } from '../model/rows.ts';
@@ -31,30 +31,6 @@ import {
 
 const PROPERTIES = { blob: STRING, type: NAME, user_id: STRING, project_id: TEXT };
 const KNOWN = Object.keys(PROPERTIES);
-
-export interface Ec2Blob {
-  readonly access: string;
-  readonly secret: string;
-}
-
-/** Keystone's id of an EC2 credential, by which it is found when only the access key is known. */
-export function accessKeyId(access: string): string {
-  return createHash('sha256').update(access).digest('hex');
-}
-
-export function readBlob(identity: Pick<Identity, 'credentialKeys'>, row: CredentialRow): string {
-  const sealed = identity.credentialKeys.open(row.sealedBlob);
-  // Its key is gone from the folder: the row is of no use any more, and nothing of it can be told.
-  if (sealed === undefined) throw notFound('credential', row.id);
-  return sealed.payload.toString('utf8');
-}
-
-export function sealBlob(identity: Identity, blob: string): string {
-  return identity.credentialKeys.seal({
-    payload: Buffer.from(blob),
-    issuedAtS: Math.floor(identity.clock.nowMs() / 1000),
-  });
-}
 
 function getCredential(tx: ReadTx, id: string): Promise<CredentialRow> {
   return must(tx, tables.credentials, { kind: 'credential', id });
@@ -159,19 +135,6 @@ async function create(identity: Identity, call: Call<unknown, Readonly<Record<st
     await putCredential(tx, { row, limit: identity.settings.credentialsPerUserMax });
   });
   return { body: { credential: show(call as Call, identity, row) } };
-}
-
-export function parseEc2(blob: string): Ec2Blob {
-  let value: unknown;
-  try {
-    value = JSON.parse(blob);
-  } catch {
-    throw badRequest('Invalid blob in credential.');
-  }
-  const { access, secret } = (value ?? {}) as Partial<Record<string, unknown>>;
-  if (typeof access !== 'string' || typeof secret !== 'string' || access === '')
-    throw badRequest('Invalid blob in credential.');
-  return { access, secret };
 }
 
 async function update(

@@ -56,7 +56,9 @@ export async function resolve(
 }
 
 async function isRevoked(tx: ReadTx, auditIds: readonly string[]): Promise<boolean> {
-  const [own, chain] = [auditIds[0] ?? '', auditIds.at(-1) ?? ''];
+  // Access keys are no tokens and have none.
+  if (auditIds.length === 0) return false;
+  const [own, chain] = [auditIds[0] as string, auditIds.at(-1) as string];
   if ((await tx.get(tables.revocations, joinKey('audit', own))) !== undefined) return true;
   return (await tx.get(tables.revocations, joinKey('chain', chain))) !== undefined;
 }
