@@ -3,13 +3,15 @@
 // command and its options; import what is heavy inside the action, so that --help stays quick.
 import type { Command } from 'commander';
 import * as fsck from './fsck.ts';
+import * as keys from './keys.ts';
 import * as rebuildListings from './rebuild-listings.ts';
 import * as ring from './ring.ts';
 import * as start from './start.ts';
 import * as status from './status.ts';
+import * as volume from './volume.ts';
 
 export interface CommandModule {
   register(program: Command): void;
 }
 
-export const COMMANDS: readonly CommandModule[] = [start, status, fsck, rebuildListings, ring];
+export const COMMANDS: readonly CommandModule[] = [start, status, fsck, rebuildListings, ring, volume, keys];

@@ -15,6 +15,7 @@ import { type Cluster, createCluster } from '../../proxy/cluster.ts';
 import type { ProxyWorld } from '../../proxy/contract.ts';
 import { createThreadDigests, type DigestPool } from '../../proxy/object/digest.ts';
 import { createExpirer, type Expirer } from '../../proxy/object/expirer.ts';
+import { type KeyManager, LocalKeyManager } from '../../proxy/object/key-manager.ts';
 import { createReconciler, type Reconciler } from '../../proxy/object/reconcile.ts';
 import { createStore, type RunningStore } from '../../proxy/object/store.ts';
 import { RequestMeter } from '../../proxy/request-meter.ts';
@@ -28,6 +29,7 @@ import type { ClusterOptions } from './config.ts';
 import { type CredentialsFile, openCredentials } from './credentials.ts';
 import { type ClusterFiles, openClusterFiles } from './identity.ts';
 import { clusterInfo } from './info.ts';
+import { openKeyFile, readKeyFile } from './key-file.ts';
 import { lockDirectory } from './lock.ts';
 import { createMetricsPage } from './metrics.ts';
 import { showProgress } from './progress.ts';
@@ -62,12 +64,18 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
     });
     progress.say(`zones are up (${processes === 'inline' ? 'one process' : 'a process each'})`);
     const peers = trace ? tracePeers(zones.peers, trace) : zones.peers;
-    const proxy = createProxy({ options, directory, files, peers, log });
+    const keys = await openKeys(directory);
+    const proxy = createProxy({ options, directory, files, peers, log, keys });
     return await openFront({ options, directory, log, trace, files, zones, proxy, unlock });
   } catch (error) {
     unlock();
     throw error;
   }
+}
+
+async function openKeys(directory: string): Promise<KeyManager> {
+  const keys = await openKeyFile(directory, systemDisk, systemRandom);
+  return new LocalKeyManager(keys, systemRandom, () => readKeyFile(directory));
 }
 
 interface ProxyParts {
@@ -84,8 +92,9 @@ function createProxy(args: {
   files: ClusterFiles;
   peers: ReadonlyMap<number, Peer>;
   log: Logger;
+  keys: KeyManager;
 }): ProxyParts {
-  const { options, directory, files, peers, log } = args;
+  const { options, directory, files, peers, log, keys } = args;
   const stamps = openStampSource(directory, systemClock);
   const settled = createSettledMarks(stamps, systemClock);
   const cluster = createCluster({
@@ -112,7 +121,7 @@ function createProxy(args: {
   });
   const onError = (what: string, error: unknown): void => log.error({ err: error }, `${what} failed`);
   const digests = createThreadDigests(DIGEST_THREADS);
-  const running = createStore({ cluster, digests, random: systemRandom, onError });
+  const running = createStore({ cluster, digests, random: systemRandom, keys, onError });
   const reconciler = createReconciler(running.engine);
   reconciler.start();
   const expirer = createExpirer(running.engine, { keptS: options.expiredKeptS });

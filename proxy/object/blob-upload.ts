@@ -31,13 +31,15 @@ export interface BlobTarget {
   readonly digest: Digest;
   readonly bodyBytesMax: number;
   readonly allocate: (bytes: number) => Buffer;
+  /** Of the blob to be, 16 bytes; absent: a random one. */
+  readonly blobId?: Buffer | undefined;
   /** Bytes read from the body already. */
   readonly start?: Uint8Array | undefined;
 }
 
 export async function uploadBlob(engine: Engine, target: BlobTarget): Promise<BlobUpload> {
   const { cluster } = engine;
-  const blobId = Buffer.from(engine.random.bytes(16));
+  const blobId = target.blobId ?? Buffer.from(engine.random.bytes(16));
   const key = makeKey(target.hash, target.incarnation, KIND.blob, blobId.toString('latin1'));
   const fanOut = createFanOut(cluster.clock, (payload) => engine.digests.recycle(payload));
   const writes = cluster.primaries(key).filter((each) => each.peer.up);

@@ -239,8 +239,8 @@ export interface PutOptions extends ObjectAttributes {
   readonly lock?: ObjectLock | undefined;
   /** Absent: the bucket's default. */
   readonly encryption?: EncryptionRequest | undefined;
-  /** The API takes every ETag for an MD5, also of what is encrypted. */
-  readonly needsMd5Etag?: boolean | undefined;
+  /** With aws:kms: the ETag says nothing about the text, as S3 has it; Swift takes every ETag for an MD5. */
+  readonly opaqueEtag?: boolean | undefined;
 }
 
 export interface Body {
@@ -363,6 +363,8 @@ export interface CopyOptions {
   readonly encryption?: EncryptionRequest | undefined;
   /** Of the source. */
   readonly sourceKey?: Uint8Array | undefined;
+  /** As for a PUT. */
+  readonly opaqueEtag?: boolean | undefined;
   /** Undefined: the source's, which the caller must be allowed to read. */
   readonly tags?: Tags | undefined;
 }

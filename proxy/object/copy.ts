@@ -77,7 +77,7 @@ async function copyBytes(
   { found, attributes, options }: { found: Found; attributes: ObjectAttributes; options: CopyOptions },
 ): Promise<ObjectInfo> {
   const source = infoOf(found);
-  const { conditions, acl, lock, encryption } = options;
+  const { conditions, acl, lock, encryption, opaqueEtag } = options;
   const isWhole = (source.checksumType ?? 'FULL_OBJECT') === 'FULL_OBJECT' && !found.record.slo;
   return putObject(engine, context, target, {
     ...attributes,
@@ -86,6 +86,7 @@ async function copyBytes(
     acl,
     lock,
     encryption,
+    opaqueEtag,
     tags: options.tags ?? readableTags(source),
     finish: () => (isWhole ? { checksums: source.checksums } : {}),
   });

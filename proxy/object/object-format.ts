@@ -25,7 +25,15 @@ import {
   SPACE_REPLICATED,
 } from '../../object-server/contract.ts';
 import type { Acl } from './acl-types.ts';
-import type { ObjectAttributes, ObjectInfo, ObjectLock, Retention, SloSegment, Tags } from './contract.ts';
+import type {
+  EncryptionMode,
+  ObjectAttributes,
+  ObjectInfo,
+  ObjectLock,
+  Retention,
+  SloSegment,
+  Tags,
+} from './contract.ts';
 
 const VERSION = 1;
 
@@ -41,6 +49,21 @@ export interface Extent {
 export interface Pin {
   readonly home: string;
   readonly id: string;
+}
+
+/**
+ * How the body is encrypted (sealed-format.ts); `size` is the plain text's, extents are of what lies on disk, one for each
+ * stream. `salt` is an inline body's; a blob's id is its stream's. `check` knows the client's key again, salted.
+ */
+export interface Sealed {
+  readonly mode: EncryptionMode;
+  readonly keyId?: string | undefined;
+  readonly wrapped?: Uint8Array | undefined;
+  readonly context?: string | undefined;
+  readonly bucketKey?: boolean | undefined;
+  readonly salt?: Uint8Array | undefined;
+  readonly check?: Uint8Array | undefined;
+  readonly checkSalt?: Uint8Array | undefined;
 }
 
 export interface ObjectRecord {
@@ -71,9 +94,8 @@ export interface ObjectRecord {
   readonly restored?: Stamp | undefined;
   /** A delete marker: to plain requests there is no object. */
   readonly marker?: true | undefined;
-  /** Room, unused so far: stored size where it differs, transform and key id, policy and fragment. */
-  readonly stored?: number | undefined;
-  readonly transform?: { readonly name: string; readonly keyId?: string } | undefined;
+  readonly sealed?: Sealed | undefined;
+  /** Room, unused so far: policy and fragment. */
   readonly policy?: number | undefined;
   readonly fragment?: number | undefined;
   /** Object lock: until when this version stays, and whether it is held besides. */
@@ -98,6 +120,7 @@ export interface UploadRecord {
   /** Of the object to be. */
   readonly acl?: Acl | undefined;
   readonly lock?: ObjectLock | undefined;
+  readonly sealed?: Sealed | undefined;
   readonly tags?: Tags | undefined;
   readonly algorithm?: string | undefined;
   readonly sumType?: string | undefined;
@@ -192,8 +215,14 @@ export function toInfo(record: ObjectRecord, head: Buffer, versioned = false): O
     acl: record.acl,
     versionId: record.version ?? (versioned ? 'null' : undefined),
     lock: locksOf(record),
+    encryption: record.sealed && shownEncryption(record.sealed),
     tags: record.tags,
   };
+}
+
+/** Nothing of it is secret. */
+export function shownEncryption({ mode, keyId, context, bucketKey }: Sealed): ObjectInfo['encryption'] {
+  return mode === 'aws:kms' ? { mode, keyId, context, bucketKey } : { mode };
 }
 
 function locksOf({ retention, hold }: ObjectRecord): ObjectLock | undefined {

@@ -74,8 +74,8 @@ export async function copyPart(
   const body = asSource(openBody(engine, context, found, { offset, length }));
   const isSealed = found.record.sealed !== undefined || upload.record.sealed !== undefined;
   if (!found.record.extents || isSealed) {
-    const { encryption } = options;
-    return putPart(engine, context, ref, { uploadId, partNumber, body, encryption });
+    const { encryption, opaqueEtag } = options;
+    return putPart(engine, context, ref, { uploadId, partNumber, body, encryption, opaqueEtag });
   }
   const slices = sliceExtents(found.record.extents, offset, length);
   const [etag, borrowed] = await Promise.all([

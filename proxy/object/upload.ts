@@ -29,10 +29,11 @@ import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
 import { goneOrNew, stillThere } from './commit.ts';
 import type { ContainerState } from './containers.ts';
 import { type Context, type ObjectRef, type Store, storeFaults, type UploadInfo } from './contract.ts';
+import { encryptionOf, startSealing } from './encryption.ts';
 import type { Engine } from './engine.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
 import { newAcl } from './object-acl.ts';
-import { decodeMeta, encodeMeta, type UploadRecord } from './object-format.ts';
+import { decodeMeta, encodeMeta, shownEncryption, type UploadRecord } from './object-format.ts';
 import { checkNewLock } from './object-lock.ts';
 import { newTags } from './object-tags.ts';
 import { writable } from './put.ts';
@@ -60,6 +61,7 @@ export async function createUpload(
     acl: wanted,
     tags: asked,
     lock,
+    encryption,
     ...attributes
   }: Parameters<Store['createUpload']>[2],
 ): Promise<UploadInfo> {
@@ -69,6 +71,8 @@ export async function createUpload(
   const acl = newAcl(container.record, context, wanted);
   const tags = asked && newTags(container.record, context, ref, asked);
   checkNewLock(context, ref, container.record, lock);
+  const asWanted = encryptionOf(container.record, encryption);
+  const sealed = asWanted && (await startSealing(engine, ref, asWanted)).sealed;
   const uploadId = engine.random.bytes(16).toString('hex');
   const names = { account: ref.account, container: ref.container, name: ref.object };
   const record: UploadRecord = {
@@ -79,6 +83,7 @@ export async function createUpload(
     acl,
     tags,
     lock,
+    sealed,
   };
   const key = uploadKey(engine, container, ref.object, uploadId);
   for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
@@ -120,8 +125,16 @@ export function uploadRow(
 }
 
 export function toUploadInfo(uploadId: string, stamp: Stamp, record: UploadRecord): UploadInfo {
-  const { name, attributes, algorithm, sumType } = record;
-  return { uploadId, name, stamp, attributes, checksumAlgorithm: algorithm, checksumType: sumType };
+  const { name, attributes, algorithm, sumType, sealed } = record;
+  return {
+    uploadId,
+    name,
+    stamp,
+    attributes,
+    checksumAlgorithm: algorithm,
+    checksumType: sumType,
+    encryption: sealed && shownEncryption(sealed),
+  };
 }
 
 /** The upload, open or completed; Fault NoSuchUpload when it never was or was aborted. */

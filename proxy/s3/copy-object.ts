@@ -23,6 +23,7 @@ import { checkOwner, checkVersionId, isoTime, pushVersion, resolveObject, type S
 import { type ChecksumKind, checksumsXml, type Digest, kindOfWord, startDigest } from './checksums.ts';
 import { readSourceConditions, readWriteConditions } from './conditions.ts';
 import { openWholeSource } from './dynamic.ts';
+import { pushEncryption, readEncryption, readSourceKey, WRITE_HEADERS } from './encryption.ts';
 import { s3Fault } from './errors.ts';
 import { readLockHeaders } from './lock.ts';
 import { explainIfMatch } from './put-object.ts';
@@ -45,20 +46,39 @@ export async function copyObject(call: S3Call): Promise<HttpResponse> {
   const kind = wanted === undefined ? undefined : kindOfWord(wanted);
   const conditions = readWriteConditions(headers);
   const sourceConditions = readSourceConditions(headers);
-  const source = await readSource(call, directive === 'copy' && !headers.has('x-amz-storage-class'));
+  const source = await readSource(call, directive === 'copy' && !changesStorage(headers));
   const ref = await resolveObject(call);
   const acl = readAclHeaders(call);
   const tags = readTaggingDirective(call);
   const lock = readLockHeaders(call);
-  const options: CopyOptions = { source, sourceConditions, conditions, directive, attributes, acl, tags, lock };
+  const encryption = readEncryption(call);
+  const sourceKey = readSourceKey(call);
+  const options: CopyOptions = {
+    source,
+    sourceConditions,
+    conditions,
+    directive,
+    attributes,
+    acl,
+    tags,
+    lock,
+    encryption,
+    sourceKey,
+    opaqueEtag: true,
+  };
   const copying = sourceErrors(copy(call, ref, { options, kind }));
   const { info, source: read } = await explainIfMatch(copying, call, { ref, conditions });
   pushVersion(call.headers, info);
+  pushEncryption(call, info.encryption);
   if (read.versionId !== undefined) call.headers.push('x-amz-copy-source-version-id', read.versionId);
   const type =
     Object.keys(info.checksums).length === 0 ? '' : xmlElement('ChecksumType', info.checksumType ?? 'FULL_OBJECT');
   const times = `<LastModified>${isoTime(info.stamp)}</LastModified><ETag>&quot;${info.etag}&quot;</ETag>`;
   return xmlAnswer(call, 'CopyObjectResult', times + checksumsXml(info.checksums) + type);
+}
+
+function changesStorage(headers: S3Call['request']['headers']): boolean {
+  return headers.has('x-amz-storage-class') || WRITE_HEADERS.some((name) => headers.has(name));
 }
 
 function readDirective(call: S3Call): 'copy' | 'replace' {
@@ -134,11 +154,7 @@ async function copyWithChecksum(
 ): Promise<Copied> {
   const { store } = call.world;
   const conditions = options.sourceConditions;
-  const opened = await store.getObject(
-    call.context,
-    options.source,
-    conditions === undefined ? undefined : { conditions },
-  );
+  const opened = await store.getObject(call.context, options.source, { conditions, customerKey: options.sourceKey });
   const source = opened.info;
   const isWhole = (source.checksumType ?? 'FULL_OBJECT') === 'FULL_OBJECT';
   if (source.checksums[kind.name] !== undefined && isWhole) {
@@ -168,6 +184,8 @@ async function copyBytes(
       conditions: options.conditions,
       acl: options.acl,
       lock: options.lock,
+      encryption: options.encryption,
+      opaqueEtag: true,
       tags: options.tags ?? tagsToCopy(source),
       body,
       finish: () => (kind && body.digest ? { checksums: { [kind.name]: body.digest.base64() } } : {}),

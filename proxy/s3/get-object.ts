@@ -9,6 +9,7 @@ import { checkVersionId, lastModifiedMs, resolveObject, type S3Call } from './ca
 import { partChecksum, pushChecksums } from './checksums.ts';
 import { bareEtag, readConditions } from './conditions.ts';
 import { isDynamic, openWhole } from './dynamic.ts';
+import { pushEncryption, readCustomerKey } from './encryption.ts';
 import { s3Fault } from './errors.ts';
 import { pushLock } from './lock.ts';
 import { readCount } from './query.ts';
@@ -21,7 +22,8 @@ export async function getObject(call: S3Call): Promise<HttpResponse> {
   const overrides = readOverrides(call);
   const conditions = readConditions(request.headers);
   const ref = await resolveObject(call);
-  const options = conditions === undefined ? undefined : { conditions };
+  const customerKey = readCustomerKey(call);
+  const options = { conditions, customerKey, judgesKey: true };
   try {
     if (request.method === 'HEAD') {
       const info = await call.world.store.headObject(context, ref, options);
@@ -53,6 +55,7 @@ function answer(call: S3Call, { info, open, overrides }: Found): HttpResponse {
   pushAttributes(headers, info, overrides);
   pushTagCount(headers, info);
   pushLock(headers, info);
+  pushEncryption(call, info.encryption);
   if (slice.partsCount !== undefined) headers.push('x-amz-mp-parts-count', String(slice.partsCount));
   if (request.headers.get('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED') pushSliceChecksums(call, info, slice);
   if (slice.status === 206) headers.push('Content-Range', contentRange(slice, info.sizeBytes));

@@ -12,7 +12,7 @@ import {
 } from '../object/contract.ts';
 import { readAclHeaders } from './acl-request.ts';
 import { readAttributes } from './attributes.ts';
-import { emptyAnswer, pushVersion, resolveObject, type S3Call, xmlAnswer } from './call.ts';
+import { emptyAnswer, objectLocation, pushVersion, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import {
   badDigest,
   type ChecksumKind,
@@ -25,10 +25,10 @@ import {
   multipartType,
 } from './checksums.ts';
 import { bareEtag, readWriteConditions } from './conditions.ts';
+import { pushEncryption, readEncryption } from './encryption.ts';
 import { s3Fault } from './errors.ts';
 import { readLockHeaders } from './lock.ts';
 import { explainIfMatch } from './put-object.ts';
-import { urlEncode } from './query.ts';
 import { readTagHeader } from './tags.ts';
 import { checkChildren, readXml } from './xml-body.ts';
 
@@ -61,10 +61,12 @@ export async function createUpload(call: S3Call): Promise<HttpResponse> {
     acl: readAclHeaders(call),
     tags: readTagHeader(call),
     lock: readLockHeaders(call),
+    encryption: readEncryption(call),
   });
   if (kind !== undefined && type !== undefined) {
     call.headers.push('x-amz-checksum-algorithm', kind.word, 'x-amz-checksum-type', type);
   }
+  pushEncryption(call, upload.encryption);
   const names = xmlElement('Bucket', call.bucket) + xmlElement('Key', call.key);
   return xmlAnswer(call, 'InitiateMultipartUploadResult', names + xmlElement('UploadId', upload.uploadId));
 }
@@ -95,10 +97,9 @@ export async function completeUpload(call: S3Call): Promise<HttpResponse> {
   });
   const info = await explainIfMatch(explainSize(completing), call, { ref, conditions });
   pushVersion(call.headers, info);
-  const host = call.request.headers.get('host') ?? '';
-  const scheme = call.request.tls ? 'https' : 'http';
-  const location = `${scheme}://${host}${urlEncode(call.request.path.startsWith(`/${call.bucket}/`) ? `/${call.bucket}/${call.key}` : `/${call.key}`)}`;
-  const names = xmlElement('Location', location) + xmlElement('Bucket', call.bucket) + xmlElement('Key', call.key);
+  pushEncryption(call, info.encryption);
+  const names =
+    xmlElement('Location', objectLocation(call)) + xmlElement('Bucket', call.bucket) + xmlElement('Key', call.key);
   const type = info.checksumType === undefined ? '' : xmlElement('ChecksumType', info.checksumType);
   const etag = `<ETag>&quot;${info.etag}&quot;</ETag>`;
   return xmlAnswer(call, 'CompleteMultipartUploadResult', names + etag + checksumsXml(info.checksums) + type);

@@ -8,15 +8,20 @@ import { readAttributes } from './attributes.ts';
 import { pushVersion, resolveObject, type S3Call } from './call.ts';
 import { pushChecksums } from './checksums.ts';
 import { readWriteConditions } from './conditions.ts';
+import { pushEncryption, readEncryption } from './encryption.ts';
 import { s3Fault } from './errors.ts';
 import { readLockHeaders } from './lock.ts';
 import { readTagHeader } from './tags.ts';
 import { BODY_BYTES_MAX, openUploadBody, type UploadBody } from './upload-body.ts';
 
-export async function putObject(call: S3Call): Promise<HttpResponse> {
+export function putObject(call: S3Call): Promise<HttpResponse> {
+  return storeBody(call, openUploadBody(call));
+}
+
+/** Also for the file of a form. */
+export async function storeBody(call: S3Call, upload: UploadBody): Promise<HttpResponse> {
   const attributes = readAttributes(call.request);
   const conditions = readWriteConditions(call.request.headers);
-  const upload = openUploadBody(call);
   const ref = await resolveObject(call);
   const put = call.world.store.putObject(call.context, ref, {
     contentType: attributes.contentType,
@@ -25,6 +30,8 @@ export async function putObject(call: S3Call): Promise<HttpResponse> {
     acl: readAclHeaders(call),
     tags: readTagHeader(call),
     lock: readLock(call, upload),
+    encryption: readEncryption(call),
+    opaqueEtag: true,
     body: upload.body,
     md5: upload.md5,
     finish: upload.finish,
@@ -34,6 +41,7 @@ export async function putObject(call: S3Call): Promise<HttpResponse> {
   const info = conditions === undefined ? await put : await explainIfMatch(put, call, { ref, conditions });
   call.headers.push('ETag', `"${info.etag}"`);
   pushVersion(call.headers, info);
+  pushEncryption(call, info.encryption);
   pushChecksums(call.headers, info);
   return { status: 200, headers: call.headers };
 }

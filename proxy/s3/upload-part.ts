@@ -1,12 +1,13 @@
 /** UploadPart and UploadPartCopy. */
 import { Fault } from '../../fabric/errors.ts';
 import type { HttpResponse } from '../../fabric/http/contract.ts';
-import { type OpenObject, storeFaults } from '../object/contract.ts';
+import { type EncryptionRequest, type OpenObject, storeFaults } from '../object/contract.ts';
 import { isoTime, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { checksumsXml, kindOfName, pushChecksums } from './checksums.ts';
 import { readSourceConditions } from './conditions.ts';
 import { DigestedBody, readSource, sourceErrors } from './copy-object.ts';
 import { openWholeSource } from './dynamic.ts';
+import { pushEncryption, readCustomerKey, readSourceKey } from './encryption.ts';
 import { s3Fault } from './errors.ts';
 import { openUploadBody } from './upload-body.ts';
 
@@ -28,10 +29,13 @@ export async function uploadPart(call: S3Call): Promise<HttpResponse> {
   const stored = await call.world.store.putPart(call.context, ref, part, {
     body: body.body,
     md5: body.md5,
+    encryption: ofCustomer(readCustomerKey(call)),
+    opaqueEtag: true,
     finish: body.finish,
   });
   call.headers.push('ETag', `"${stored.etag}"`);
   pushChecksums(call.headers, { checksums: stored.checksums });
+  pushEncryption(call, upload.encryption);
   return { status: 200, headers: call.headers };
 }
 
@@ -60,14 +64,34 @@ async function copyPart(call: S3Call, part: Part): Promise<HttpResponse> {
   const source = await readSource(call, false);
   const ref = await resolveObject(call);
   const sourceConditions = readSourceConditions(call.request.headers);
-  const options = { source, sourceConditions, range, directive: 'copy' as const };
+  const encryption = ofCustomer(readCustomerKey(call));
+  const sourceKey = readSourceKey(call);
+  const options = {
+    source,
+    sourceConditions,
+    range,
+    directive: 'copy' as const,
+    encryption,
+    sourceKey,
+    opaqueEtag: true,
+  };
   const whole = await sourceErrors(openWholeSource(call, source, sourceConditions));
   const stored = whole
-    ? await call.world.store.putPart(call.context, ref, part, { body: wholeBody(whole, range) })
+    ? await call.world.store.putPart(call.context, ref, part, {
+        body: wholeBody(whole, range),
+        encryption,
+        opaqueEtag: true,
+      })
     : await sourceErrors(call.world.store.copyPart(call.context, ref, part, options));
   if (source.versionId !== undefined) call.headers.push('x-amz-copy-source-version-id', source.versionId);
+  const { encryption: used } = await call.world.store.headUpload(call.context, ref, part.uploadId);
+  pushEncryption(call, used);
   const times = `<LastModified>${isoTime(stored.stamp)}</LastModified><ETag>&quot;${stored.etag}&quot;</ETag>`;
   return xmlAnswer(call, 'CopyPartResult', times + checksumsXml(stored.checksums));
+}
+
+function ofCustomer(customerKey: Uint8Array | undefined): EncryptionRequest | undefined {
+  return customerKey && { mode: 'SSE-C', customerKey };
 }
 
 function wholeBody(whole: OpenObject, range: { offset: number; length: number } | undefined): DigestedBody {

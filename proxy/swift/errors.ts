@@ -36,6 +36,8 @@ export const STATUS: Readonly<Record<string, number>> = {
   [storeFaults.containerExists]: 409,
   [storeFaults.policyMismatch]: 409,
   [storeFaults.invalidBucketState]: 409,
+  [storeFaults.wrongEncryption]: 400,
+  [storeFaults.noSuchMasterKey]: 503,
   [storeFaults.preconditionFailed]: 412,
   [storeFaults.notModified]: 304,
   [storeFaults.conditionalConflict]: 409,

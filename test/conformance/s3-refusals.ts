@@ -35,15 +35,16 @@ export const refusals: S3Suite = {
     for (const query of ['versionId=null', 'partNumber=1']) {
       t.equal((await client.ask('PUT', `/${bucket}/key`, { query, body: 'x' })).code, 'InvalidArgument', query);
     }
-    t.equal((await client.ask('POST', `/${bucket}`, { body: 'x' })).code, 'NotImplemented', 'a form upload');
+    t.equal((await client.ask('POST', `/${bucket}`, { body: 'x' })).code, 'PreconditionFailed', 'no form');
     t.equal((await client.ask('POST', '/', { body: 'x' })).code, 'MethodNotAllowed');
   },
 
   'headers that promise something': async ({ t, client, bucket }) => {
     for (const [name, value, code] of [
-      ['x-amz-server-side-encryption', 'aws:kms', 'NotImplemented'],
-      ['x-amz-server-side-encryption-bucket-key-enabled', 'true', 'NotImplemented'],
-      ['x-amz-server-side-encryption-customer-key', 'a', 'NotImplemented'],
+      ['x-amz-server-side-encryption', 'aws:kms:dsse', 'NotImplemented'],
+      ['x-amz-server-side-encryption', 'aws', 'InvalidEncryptionAlgorithmError'],
+      ['x-amz-server-side-encryption-aws-kms-key-id', 'a', 'InvalidArgument'],
+      ['x-amz-server-side-encryption-customer-key', 'a', 'InvalidArgument'],
       ['x-amz-object-lock-mode', 'COMPLIANCE', 'InvalidArgument'],
       ['x-amz-object-lock-retain-until-date', '2130-01-01T00:00:00Z', 'InvalidArgument'],
       ['x-amz-object-lock-legal-hold', 'ON', 'InvalidRequest'],

@@ -206,7 +206,7 @@ function toAnswer(response: http.IncomingMessage, body: Buffer): Answer {
   const raw = response.rawHeaders;
   for (let i = 0; i < raw.length; i += 2) headers[raw[i]!.toLowerCase()] = raw[i + 1]!;
   const text = body.toString('utf8');
-  const code = /<Error><Code>([A-Za-z0-9]+)<\/Code>/.exec(text)?.[1];
+  const code = /<Error><Code>([A-Za-z0-9.]+)<\/Code>/.exec(text)?.[1];
   return { status: response.statusCode ?? 0, headers, body, text, code };
 }
 

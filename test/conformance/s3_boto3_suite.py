@@ -306,7 +306,7 @@ def test_configurations_are_absent():
     refused('NoSuchTagSet', S3.get_bucket_tagging, Bucket=b)
     refused('NoSuchCORSConfiguration', S3.get_bucket_cors, Bucket=b)
     refused('NoSuchLifecycleConfiguration', S3.get_bucket_lifecycle_configuration, Bucket=b)
-    refused('NotImplemented', S3.put_object, Bucket=b, Key='k', Body=b'', ServerSideEncryption='AES256')
+    refused('NotImplemented', S3.put_object, Bucket=b, Key='k', Body=b'', ServerSideEncryption='aws:kms:dsse')
     S3.put_object(Bucket=b, Key='k', Body=b'')
     assert S3.get_object_tagging(Bucket=b, Key='k')['TagSet'] == []
     assert S3.get_object_acl(Bucket=b, Key='k')['Grants'][0]['Permission'] == 'FULL_CONTROL'
@@ -329,6 +329,92 @@ def test_presigned():
     _, response = fetch(part, b'part', 'PUT')
     S3.complete_multipart_upload(Bucket=b, Key='m', UploadId=upload, MultipartUpload={'Parts': [{'PartNumber': 1, 'ETag': response.headers['ETag']}]})
     assert body(S3.get_object(Bucket=b, Key='m')) == b'part'
+
+
+def test_tags():
+    b = bucket()
+    S3.put_bucket_tagging(Bucket=b, Tagging={'TagSet': [{'Key': 'Hello', 'Value': 'World'}]})
+    assert S3.get_bucket_tagging(Bucket=b)['TagSet'] == [{'Key': 'Hello', 'Value': 'World'}]
+    S3.delete_bucket_tagging(Bucket=b)
+    refused('NoSuchTagSet', S3.get_bucket_tagging, Bucket=b)
+    S3.put_object(Bucket=b, Key='k', Body=b'x', Tagging='a=1&b=%20+%2B')
+    assert S3.get_object_tagging(Bucket=b, Key='k')['TagSet'] == [{'Key': 'a', 'Value': '1'}, {'Key': 'b', 'Value': '  +'}]
+    assert S3.get_object(Bucket=b, Key='k')['TagCount'] == 2
+    S3.put_object_tagging(Bucket=b, Key='k', Tagging={'TagSet': [{'Key': 'ä', 'Value': 'ö'}]})
+    assert S3.get_object_tagging(Bucket=b, Key='k')['TagSet'] == [{'Key': 'ä', 'Value': 'ö'}]
+    S3.delete_object_tagging(Bucket=b, Key='k')
+    assert S3.get_object_tagging(Bucket=b, Key='k')['TagSet'] == []
+    eleven = [{'Key': str(i), 'Value': ''} for i in range(11)]
+    refused('BadRequest', S3.put_object_tagging, Bucket=b, Key='k', Tagging={'TagSet': eleven})
+
+
+def test_object_attributes():
+    b = bucket()
+    upload = S3.create_multipart_upload(Bucket=b, Key='m', ChecksumAlgorithm='SHA256')['UploadId']
+    parts = []
+    for number, data in ((1, b'a' * 5 * 1024 * 1024), (2, b'b')):
+        part = S3.upload_part(Bucket=b, Key='m', UploadId=upload, PartNumber=number, Body=data, ChecksumAlgorithm='SHA256')
+        parts.append({'PartNumber': number, 'ETag': part['ETag'], 'ChecksumSHA256': part['ChecksumSHA256']})
+    S3.complete_multipart_upload(Bucket=b, Key='m', UploadId=upload, MultipartUpload={'Parts': parts})
+    names = ['ETag', 'Checksum', 'ObjectParts', 'StorageClass', 'ObjectSize']
+    found = S3.get_object_attributes(Bucket=b, Key='m', ObjectAttributes=names)
+    assert found['ObjectSize'] == 5 * 1024 * 1024 + 1 and found['StorageClass'] == 'STANDARD'
+    assert found['Checksum']['ChecksumType'] == 'COMPOSITE'
+    assert found['ObjectParts']['TotalPartsCount'] == 2 and not found['ObjectParts']['IsTruncated']
+    sums = [part['ChecksumSHA256'] for part in found['ObjectParts']['Parts']]
+    assert sums == [part['ChecksumSHA256'] for part in parts]
+    page = S3.get_object_attributes(Bucket=b, Key='m', ObjectAttributes=['ObjectParts'], MaxParts=1)['ObjectParts']
+    assert page['IsTruncated'] and page['NextPartNumberMarker'] == 1 and len(page['Parts']) == 1
+
+
+def test_cors():
+    b = bucket()
+    rules = [{'AllowedMethods': ['GET', 'PUT'], 'AllowedOrigins': ['http://*.org'], 'AllowedHeaders': ['*'],
+              'ExposeHeaders': ['ETag'], 'MaxAgeSeconds': 60, 'ID': 'one'}]
+    S3.put_bucket_cors(Bucket=b, CORSConfiguration={'CORSRules': rules})
+    assert S3.get_bucket_cors(Bucket=b)['CORSRules'] == rules
+    S3.delete_bucket_cors(Bucket=b)
+    refused('NoSuchCORSConfiguration', S3.get_bucket_cors, Bucket=b)
+
+
+def test_signature_version_2():
+    b = bucket()
+    old = client(signature_version='s3')
+    old.put_object(Bucket=b, Key='a b+ü', Body=b'old', ContentType='text/x', Metadata={'a': '1', 'b': 'x  y'}, Tagging='t=1')
+    assert body(old.get_object(Bucket=b, Key='a b+ü')) == b'old'
+    assert old.get_object(Bucket=b, Key='a b+ü', ResponseContentType='a/b; c="d"')['ContentType'] == 'a/b; c="d"'
+    assert [each['Key'] for each in old.list_objects_v2(Bucket=b, Prefix='a ')['Contents']] == ['a b+ü']
+    assert old.get_object_tagging(Bucket=b, Key='a b+ü')['TagSet'] == [{'Key': 't', 'Value': '1'}]
+    old.upload_fileobj(io.BytesIO(b'm' * 6 * 1024 * 1024), b, 'm',
+                       Config=TransferConfig(multipart_threshold=5 * 1024 * 1024, multipart_chunksize=5 * 1024 * 1024))
+    assert old.head_object(Bucket=b, Key='m')['ContentLength'] == 6 * 1024 * 1024
+    old.copy_object(Bucket=b, Key='c', CopySource={'Bucket': b, 'Key': 'a b+ü'})
+    old.delete_objects(Bucket=b, Delete={'Objects': [{'Key': 'c'}]})
+    url = old.generate_presigned_url('put_object', {'Bucket': b, 'Key': 'p', 'ContentType': 'text/x', 'Metadata': {'q': '1'}})
+    assert 'AWSAccessKeyId=' in url
+    fetch(url, b'up', 'PUT', {'Content-Type': 'text/x'})
+    assert S3.head_object(Bucket=b, Key='p')['Metadata'] == {'q': '1'}
+    data, _ = fetch(old.generate_presigned_url('get_object', {'Bucket': b, 'Key': 'p', 'ResponseContentType': 'a/b'}))
+    assert data == b'up'
+    wrong = client(keys=(os.environ['AWS_ACCESS_KEY_ID'], 'wrong'), signature_version='s3')
+    refused('SignatureDoesNotMatch', wrong.get_object, Bucket=b, Key='p')
+    refused('AccessDenied', client(keys=(os.environ['STRANGER_ACCESS_KEY_ID'], os.environ['STRANGER_SECRET_ACCESS_KEY']),
+                                   signature_version='s3').get_object, Bucket=b, Key='p')
+
+
+def test_posted_forms():
+    b = bucket()
+    for version in ('s3v4', 's3'):
+        post = client(signature_version=version).generate_presigned_post(
+            b, 'dir/${filename}', Fields={'acl': 'private'}, Conditions=[{'acl': 'private'}, ['content-length-range', 1, 100]])
+        lines = []
+        for name, value in {**post['fields']}.items():
+            lines.append(f'--frontier\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n')
+        lines.append('--frontier\r\nContent-Disposition: form-data; name="file"; filename="f.txt"\r\n\r\n' + version)
+        form = ''.join(lines) + '\r\n--frontier--\r\n'
+        _, response = fetch(post['url'], form.encode(), 'POST', {'Content-Type': 'multipart/form-data; boundary=frontier'})
+        assert response.status == 204
+        assert body(S3.get_object(Bucket=b, Key='dir/f.txt')) == version.encode()
 
 
 def test_virtual_hosts():
