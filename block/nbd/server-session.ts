@@ -133,6 +133,8 @@ export class ServerSession {
       if (this.#reader) this.#reader.push(bytes);
       else this.#channel.push(bytes);
       if (this.#reader?.waits) this.#socket.pause();
+      // The client may have said goodbye, with nothing left to answer.
+      if (this.#ending) this.#idle();
     } catch (error) {
       this.#broken(error);
     }
@@ -193,6 +195,7 @@ export class ServerSession {
     try {
       this.#reader.resume();
       if (!this.#reader.waits) this.#socket.resume();
+      if (this.#ending) this.#idle();
     } catch (error) {
       this.#broken(error);
     }
