@@ -17,6 +17,8 @@ export interface FormField {
 }
 
 export interface FormFile {
+  /** Of the field. */
+  readonly name: string;
   readonly filename: string;
   /** As the part says. */
   readonly contentType: string;
@@ -24,16 +26,22 @@ export interface FormFile {
   read(): Promise<Uint8Array | undefined>;
 }
 
-/** `contentType`: of the request, with its boundary. Throws what is wrong with the form, and what reading `body` throws. */
-export async function* readForm(body: BodySource, contentType: string): AsyncGenerator<FormField | FormFile> {
+/** `contentType`: of the request, with its boundary. `fieldBytesMax`: fields are cut there. Throws what is wrong with the form, and what reading `body` throws. */
+export async function* readForm(
+  body: BodySource,
+  contentType: string,
+  fieldBytesMax = FIELD_BYTES_MAX,
+): AsyncGenerator<FormField | FormFile, undefined> {
   const parser = createParser({
     headers: { 'content-type': contentType },
     preservePath: true,
     defParamCharset: 'utf8',
-    limits: { fieldSize: FIELD_BYTES_MAX, parts: PARTS_MAX, headerPairs: 50 },
+    limits: { fieldSize: fieldBytesMax, parts: PARTS_MAX, headerPairs: 50 },
   });
-  const waiting: (FormField | { readonly file: Readable; readonly filename: string; readonly contentType: string })[] =
-    [];
+  const waiting: (
+    | FormField
+    | { readonly name: string; readonly file: Readable; readonly filename: string; readonly contentType: string }
+  )[] = [];
   let ended = false;
   let failure: Error | undefined;
   let wake = (): void => {};
@@ -46,9 +54,9 @@ export async function* readForm(body: BodySource, contentType: string): AsyncGen
     waiting.push({ field, value });
     wake();
   });
-  parser.on('file', (_field, file, { filename, mimeType }) => {
+  parser.on('file', (name, file, { filename, mimeType }) => {
     file.on('error', () => {});
-    waiting.push({ file, filename: filename ?? '', contentType: mimeType });
+    waiting.push({ name, file, filename: filename ?? '', contentType: mimeType });
     wake();
   });
   parser.on('error', (error) => ends(error as Error));
@@ -67,8 +75,13 @@ export async function* readForm(body: BodySource, contentType: string): AsyncGen
       if ('field' in part) yield part;
       else {
         const pieces = part.file[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-        const { filename, contentType: type } = part;
-        yield { filename, contentType: type, read: async () => (await pieces.next()).value as Buffer | undefined };
+        const { name, filename, contentType: type } = part;
+        yield {
+          name,
+          filename,
+          contentType: type,
+          read: async () => (await pieces.next()).value as Buffer | undefined,
+        };
         part.file.resume();
       }
     }

@@ -8,6 +8,7 @@ import type { Clock } from '../../fabric/clock.ts';
 import type { HttpRequest } from '../../fabric/http/contract.ts';
 import type { User, Users } from '../contract.ts';
 import { ANONYMOUS, type Caller } from '../object/contract.ts';
+import { callerOf } from './callers.ts';
 import { canonicalRequest } from './sigv4-canonical.ts';
 import { ALGORITHM, type Claim, isLowerHex64, readClaim, UNSIGNED_PAYLOAD } from './sigv4-claim.ts';
 import { type ErrorFields, refusal, sigv4Faults } from './sigv4-faults.ts';
@@ -52,7 +53,6 @@ const NOBODY: Authentication = { caller: ANONYMOUS, user: undefined, payload: UN
 export class Sigv4 {
   readonly #world: Sigv4World;
   readonly #keys = new SigningKeys();
-  readonly #callers = new WeakMap<User, Caller>();
 
   constructor(world: Sigv4World) {
     this.#world = world;
@@ -74,7 +74,7 @@ export class Sigv4 {
     const key = this.#keys.get(claim.accessKeyId, user.secretAccessKey, claim.scope);
     checkSignature(request, claim, key);
     checkAllSigned(request, claim);
-    return { caller: this.#caller(user), user, payload: payloadMode(claim, key), signedHeaders: claim.signedHeaders };
+    return { caller: callerOf(user), user, payload: payloadMode(claim, key), signedHeaders: claim.signedHeaders };
   }
 
   #checkRegion(claim: Claim): void {
@@ -109,24 +109,19 @@ export class Sigv4 {
       });
     }
   }
-
-  #caller(user: User): Caller {
-    let caller = this.#callers.get(user);
-    if (caller === undefined) {
-      const name = `${user.account}:${user.name}`;
-      caller = { account: `AUTH_${user.account}`, user: name, groups: [name, user.account], admin: user.admin };
-      this.#callers.set(user, caller);
-    }
-    return caller;
-  }
 }
 
 /** Without a signature a body may still be checked by its digest, and may come aws-chunked with an unsigned trailer. */
 function anonymous(request: HttpRequest): Authentication {
-  const payload = request.headers.get('x-amz-content-sha256');
-  if (payload === undefined || payload === UNSIGNED_PAYLOAD) return NOBODY;
-  if (payload === 'STREAMING-UNSIGNED-PAYLOAD-TRAILER') return { ...NOBODY, payload: UNSIGNED_TRAILER };
-  if (isLowerHex64(payload)) return { ...NOBODY, payload: { kind: 'sha256', hex: payload } };
+  const payload = payloadWithoutKey(request.headers.get('x-amz-content-sha256'));
+  return payload === UNSIGNED ? NOBODY : { ...NOBODY, payload };
+}
+
+/** What may be said of a body where no signing key of Version 4 is at hand. */
+export function payloadWithoutKey(payload: string | undefined): PayloadMode {
+  if (payload === undefined || payload === UNSIGNED_PAYLOAD) return UNSIGNED;
+  if (payload === 'STREAMING-UNSIGNED-PAYLOAD-TRAILER') return UNSIGNED_TRAILER;
+  if (isLowerHex64(payload)) return { kind: 'sha256', hex: payload };
   throw badPayload(payload);
 }
 

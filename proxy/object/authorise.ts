@@ -82,18 +82,21 @@ export function mayAlso(
 }
 
 /**
- * Fault AccessDenied unless the caller, who may write the object, may give it tags: by a right to s3:PutObjectTagging, or
- * by an Allow of s3:PutObject that itself asks for the request's tags.
+ * Fault AccessDenied unless the caller, who may write the object, may give it tags: by a right to s3:PutObjectTagging,
+ * by an Allow of s3:PutObject that itself asks for the request's tags, or by the bucket's ACL.
  */
 export function authoriseTags(context: Context, asked: Asked, container: ContainerRecord): void {
   const name = 's3:PutObjectTagging';
   if (mayAlso(context, name, asked, { container, found: null })) return;
-  const policy = rightsOf(container)?.policy;
+  const rights = rightsOf(container);
+  const policy = rights?.policy;
   const question = { caller: context.caller, bucket: container.name, key: asked.object };
   const facts = factsOf(context, asked, null);
   const isDenied = policy && askPolicy(policy, { ...question, action: name, facts }) === 'deny';
-  if (!policy || isDenied || !allowsByTags(policy, { ...question, action: 's3:PutObject', facts }))
-    throw new Fault(storeFaults.accessDenied);
+  if (!isDenied && policy && allowsByTags(policy, { ...question, action: 's3:PutObject', facts })) return;
+  const hasAcls = rights && rights.ownership !== 'BucketOwnerEnforced';
+  if (!isDenied && hasAcls && grantsTo(rights.acl, context.caller, 'WRITE', rights.block.ignorePublicAcls)) return;
+  throw new Fault(storeFaults.accessDenied);
 }
 
 interface Records {

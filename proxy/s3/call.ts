@@ -6,7 +6,7 @@ import type { Authentication } from '../auth/sigv4.ts';
 import type { ProxyWorld } from '../contract.ts';
 import type { ContainerRef, Context, ObjectRef } from '../object/contract.ts';
 import { s3Fault } from './errors.ts';
-import type { Query } from './query.ts';
+import { type Query, urlEncode } from './query.ts';
 import type { S3Scope } from './scope.ts';
 
 export interface S3Call {
@@ -48,6 +48,14 @@ export async function resolveObject(call: S3Call): Promise<ObjectRef> {
   const ref = { account, container, object: call.key };
   if (call.query.size === 0) return ref;
   return { ...ref, versionId: call.query.get('versionId') };
+}
+
+/** URL of the call's object, in the style of its request. */
+export function objectLocation({ request, bucket, key }: S3Call): string {
+  const { path, tls, headers } = request;
+  const isPathStyle = path === `/${bucket}` || path.startsWith(`/${bucket}/`);
+  const name = isPathStyle ? `/${bucket}/${key}` : `/${key}`;
+  return `${tls ? 'https' : 'http'}://${headers.get('host') ?? ''}${urlEncode(name)}`;
 }
 
 export function checkOwner(ref: ContainerRef, expected: string | undefined): void {

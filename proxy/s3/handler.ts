@@ -4,18 +4,19 @@
  */
 import { isFault } from '../../fabric/errors.ts';
 import type { HttpRequest, HttpResponse } from '../../fabric/http/contract.ts';
+import { isSigv2, Sigv2 } from '../auth/sigv2.ts';
 import { Sigv4 } from '../auth/sigv4.ts';
 import type { CreateHandler, ProxyWorld } from '../contract.ts';
 import { formatHttpDate } from '../http-date.ts';
 import type { ObjectInfo } from '../object/contract.ts';
-import { type Address, readAddress } from './address.ts';
+import { type Address, bucketOfHost, readAddress } from './address.ts';
 import { lastModifiedMs, type S3Call } from './call.ts';
 import { answerPreflight, withCors } from './cors.ts';
 import { answerFor, type ErrorAnswer, errorXml, type S3Code } from './errors.ts';
 import { hoistedLines, withHoisted, withLines } from './hoisted.ts';
 import { readQuery } from './query.ts';
 import { checkHeaders } from './request-headers.ts';
-import { route } from './route.ts';
+import { isSignedByVersion2, route } from './route.ts';
 import { S3Scope } from './scope.ts';
 
 const REQUEST_ID_BYTES = 8;
@@ -30,6 +31,9 @@ const NOWHERE: Address = { bucket: '', key: '' };
 
 export const createS3Handler: CreateHandler = (world) => {
   const sigv4 = new Sigv4(world);
+  const bucketOf = (request: HttpRequest): string => bucketOfHost(request.headers.get('host') ?? '', world.s3Domains);
+  const { users, clock } = world;
+  const sigv2 = new Sigv2({ users, clock, bucketOfHost: bucketOf, isSigned: isSignedByVersion2 });
   const hostId = world.random.bytes(24).toString('base64');
   return withCors(world, async (request) => {
     const requestId = world.random.bytes(REQUEST_ID_BYTES).toString('hex').toUpperCase();
@@ -38,7 +42,7 @@ export const createS3Handler: CreateHandler = (world) => {
     try {
       address = readAddress(request, world.s3Domains);
       if (request.method === 'OPTIONS') return await answerOptions(world, request, { requestId, hostId, address });
-      const call = openCall(world, request, { sigv4, requestId, hostId, address });
+      const call = openCall(world, request, { sigv4, sigv2, requestId, hostId, address });
       const row = route(call);
       call.scope.operation = row.name;
       checkHeaders(call.request, row, call.auth.signedHeaders);
@@ -62,10 +66,16 @@ async function answerOptions(
 function openCall(
   world: ProxyWorld,
   request: HttpRequest,
-  own: { readonly sigv4: Sigv4; readonly requestId: string; readonly hostId: string; readonly address: Address },
+  own: {
+    readonly sigv4: Sigv4;
+    readonly sigv2: Sigv2;
+    readonly requestId: string;
+    readonly hostId: string;
+    readonly address: Address;
+  },
 ): S3Call {
   const { bucket, key } = own.address;
-  const auth = own.sigv4.authenticate(request);
+  const auth = isSigv2(request) ? own.sigv2.authenticate(request) : own.sigv4.authenticate(request);
   const query = readQuery(request.query);
   const scope = new S3Scope(request, query, world.clock);
   const context = {

@@ -9,6 +9,7 @@ import type { Operation } from './call.ts';
 import { copyObject } from './copy-object.ts';
 import { deleteCors, getCors, putCors } from './cors.ts';
 import { deleteObject, deleteObjects } from './delete-object.ts';
+import * as encryption from './encryption.ts';
 import type { S3Code } from './errors.ts';
 import { getObject } from './get-object.ts';
 import { listObjects } from './list-objects.ts';
@@ -17,6 +18,7 @@ import { listVersions } from './list-versions.ts';
 import * as lock from './lock.ts';
 import { abortUpload, completeUpload, createUpload } from './multipart.ts';
 import { getObjectAttributes } from './object-attributes.ts';
+import { createPostObject } from './post-object.ts';
 import { putObject } from './put-object.ts';
 import * as rights from './rights.ts';
 import { absentConfiguration, emptyConfiguration } from './sub-resources.ts';
@@ -90,7 +92,6 @@ function unset(noun: string, sub: string, absent: { code: S3Code } | { element: 
   };
 }
 
-const encryption = unset('BucketEncryption', 'encryption', { code: 'ServerSideEncryptionConfigurationNotFoundError' });
 const lifecycle = unset('BucketLifecycleConfiguration', 'lifecycle', { code: 'NoSuchLifecycleConfiguration' });
 const replication = unset('BucketReplication', 'replication', { code: 'ReplicationConfigurationNotFoundError' });
 const website = unset('BucketWebsite', 'website', { code: 'NoSuchWebsiteConfiguration' });
@@ -103,7 +104,7 @@ const payment = unset('BucketRequestPayment', 'requestPayment', {
 });
 
 /** What comes with a new object. */
-const OF_NEW_OBJECTS = [...lock.LOCK_HEADERS, 'x-amz-tagging'];
+const OF_NEW_OBJECTS = [...lock.LOCK_HEADERS, 'x-amz-tagging', ...encryption.WRITE_HEADERS];
 const ONE_SOURCE = 'x-amz-copy-source';
 
 export const OPERATIONS: readonly OperationRow[] = [
@@ -149,6 +150,7 @@ export const OPERATIONS: readonly OperationRow[] = [
     note: 'prefix, delimiter, max-uploads, key-marker, upload-id-marker, encoding-type',
   }),
   built('GetObject', 'GET object', {
+    obeys: encryption.READ_HEADERS,
     run: getObject,
     conditions: 'read',
     ranges: true,
@@ -156,6 +158,7 @@ export const OPERATIONS: readonly OperationRow[] = [
     note: 'partNumber, response-*; one range, several give the whole object',
   }),
   built('HeadObject', 'HEAD object', {
+    obeys: encryption.READ_HEADERS,
     run: getObject,
     conditions: 'read',
     ranges: true,
@@ -171,7 +174,7 @@ export const OPERATIONS: readonly OperationRow[] = [
     note: 'up to 5 GiB',
   }),
   built('CopyObject', 'PUT object', {
-    obeys: OF_NEW_OBJECTS,
+    obeys: [...OF_NEW_OBJECTS, ...encryption.COPY_HEADERS],
     run: copyObject,
     acl: true,
     copies: true,
@@ -204,6 +207,10 @@ export const OPERATIONS: readonly OperationRow[] = [
     note: 'up to 10 tags, keys of 128 and values of 256 characters',
   }),
   built('DeleteObjectTagging', 'DELETE object tagging', { run: tagging.deleteObjectTagging, version: true }),
+  built('PostObject', 'POST bucket', {
+    run: createPostObject({ acl: true, stores: true, obeys: OF_NEW_OBJECTS }),
+    note: 'a form, its policy signed by Version 4 or 2, or anonymous; fields come before the file, 20 KiB of them',
+  }),
   built('GetObjectAttributes', 'GET object attributes', {
     run: getObjectAttributes,
     version: true,
@@ -216,8 +223,13 @@ export const OPERATIONS: readonly OperationRow[] = [
     acl: true,
     stores: true,
   }),
-  built('UploadPart', 'PUT object uploadId', { run: uploadPart, note: 'partNumber 1 to 10,000, up to 5 GiB each' }),
+  built('UploadPart', 'PUT object uploadId', {
+    obeys: encryption.READ_HEADERS,
+    run: uploadPart,
+    note: 'partNumber 1 to 10,000, up to 5 GiB each',
+  }),
   built('UploadPartCopy', 'PUT object uploadId', {
+    obeys: encryption.PART_COPY_HEADERS,
     run: uploadPart,
     copies: true,
     note: `${ONE_SOURCE}, x-amz-copy-source-range`,
@@ -235,9 +247,9 @@ export const OPERATIONS: readonly OperationRow[] = [
   built('GetBucketCors', 'GET bucket cors', { run: getCors }),
   built('PutBucketCors', 'PUT bucket cors', { run: putCors, note: 'up to 100 rules' }),
   built('DeleteBucketCors', 'DELETE bucket cors', { run: deleteCors }),
-  encryption.get(),
-  encryption.put(),
-  encryption.delete(),
+  built('GetBucketEncryption', 'GET bucket encryption', { run: encryption.getDefault }),
+  built('PutBucketEncryption', 'PUT bucket encryption', { run: encryption.putDefault, note: 'AES256, aws:kms' }),
+  built('DeleteBucketEncryption', 'DELETE bucket encryption', { run: encryption.deleteDefault }),
   lifecycle.get(),
   lifecycle.put(),
   lifecycle.delete('DeleteBucketLifecycle'),
@@ -287,7 +299,6 @@ export const OPERATIONS: readonly OperationRow[] = [
   website.put(),
   website.delete(),
 
-  refused('PostObject', 'POST bucket', 'the browser’s form upload'),
   refused('CreateSession', 'GET bucket session', 'directory buckets'),
   ...['Analytics', 'IntelligentTiering', 'Inventory', 'Metrics'].flatMap((noun) => {
     const sub = noun === 'IntelligentTiering' ? 'intelligent-tiering' : noun.toLowerCase();

@@ -11,6 +11,14 @@ const ROWS: ReadonlyMap<string, OperationRow> = new Map(OPERATIONS.map((row) => 
 /** Every name in a query that makes a request one for a sub-resource. */
 const SUB_RESOURCES: ReadonlySet<string> = new Set(OPERATIONS.map((row) => row.sub).filter((sub) => sub !== ''));
 
+/** Parameters that make a request another one, without naming a sub-resource. */
+const MODIFIERS: ReadonlySet<string> = new Set(['partNumber', 'versionId']);
+
+/** Whether Signature Version 2 covers a parameter: all that would make the request one for something else. */
+export function isSignedByVersion2(parameter: string): boolean {
+  return SUB_RESOURCES.has(parameter) || MODIFIERS.has(parameter) || parameter.startsWith('response-');
+}
+
 function keyOf(row: Pick<OperationRow, 'target' | 'method' | 'sub' | 'copies'>): string {
   return `${row.target} ${row.method} ${row.sub}${row.copies === true ? ' copy' : ''}`;
 }

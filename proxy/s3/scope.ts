@@ -88,6 +88,8 @@ export class S3Scope implements RequestScope {
   request: HttpRequest;
   /** AWS' name of it, once it is known. */
   operation = '';
+  /** How the form was signed that this is. */
+  postedBy: 'AWS4-HMAC-SHA256' | 'AWS' | undefined;
   /** Of its body; those of x-amz-tagging need not be told. */
   tags: Tags | undefined;
   readonly #clock: Clock;
@@ -126,6 +128,8 @@ export class S3Scope implements RequestScope {
   }
 
   #signature(key: string): readonly string[] | undefined {
+    if (this.postedBy !== undefined && key === 's3:authtype') return ['POST'];
+    if (this.postedBy !== undefined && key === 's3:signatureversion') return [this.postedBy];
     const query = this.#query;
     const isPresigned = query.has('X-Amz-Signature') || query.has('Signature');
     const header = this.request.headers.get('authorization');

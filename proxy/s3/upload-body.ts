@@ -27,6 +27,7 @@ const MD5_BYTES = 16;
 
 export interface UploadBody {
   readonly body: BodySource;
+  /** 0 for one that is open-ended. */
   readonly lengthBytes: number;
   /** Hex, from Content-MD5: the store compares it. */
   readonly md5: string | undefined;
@@ -41,6 +42,8 @@ export interface UploadBodyOptions {
   readonly wanted?: ChecksumKind | undefined;
   /** Checksum headers are about something else than this body. */
   readonly isAboutObject?: boolean;
+  /** Nobody says how long it is: the file of a form. */
+  readonly isOpenEnded?: boolean;
 }
 
 export function openUploadBody(call: S3Call, options: UploadBodyOptions = {}): UploadBody {
@@ -51,10 +54,11 @@ export function openUploadBody(call: S3Call, options: UploadBodyOptions = {}): U
     payload.kind === 'chunked' && payload.trailer ? readTrailerNames(headers.get('x-amz-trailer')) : undefined;
   const trailing = trailerNames === undefined ? undefined : trailingChecksum(trailerNames, declared);
   checkSdkAlgorithm(headers.get('x-amz-sdk-checksum-algorithm'), declared?.kind ?? trailing);
-  const lengthBytes = payload.kind === 'chunked' ? decodedLength(call) : call.request.body.lengthBytes;
+  const declaredBytes = payload.kind === 'chunked' ? decodedLength(call) : call.request.body.lengthBytes;
+  const lengthBytes = declaredBytes ?? (options.isOpenEnded ? 0 : undefined);
   // As S3: an upload says how long it is, even when it is empty.
   const isSilent = lengthBytes === 0 && options.bytesMax === undefined && !headers.has('content-length');
-  if (lengthBytes === undefined || (isSilent && !headers.has('transfer-encoding')))
+  if (lengthBytes === undefined || (isSilent && !options.isOpenEnded && !headers.has('transfer-encoding')))
     throw s3Fault('MissingContentLength');
   const bytesMax = options.bytesMax ?? BODY_BYTES_MAX;
   if (lengthBytes > bytesMax) {

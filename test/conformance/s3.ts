@@ -4,10 +4,12 @@ import { runAwsCli } from './s3-aws-cli.ts';
 import { runBoto3 } from './s3-boto3.ts';
 import { cors } from './s3-cors.ts';
 import { errors } from './s3-errors.ts';
+import { forms } from './s3-forms.ts';
 import { objects } from './s3-objects.ts';
 import { refusals } from './s3-refusals.ts';
 import { S3Client, type StartS3, withServer } from './s3-rig.ts';
 import { rights } from './s3-rights.ts';
+import { signature2 } from './s3-signature2.ts';
 import { tagging } from './s3-tagging.ts';
 import { uploads } from './s3-uploads.ts';
 
@@ -19,7 +21,17 @@ export function s3Conformance(t: Test, start: StartS3, isTls: boolean): void {
   withServer(t, { name: 'raw requests', isTls, start }, async (t, target) => {
     const client = new S3Client(target);
     t.teardown(() => client.close());
-    for (const [area, suite] of Object.entries({ objects, uploads, errors, refusals, rights, tagging, cors })) {
+    for (const [area, suite] of Object.entries({
+      objects,
+      uploads,
+      errors,
+      refusals,
+      rights,
+      tagging,
+      cors,
+      forms,
+      signature2,
+    })) {
       for (const [name, test] of Object.entries(suite)) {
         await t.test(`${area}: ${name}`, async (t) => test({ t, client, bucket: await client.makeBucket() }));
       }

@@ -1,0 +1,16 @@
+/** Who a user is to the store, whatever signature or form proved it. */
+import type { User } from '../contract.ts';
+import type { Caller } from '../object/contract.ts';
+
+const callers = new WeakMap<User, Caller>();
+
+/** The same object for the same user. */
+export function callerOf(user: User): Caller {
+  let caller = callers.get(user);
+  if (caller === undefined) {
+    const name = `${user.account}:${user.name}`;
+    caller = { account: `AUTH_${user.account}`, user: name, groups: [name, user.account], admin: user.admin };
+    callers.set(user, caller);
+  }
+  return caller;
+}
