@@ -13,6 +13,8 @@ import { type JobsWorld, keyOf, type SnapshotJobs } from './snapshot-jobs.ts';
 
 export interface SnapshotsWorld extends JobsWorld {
   readonly exports: SnapshotExports;
+  /** Told when a snapshot is gone: its space may be taken back. */
+  readonly deleted: () => void;
 }
 
 export class Snapshots {
@@ -87,6 +89,7 @@ export class Snapshots {
     if (needing.length > 0) return;
     await this.#replaceBase(place);
     await repository.delete(place);
+    this.#world.deleted();
   }
 
   async check(place: SnapshotPlace): Promise<{ chunks: number; bytes: number; damaged: string[] }> {
@@ -115,6 +118,7 @@ export class Snapshots {
     if (others.some((one) => keyOf(one.source as SnapshotPlace) === keyOf(source))) return;
     await this.#replaceBase(source);
     await this.#world.repository.delete(source);
+    this.#world.deleted();
   }
 
   /** Volumes that count changes since this snapshot need another one to be incremental to. */

@@ -3,8 +3,8 @@
  * files and the order of changes; never talks to an engine.
  */
 import path from 'node:path';
-import type { Disk } from '../../fabric/disk.ts';
-import { Fault } from '../../fabric/errors.ts';
+import { type Disk, diskFaults } from '../../fabric/disk.ts';
+import { Fault, isFault } from '../../fabric/errors.ts';
 import { volumeFaults } from './contract.ts';
 import { decodeVolumeRecord, encodeVolumeRecord, type VolumeRecord } from './record-format.ts';
 
@@ -35,13 +35,14 @@ export class VolumeTable {
     await this.#disk.makeDirectory(this.#directory);
     const damaged: DamagedRecord[] = [];
     for (const id of await this.#disk.list(this.#directory)) {
+      if (id.startsWith('.')) continue;
       try {
         const bytes = await this.#disk.readFile(path.join(this.#directory, id, RECORD_FILE));
         this.#records.set(id, decodeVolumeRecord(bytes, id));
       } catch (error) {
-        if (!(error instanceof Fault)) throw error;
-        // A directory without a record was being made or removed, or is not a volume at all.
-        if (error.code === volumeFaults.broken) damaged.push({ id, error });
+        if (!isFault(error)) throw error;
+        // Without a record a directory is of a volume that was being made or removed.
+        if (error.code !== diskFaults.notFound) damaged.push({ id, error });
       }
     }
     return damaged;

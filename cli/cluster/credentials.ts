@@ -2,7 +2,8 @@
  * DIR/credentials.json: the users of a new cluster, with random secrets, for people and scripts to read (mode 0600). A
  * public contract: `s3` and `swift` of the owner at the top, the same two under `alt` (owner of a second account) and
  * `member` (a plain user of the first account); `reseller`, an administrator of all accounts, who sets their quotas and
- * is missing from the files of older clusters. Written on the first start; read on every one, endpoints kept up to date.
+ * is missing from the files of older clusters; `volumes`, as whom
+ * block storage keeps its snapshots, added where it is missing. Written on the first start; read on every one, endpoints kept up to date.
  */
 import path from 'node:path';
 import type { Disk } from '../../fabric/disk.ts';
@@ -26,6 +27,7 @@ export interface CredentialsFile extends Credentials {
   readonly alt: Credentials;
   readonly member: Credentials;
   readonly reseller?: Credentials;
+  readonly volumes: Credentials;
 }
 
 export interface Endpoints {
@@ -34,7 +36,13 @@ export interface Endpoints {
   readonly region: string;
 }
 
-const PEOPLE = { main: 'test:tester', alt: 'test2:tester2', member: 'test:member', reseller: 'admin:admin' } as const;
+const PEOPLE = {
+  main: 'test:tester',
+  alt: 'test2:tester2',
+  member: 'test:member',
+  reseller: 'admin:admin',
+  volumes: 'volumes:agent',
+} as const;
 
 export interface OpenedCredentials {
   readonly users: Users;
@@ -47,10 +55,10 @@ export interface OpenedCredentials {
 export function openCredentials(directory: string, disk: Disk, random: Random): OpenedCredentials {
   const file = path.join(directory, 'credentials.json');
   const text = readIfThere(file);
-  const people = text ? parsePeople(text, file) : makePeople(random);
+  const people = text ? parsePeople(text, file, random) : makePeople(random);
   return {
     users: indexUsers(people),
-    accounts: [people.main, people.alt].map(({ account }) => `AUTH_${account}`),
+    accounts: [people.main, people.alt, people.volumes].map(({ account }) => `AUTH_${account}`),
     async publish(endpoints) {
       const contents = render(people, endpoints);
       const next = `${JSON.stringify(contents, null, 2)}\n`;
@@ -65,32 +73,36 @@ interface People {
   readonly alt: User;
   readonly member: User;
   readonly reseller?: User | undefined;
+  readonly volumes: User;
 }
 
 const KEY_ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
-function makePeople(random: Random): People {
-  const make = (who: string, admin: boolean): User => {
-    const [account = '', name = ''] = who.split(':');
-    const letters = Array.from({ length: 16 }, () => KEY_ALPHABET[random.below(32)]).join('');
-    return {
-      account,
-      name,
-      admin,
-      key: random.bytes(18).toString('base64url'),
-      accessKeyId: `NTAK${letters}`,
-      secretAccessKey: random.bytes(30).toString('base64url'),
-    };
+function makeUser(random: Random, who: string, admin: boolean): User {
+  const [account = '', name = ''] = who.split(':');
+  const letters = Array.from({ length: 16 }, () => KEY_ALPHABET[random.below(32)]).join('');
+  return {
+    account,
+    name,
+    admin,
+    key: random.bytes(18).toString('base64url'),
+    accessKeyId: `NTAK${letters}`,
+    secretAccessKey: random.bytes(30).toString('base64url'),
   };
+}
+
+function makePeople(random: Random): People {
+  const make = (who: string, admin: boolean): User => makeUser(random, who, admin);
   return {
     main: make(PEOPLE.main, true),
     alt: make(PEOPLE.alt, true),
     member: make(PEOPLE.member, false),
     reseller: { ...make(PEOPLE.reseller, true), reseller: true },
+    volumes: make(PEOPLE.volumes, true),
   };
 }
 
-function parsePeople(text: string, file: string): People {
+function parsePeople(text: string, file: string, random: Random): People {
   const bad = (why: string): Fault => new Fault('BadCredentialsFile', { file }, `${file}: ${why}`);
   let parsed: Partial<CredentialsFile>;
   try {
@@ -110,12 +122,13 @@ function parsePeople(text: string, file: string): People {
     alt: read(parsed.alt, 'alt', true),
     member: read(parsed.member, 'member', false),
     reseller: parsed.reseller && { ...read(parsed.reseller, 'reseller', true), reseller: true },
+    volumes: parsed.volumes ? read(parsed.volumes, 'volumes', true) : makeUser(random, PEOPLE.volumes, true),
   };
 }
 
 function indexUsers(people: People): Users {
-  const { main, alt, member, reseller } = people;
-  const all = [main, alt, member, ...(reseller ? [reseller] : [])];
+  const { main, alt, member, reseller, volumes } = people;
+  const all = [main, alt, member, volumes, ...(reseller ? [reseller] : [])];
   const byName = new Map(all.map((user) => [`${user.account}:${user.name}`, user]));
   const byAccessKey = new Map(all.map((user) => [user.accessKeyId, user]));
   return {
@@ -130,7 +143,12 @@ function render(people: People, { s3, swiftAuth, region }: Endpoints): Credentia
     s3: { endpoint: s3, region, accessKeyId, secretAccessKey },
     swift: { authUrl: swiftAuth, user: `${account}:${name}`, key },
   });
-  const { main, alt, member, reseller } = people;
-  const others = { alt: block(alt), member: block(member), ...(reseller && { reseller: block(reseller) }) };
+  const { main, alt, member, reseller, volumes } = people;
+  const others = {
+    volumes: block(volumes),
+    alt: block(alt),
+    member: block(member),
+    ...(reseller && { reseller: block(reseller) }),
+  };
   return { ...block(main), ...others };
 }

@@ -1,0 +1,99 @@
+/** Puts a host's volumes together: engine, repository, exports, manager, collector; and takes them apart again. */
+import path from 'node:path';
+import type { Clock } from '../../fabric/clock.ts';
+import type { Disk } from '../../fabric/disk.ts';
+import type { StreamNet } from '../../fabric/net.ts';
+import type { Random } from '../../fabric/random.ts';
+import type { Handlers } from '../../fabric/rpc/contract.ts';
+import { createQsdEngine } from '../engine/qsd-engine.ts';
+import type { Files } from '../host/files.ts';
+import type { Processes } from '../host/processes.ts';
+import { createChunkDevice } from '../nbd/chunk-device.ts';
+import type { ObjectClient } from '../repository/contract.ts';
+import { openRepository } from '../repository/open-repository.ts';
+import { createThreadSealer } from '../repository/sealer.ts';
+import { Garbage } from './garbage.ts';
+import { lateRepository } from './late-repository.ts';
+import { VolumeManager } from './manager.ts';
+import { createVolumeService } from './service.ts';
+import { SnapshotExports } from './snapshot-exports.ts';
+import { VolumeTable } from './volume-table.ts';
+
+export interface VolumesWorld {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly net: StreamNet;
+  readonly files: Files;
+  readonly processes: Processes;
+  readonly log: { warn(details: object, message: string): void; error(details: object, message: string): void };
+}
+
+export interface VolumesOptions {
+  /** This host's stable id. */
+  readonly host: string;
+  /** Where volumes lie. */
+  readonly directory: string;
+  /** A short path, for sockets; see RUNTIME_DIR_BYTES_MAX of the engine. */
+  readonly runtimeDir: string;
+  /** The qemu-storage-daemon to run. */
+  readonly command: string;
+  /** Where TCP attachments listen. */
+  readonly fronts: { readonly host: string; readonly firstPort: number; readonly lastPort: number };
+  /** The container of snapshots. */
+  readonly client: ObjectClient;
+  /** Why volumes cannot be served here. */
+  readonly unfit: () => string | undefined;
+  readonly threads?: number;
+}
+
+export interface RunningVolumes {
+  readonly manager: VolumeManager;
+  readonly garbage: Garbage;
+  readonly service: Handlers;
+  /** Volumes go on being served. */
+  stop(): Promise<void>;
+}
+
+/** Threads that hash and pack chunks; they start when first needed. */
+const SEAL_THREADS = 2;
+/** What reservations for snapshots leave to the volumes. */
+const HEADROOM_BYTES = 256 * 1024 * 1024;
+
+export async function startVolumes(options: VolumesOptions, world: VolumesWorld): Promise<RunningVolumes> {
+  const { host, directory, runtimeDir, command, fronts, client, unfit } = options;
+  const { clock, random, disk, net, files, processes, log } = world;
+  const sealer = createThreadSealer(options.threads ?? SEAL_THREADS);
+  const repository = lateRepository(() => openRepository({ client, clock, random, sealer, codec: 'lz4' }));
+  const table = new VolumeTable(disk, directory);
+  const exports = new SnapshotExports({
+    ...{ repository, net, clock, socket: path.join(runtimeDir, 'snapshots.sock') },
+    deviceOf: (source) => createChunkDevice({ source, disk, directory: path.join(directory, '.cache') }),
+    report: (error) => log.warn({ err: error }, 'an export of a snapshot failed'),
+  });
+  let manager: VolumeManager | undefined;
+  const engine = await createQsdEngine({
+    world: { net, clock, disk, processes, command, files, random, fronts, headroomBytes: HEADROOM_BYTES },
+    runtimeDir,
+    onEvent: (event) => manager?.engineEvent(event),
+  });
+  const garbage = new Garbage({ repository, clock, holder: host, log });
+  manager = new VolumeManager({
+    ...{ table, engine, repository, clock, net, log, host, files, exports, unfit },
+    space: () => disk.space(directory),
+    deleted: () => garbage.nudge(),
+  });
+  await manager.start();
+  garbage.start();
+  const running = manager;
+  return {
+    manager,
+    garbage,
+    service: createVolumeService(manager),
+    async stop() {
+      await garbage.stop();
+      await running.stop();
+      await sealer.close();
+    },
+  };
+}
