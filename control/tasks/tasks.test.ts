@@ -120,9 +120,10 @@ t.test('a task goes through its steps, and its thing with it', { timeout: 30_000
 /** A store of a process that dies at its n-th write: before it reaches the disk, or just after. */
 function dyingStore(
   store: ControlStore,
-  n: number,
+  dieAt: number,
   when: 'before' | 'after',
-): { store: ControlStore; died: Promise<void>; writes: () => number } {
+): { store: ControlStore; died: Promise<void>; spare: () => void } {
+  let n = dieAt;
   let writes = 0;
   let die = (): void => {};
   const died = new Promise<void>((resolve) => {
@@ -140,7 +141,9 @@ function dyingStore(
   };
   return {
     died,
-    writes: () => writes,
+    spare: () => {
+      n = Infinity;
+    },
     store: {
       read: (body) => (writes >= n ? never() : store.read(body)),
       write: (body, options) => mortal(() => store.write(body, options)),
@@ -169,7 +172,10 @@ for (const afterCrash of ['resume', 'fail'] as const) {
         const id = await begin(store, 'x');
         const end = await Promise.race([mortal.died.then(() => 'died'), until(store, id).then(() => 'ended')]);
         if (end === 'died') outcomes++;
-        else await first.close();
+        else {
+          mortal.spare();
+          await first.close();
+        }
         const second = startRunner(store, [kind]);
         const task = await until(store, id);
         const x = await thing(store, 'x');
