@@ -3,7 +3,6 @@ import type { Clock } from '../fabric/clock.ts';
 import type { HttpHandler } from '../fabric/http/contract.ts';
 import type { Random } from '../fabric/random.ts';
 import type { Trace } from '../fabric/trace.ts';
-import type { Keystone } from './auth/keystone.ts';
 import type { Ownership } from './object/acl-types.ts';
 import type { Caller, Store } from './object/contract.ts';
 
@@ -33,12 +32,31 @@ export interface Users {
   learn?(accessKeyId: string): Promise<boolean>;
 }
 
+/** What the request wants to do, for credentials that may do only some things. */
+export interface Asking {
+  readonly method: string;
+  readonly path: string;
+}
+
+export interface ForeignCaller {
+  readonly caller: Caller;
+  /** Of its own account: everything may be read, nothing changed. */
+  readonly isReader: boolean;
+}
+
+export type ForeignVerdict = ForeignCaller | 'forbidden' | undefined;
+
+/** Tokens that another service gives out. Undefined for one that is not valid; a Fault when nobody can tell. */
+export interface ForeignTokens {
+  authenticate(token: string, asking: Asking): Promise<ForeignVerdict> | ForeignVerdict;
+}
+
 /** Given to both API handlers. */
 export interface ProxyWorld {
   readonly store: Store;
   readonly users: Users;
   /** Tokens of the identity service, beside the store's own; absent: there is none. */
-  readonly keystone?: Keystone | undefined;
+  readonly keystone?: ForeignTokens | undefined;
   readonly clock: Clock;
   readonly random: Random;
   /** Structured log, pino-like: (fields, message). `debug` is there only when somebody wants it. */

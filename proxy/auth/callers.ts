@@ -6,6 +6,7 @@ const callers = new WeakMap<User, Caller>();
 
 /** The same object for the same user. */
 export function callerOf(user: User): Caller {
+  if (user.caller) return user.caller;
   let caller = callers.get(user);
   if (caller === undefined) {
     const name = `${user.account}:${user.name}`;

@@ -4,6 +4,7 @@
  */
 import { createHmac } from 'node:crypto';
 import type { User, Users } from '../contract.ts';
+import { learnKey } from './learn-key.ts';
 import { isSignedWith } from './sigv2.ts';
 import { ALGORITHM, isLowerHex64 } from './sigv4-claim.ts';
 import { refusal, sigv4Faults } from './sigv4-faults.ts';
@@ -17,7 +18,19 @@ const OF_FOUR = ['x-amz-algorithm', 'x-amz-credential', 'x-amz-date', 'x-amz-sig
 const OF_TWO = ['AWSAccessKeyId', 'signature'] as const;
 
 /** Undefined for a form without policy and signature. Faults InvalidArgument, InvalidAccessKeyId, SignatureDoesNotMatch. */
-export function signerOf(
+export async function signerOf(
+  world: { readonly users: Users; readonly region: string },
+  fields: FormFields,
+): Promise<User | undefined> {
+  try {
+    return checkSigner(world, fields);
+  } catch (error) {
+    await learnKey(world, error);
+    return checkSigner(world, fields);
+  }
+}
+
+function checkSigner(
   { users, region }: { readonly users: Users; readonly region: string },
   fields: FormFields,
 ): User | undefined {

@@ -5,7 +5,7 @@
  */
 import { permitsRequest, type TokenContext, type TokenVerifier } from '../../compute/identity/contract.ts';
 import { Fault, fabricFaults, isFault } from '../../fabric/errors.ts';
-import type { User, Users } from '../contract.ts';
+import type { Asking, ForeignCaller, ForeignTokens, ForeignVerdict, User, Users } from '../contract.ts';
 import type { Caller } from '../object/contract.ts';
 
 export interface KeystoneOptions {
@@ -24,26 +24,14 @@ export const KEYSTONE_ROLES = {
   readerRoles: ['reader'],
 } as const;
 
-/** What the request wants to do, for application credentials that may do only some things. */
-export interface Asking {
-  readonly method: string;
-  readonly path: string;
-}
-
-export interface KeystoneCaller {
-  readonly caller: Caller;
-  /** Of its own account: everything may be read, nothing changed. */
-  readonly isReader: boolean;
-}
-
 /** Names count in ACLs only within the domain that Swift once knew alone. */
 const DEFAULT_DOMAIN = 'default';
 const SERVICE_TYPE = 'object-store';
 
-export class Keystone {
+export class Keystone implements ForeignTokens {
   readonly #options: KeystoneOptions;
   /** What is known of a context is known of all requests with it. */
-  readonly #callers = new WeakMap<TokenContext, KeystoneCaller>();
+  readonly #callers = new WeakMap<TokenContext, ForeignCaller>();
   readonly #users = new WeakMap<TokenContext, User>();
 
   constructor(options: KeystoneOptions) {
@@ -51,10 +39,7 @@ export class Keystone {
   }
 
   /** Undefined for a token that is not valid, 'forbidden' for one that may not do this. Fault when identity is silent. */
-  authenticate(
-    token: string,
-    asking: Asking,
-  ): Promise<KeystoneCaller | 'forbidden' | undefined> | KeystoneCaller | 'forbidden' | undefined {
+  authenticate(token: string, asking: Asking): Promise<ForeignVerdict> | ForeignVerdict {
     const found = this.#options.verifier.authenticate(token);
     if (found instanceof Promise) return found.catch(silent).then((context) => this.#callerFor(context, asking));
     return this.#callerFor(found, asking);
@@ -80,12 +65,14 @@ export class Keystone {
     };
   }
 
-  #callerFor(context: TokenContext | undefined, asking: Asking): KeystoneCaller | 'forbidden' | undefined {
+  #callerFor(context: TokenContext | undefined, asking: Asking): ForeignVerdict {
     if (context === undefined) return undefined;
     if (!permitsRequest(context, { service: SERVICE_TYPE, ...asking })) return 'forbidden';
-    let known = this.#callers.get(context);
-    if (!known) this.#callers.set(context, (known = callerOfContext(context, this.#options)));
-    return known;
+    const known = this.#callers.get(context);
+    if (known) return known;
+    const found = callerOfContext(context, this.#options);
+    this.#callers.set(context, found);
+    return found;
   }
 
   #userOf({ accessKey, secretKey, context }: { accessKey: string; secretKey: string; context: TokenContext }): User {
@@ -104,7 +91,7 @@ export class Keystone {
 const PROJECT_ID = /^[0-9a-f]{32}$/;
 
 /** Rights hang on the project of the scope; a token of another scope is nobody's owner. */
-export function callerOfContext(context: TokenContext, options: Omit<KeystoneOptions, 'verifier'>): KeystoneCaller {
+export function callerOfContext(context: TokenContext, options: Omit<KeystoneOptions, 'verifier'>): ForeignCaller {
   const { projectId, userId } = context;
   const has = (roles: readonly string[]): boolean =>
     context.roles.some((role) => roles.some((one) => one.toLowerCase() === role.toLowerCase()));

@@ -11,6 +11,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../../fabric/clock.ts';
 import type { User, Users } from '../contract.ts';
 import type { Caller } from '../object/contract.ts';
+import { callerOf } from './callers.ts';
 
 export const TOKEN_LIFE_MS = 24 * 60 * 60 * 1000;
 const PREFIX = 'AUTH_tk';
@@ -32,10 +33,9 @@ export interface Tokens {
   validate(token: string): Caller | undefined;
 }
 
-/** The rights of a user as the store wants to know them. */
-export function callerOf(user: User): Caller {
-  const name = `${user.account}:${user.name}`;
-  const caller = { account: `AUTH_${user.account}`, user: name, groups: [name, user.account], admin: user.admin };
+/** Swift's reseller administrators are nobody special to S3. */
+export function swiftCallerOf(user: User): Caller {
+  const caller = callerOf(user);
   return user.reseller ? { ...caller, groups: [...caller.groups, '.reseller_admin'], reseller: true } : caller;
 }
 
@@ -96,7 +96,7 @@ class SignedTokens implements Tokens {
     const user = this.#userOf(bytes.toString('utf8', HEAD_BYTES, nameEnd));
     if (!user || !timingSafeEqual(bytes.subarray(nameEnd), this.#mac(bytes.subarray(0, nameEnd), user)))
       return undefined;
-    const known = { user, caller: callerOf(user), expiresMs: bytes.readUInt32BE(1) * 1000 };
+    const known = { user, caller: swiftCallerOf(user), expiresMs: bytes.readUInt32BE(1) * 1000 };
     this.#remember(token, known);
     return known;
   }

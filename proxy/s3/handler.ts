@@ -4,6 +4,7 @@
  */
 import { isFault } from '../../fabric/errors.ts';
 import type { HttpRequest, HttpResponse } from '../../fabric/http/contract.ts';
+import { learnKey } from '../auth/learn-key.ts';
 import { isSigv2, Sigv2 } from '../auth/sigv2.ts';
 import { Sigv4 } from '../auth/sigv4.ts';
 import type { CreateHandler, ProxyWorld } from '../contract.ts';
@@ -42,7 +43,14 @@ export const createS3Handler: CreateHandler = (world) => {
     try {
       address = readAddress(request, world.s3Domains);
       if (request.method === 'OPTIONS') return await answerOptions(world, request, { requestId, hostId, address });
-      const call = openCall(world, request, { sigv4, sigv2, requestId, hostId, address });
+      const own = { sigv4, sigv2, requestId, hostId, address };
+      let call: S3Call;
+      try {
+        call = openCall(world, request, own);
+      } catch (error) {
+        await learnKey(world, error);
+        call = openCall(world, request, own);
+      }
       const row = route(call);
       call.scope.operation = row.name;
       checkHeaders(call.request, row, call.auth.signedHeaders);
@@ -63,17 +71,15 @@ async function answerOptions(
   return { status, headers: ['x-amz-request-id', requestId, 'x-amz-id-2', hostId, ...headers] };
 }
 
-function openCall(
-  world: ProxyWorld,
-  request: HttpRequest,
-  own: {
-    readonly sigv4: Sigv4;
-    readonly sigv2: Sigv2;
-    readonly requestId: string;
-    readonly hostId: string;
-    readonly address: Address;
-  },
-): S3Call {
+interface OwnOfCall {
+  readonly sigv4: Sigv4;
+  readonly sigv2: Sigv2;
+  readonly requestId: string;
+  readonly hostId: string;
+  readonly address: Address;
+}
+
+function openCall(world: ProxyWorld, request: HttpRequest, own: OwnOfCall): S3Call {
   const { bucket, key } = own.address;
   const auth = isSigv2(request) ? own.sigv2.authenticate(request) : own.sigv4.authenticate(request);
   const query = readQuery(request.query);

@@ -144,7 +144,7 @@ async function storePosted(call: S3Call, posted: Posted, use: HeaderUse): Promis
     throw s3Fault('InvalidArgument', 'User key must have a length greater than 0.', { ArgumentName: 'key' });
   checkKey(key);
   if (key.includes('\0')) throw s3Fault('InvalidURI');
-  const user = signerOf(call.world, fields);
+  const user = await signerOf(call.world, fields);
   const policy = fields.get('policy');
   const seen = new Map([...fields, ['key', key], ['bucket', call.bucket]] as [string, string][]);
   const size =

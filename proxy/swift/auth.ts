@@ -3,9 +3,8 @@
  * A token that is bad is refused at once; none at all means an anonymous caller, whom the store may still let in.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { Keystone, KeystoneCaller } from '../auth/keystone.ts';
 import { isOwnToken } from '../auth/token.ts';
-import type { User } from '../contract.ts';
+import type { ForeignTokens, ForeignVerdict, User } from '../contract.ts';
 import type { SwiftCall } from './call.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { encodeName } from './names.ts';
@@ -39,14 +38,14 @@ export function authenticate(call: SwiftCall): Promise<void> | undefined {
   return undefined;
 }
 
-function authenticateBy(call: SwiftCall, keystone: Keystone, token: string): Promise<void> | undefined {
+function authenticateBy(call: SwiftCall, keystone: ForeignTokens, token: string): Promise<void> | undefined {
   const found = keystone.authenticate(token, { method: call.http.method, path: call.http.path });
   if (found instanceof Promise) return found.then((one) => become(call, one));
   become(call, found);
   return undefined;
 }
 
-function become(call: SwiftCall, found: KeystoneCaller | 'forbidden' | undefined): void {
+function become(call: SwiftCall, found: ForeignVerdict): void {
   if (found === undefined) throw refuse(swiftFaults.unauthorized);
   if (found === 'forbidden') throw refuse(swiftFaults.forbidden);
   call.caller = found.caller;
