@@ -73,7 +73,8 @@ export interface Verdict<T> {
 }
 
 export interface ChangesAsk {
-  readonly after: number;
+  /** Absent: only where the feed stands now. */
+  readonly after?: number;
   /** Held so long when there is nothing new. */
   readonly waitMs: number;
 }

@@ -3,20 +3,18 @@ import type { ReadTx } from '../../../control/contract.ts';
 import { joinKey } from '../../../control/contract.ts';
 import { schema } from '../../../control/service/schema.ts';
 import { type Answer, type Call, type Route, route } from '../../../control/service/types.ts';
-import { Fault } from '../../../fabric/errors.ts';
 import { catalog } from '../auth/catalog.ts';
 import { issue } from '../auth/issue.ts';
 import { prove } from '../auth/prove.ts';
 import { parseAuth } from '../auth/request.ts';
-import { type Resolved, resolve } from '../auth/resolve.ts';
+import type { Resolved } from '../auth/resolve.ts';
+import { resolveText } from '../auth/resolve-text.ts';
 import { tokenBody } from '../auth/token-body.ts';
-import { identityFaults } from '../faults.ts';
 import { grantedRoles, SYSTEM } from '../model/assignments.ts';
 import { actorsOf, domainsOf, projectsOf } from '../model/effective.ts';
 import { badRequest, forbidden, notFound } from '../refusals.ts';
 import type { Identity } from '../service-state.ts';
 import { tables } from '../tables.ts';
-import { decodePayload } from '../token-format.ts';
 import { listed } from './listing.ts';
 import { caller, linked, STRING, targetOf } from './shared.ts';
 import { showDomain, showProject } from './show.ts';
@@ -160,31 +158,11 @@ interface Subject {
 async function subjectOf(identity: Identity, tx: ReadTx, call: Call): Promise<Subject> {
   const text = call.request.headers.get('x-subject-token');
   if (text === undefined) throw badRequest('Expecting to find X-Subject-Token in the request headers.');
-  // Keys were reloaded, if need be, when the caller's own token was looked at.
-  const sealed = identity.tokenKeys.open(text);
-  const resolved = sealed && (await resolveSealed(tx, identity, { sealed, text, call }));
+  const asksExpired = call.query.has('allow_expired') && caller(call).roles.includes('service');
+  const resolved = await resolveText(identity, tx, text, asksExpired ? identity.settings.expiredWindowS : 0);
   // Keystone names no token here either: it would end in logs.
   if (resolved === undefined) throw notFound('token', 'the token is unknown, expired or revoked');
   return { text, resolved };
-}
-
-interface SealedSubject {
-  readonly sealed: { readonly payload: Buffer; readonly issuedAtS: number };
-  readonly text: string;
-  readonly call: Call;
-}
-
-async function resolveSealed(
-  tx: ReadTx,
-  identity: Identity,
-  { sealed, call }: SealedSubject,
-): Promise<Resolved | undefined> {
-  const payload = decodePayload(sealed.payload);
-  const nowMs = identity.clock.nowMs();
-  const allowsExpired = call.query.get('allow_expired') !== undefined && caller(call).roles.includes('service');
-  const graceS = allowsExpired ? identity.settings.expiredWindowS : 0;
-  if ((payload.expiresAtS + graceS) * 1000 <= nowMs) return undefined;
-  return await resolve(tx, { payload, issuedAtS: sealed.issuedAtS }, nowMs);
 }
 
 async function validateToken(identity: Identity, call: Call): Promise<Answer> {
@@ -228,20 +206,4 @@ async function hasSystemRole(tx: ReadTx, userId: string): Promise<boolean> {
     if ((await grantedRoles(tx, actor, { ...SYSTEM, inherited: false })).length > 0) return true;
   }
   return false;
-}
-
-/** For the service's `authenticate`: what a token says now, undefined when it does not hold. */
-export async function resolveText(identity: Identity, tx: ReadTx, text: string): Promise<Resolved | undefined> {
-  const sealed = identity.tokenKeys.open(text);
-  if (sealed === undefined) return undefined;
-  let payload: ReturnType<typeof decodePayload>;
-  try {
-    payload = decodePayload(sealed.payload);
-  } catch (error) {
-    if (error instanceof Fault && error.code === identityFaults.badToken) return undefined;
-    throw error;
-  }
-  const nowMs = identity.clock.nowMs();
-  if (payload.expiresAtS * 1000 <= nowMs) return undefined;
-  return await resolve(tx, { payload, issuedAtS: sealed.issuedAtS }, nowMs);
 }

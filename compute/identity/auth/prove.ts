@@ -9,10 +9,11 @@ import { checkNotLocked, countFailure, countsFailures, isActive, loginNeedsNote,
 import { unauthorized } from '../refusals.ts';
 import type { Identity } from '../service-state.ts';
 import { type AppCredRow, tables, type UserRow } from '../tables.ts';
-import { decodePayload, METHODS, type Method } from '../token-format.ts';
+import { METHODS, type Method } from '../token-format.ts';
 import { lookUpAppCred, lookUpUser } from './lookup.ts';
 import type { AuthRequest } from './request.ts';
 import { resolve } from './resolve.ts';
+import { openToken } from './resolve-text.ts';
 
 export interface Proven {
   readonly userId: string;
@@ -92,9 +93,9 @@ function passwordExpired(user: UserRow): Fault {
 /** Delegated tokens are not exchanged: the new one would outlive what was delegated. */
 async function proveToken(identity: Identity, { token }: AuthRequest): Promise<Proven> {
   const text = (token as NonNullable<typeof token>).id;
-  const sealed = await identity.tokenKeys.openOrReload(text);
+  await identity.tokenKeys.openOrReload(text);
   const nowMs = identity.clock.nowMs();
-  const claim = sealed && { payload: decodePayload(sealed.payload), issuedAtS: sealed.issuedAtS };
+  const claim = openToken(identity, text);
   if (claim === undefined || claim.payload.expiresAtS * 1000 <= nowMs) throw unauthorized('token');
   const { payload } = claim;
   if (payload.appCredId !== undefined || payload.methods.length === 0) throw unauthorized('a delegated token');
