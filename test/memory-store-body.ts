@@ -20,8 +20,11 @@ export function attributesOf(attributes: ObjectAttributes) {
   };
 }
 
-export function copiedAttributes(source: ObjectInfo, { directive, attributes = {} }: CopyOptions): ObjectAttributes {
-  if (directive === 'copy') return attributesOf(source);
+export function copiedAttributes(
+  source: ObjectInfo,
+  { directive, attributes = {}, overlay }: CopyOptions,
+): ObjectAttributes {
+  if (directive === 'copy') return attributesOf({ ...source, headers: { ...source.headers, ...overlay } });
   const contentType = attributes.contentType ?? source.contentType;
   if (directive === 'replace') return { ...attributes, contentType };
   return {

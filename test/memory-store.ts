@@ -172,7 +172,9 @@ export class MemoryStore implements Store {
     const entries = page.entries.map((entry): ObjectEntry => {
       if ('prefix' in entry) return entry;
       const { name, sizeBytes, etag, contentType, stamp, headers } = container.objects.get(entry.name)!.info;
-      const extra = headers[LINK_HEADER] ? { link: listedLink(container.account, headers) } : {};
+      const storageClass = headers['x-amz-storage-class'];
+      const about = storageClass ? { class: storageClass } : {};
+      const extra = headers[LINK_HEADER] ? { link: listedLink(container.account, headers) } : about;
       return { name, sizeBytes, etag, contentType, stamp, extra };
     });
     return { entries, truncated: page.truncated, info: containerInfo(container) };

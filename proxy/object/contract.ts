@@ -354,6 +354,8 @@ export interface CopyOptions {
   readonly range?: { readonly offset: number; readonly length: number } | undefined;
   /** 'copy' keeps the source's attributes, 'replace' takes `attributes` alone, 'merge' lays them over (Swift's COPY). */
   readonly directive: 'copy' | 'replace' | 'merge';
+  /** With 'copy': these headers in place of the source's. */
+  readonly overlay?: Metadata | undefined;
   readonly attributes?: ObjectAttributes | undefined;
   /** S3 ACL of the copy; never the source's. */
   readonly acl?: AclRequest | undefined;

@@ -110,12 +110,12 @@ export async function openSource(
   return found;
 }
 
-function attributesFor(record: ObjectRecord, { directive, attributes = {} }: CopyOptions): ObjectAttributes {
+function attributesFor(record: ObjectRecord, { directive, attributes = {}, overlay }: CopyOptions): ObjectAttributes {
   if (directive === 'replace') return attributes;
   const kept: ObjectAttributes = {
     contentType: record.type,
     user: record.user,
-    headers: record.headers,
+    headers: overlay ? { ...record.headers, ...overlay } : record.headers,
     deleteAt: record.deleteAt,
   };
   if (directive === 'copy') return kept;

@@ -78,11 +78,13 @@ function uploadEntry({ name, head }: ListEntry): { prefix: string } | UploadInfo
   if (!head) return { prefix: latin1ToUtf8(name) };
   const [objectName = '', uploadId = ''] = latin1ToUtf8(name).split('\0');
   const { contentType, extra } = decodeRow(headMeta(head));
+  const storageClass = extra?.['class'] as string | undefined;
   return {
     uploadId,
     name: objectName,
     stamp: headStamp(head),
-    attributes: { contentType },
+    attributes: { contentType, headers: storageClass ? { 'x-amz-storage-class': storageClass } : {} },
     checksumAlgorithm: extra?.['algorithm'] as string | undefined,
+    checksumType: extra?.['sumType'] as string | undefined,
   };
 }

@@ -40,6 +40,8 @@ function aboutOf(record: ObjectRecord): Record<string, unknown> | undefined {
   if (record.headers?.[LINK_HEADER]) return { link: listedLink(record.account, record.headers) };
   if (record.slo) return { slo: true };
   const sum = record.sums && firstKey(record.sums);
+  const storageClass = record.headers?.['x-amz-storage-class'];
+  if (storageClass !== undefined) return { class: storageClass, ...(sum ? { sum, sumType: record.sumType } : {}) };
   return sum ? { sum, sumType: record.sumType } : undefined;
 }
 

@@ -89,7 +89,12 @@ export async function createUpload(
   for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
     const stamp = engine.cluster.settled.open();
     const head = encodeHead({ key, ballot: stamp, stamp, meta: encodeMeta(record) });
-    const row = encodeRow({ sizeBytes: 0, etag: '', contentType: attributes.contentType ?? '', extra: { uploadId } });
+    const row = encodeRow({
+      sizeBytes: 0,
+      etag: '',
+      contentType: attributes.contentType ?? '',
+      extra: shownExtra(uploadId, record),
+    });
     const done = await writeUnder(engine.cluster, stamp, [
       { head },
       uploadRow(container, ref.object, { uploadId, stamp, row }),
@@ -99,6 +104,13 @@ export async function createUpload(
     await again(engine, done, attempt);
   }
   throw new Fault(storeFaults.quorumUnavailable);
+}
+
+/** What listings of uploads show of it. */
+function shownExtra(uploadId: string, { attributes, algorithm, sumType }: UploadRecord): Record<string, unknown> {
+  const storageClass = attributes.headers?.['x-amz-storage-class'];
+  const about = { ...(algorithm ? { algorithm, sumType } : {}), ...(storageClass ? { class: storageClass } : {}) };
+  return { uploadId, ...about };
 }
 
 export function uploadKey(engine: Engine, container: ContainerState, name: string, uploadId: string): Key {

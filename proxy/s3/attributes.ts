@@ -13,6 +13,10 @@ const META = 'x-amz-meta-';
 const METADATA_BYTES_MAX = 2048;
 const DEFAULT_CONTENT_TYPE = 'binary/octet-stream';
 
+export const STORAGE_CLASS = 'x-amz-storage-class';
+/** What an object is in that says nothing. Another one is kept as a header, and as `class` in listings. */
+export const STANDARD = 'STANDARD';
+
 /** Lower-case name as stored and as sent, name as answered. */
 const CONTENT_HEADERS: readonly (readonly [stored: string, answered: string])[] = [
   ['cache-control', 'Cache-Control'],
@@ -21,6 +25,7 @@ const CONTENT_HEADERS: readonly (readonly [stored: string, answered: string])[] 
   ['content-language', 'Content-Language'],
   ['expires', 'Expires'],
   ['x-amz-website-redirect-location', 'x-amz-website-redirect-location'],
+  [STORAGE_CLASS, STORAGE_CLASS],
 ];
 
 export interface RequestAttributes {
@@ -49,7 +54,7 @@ export function readAttributes(request: HttpRequest): RequestAttributes {
     checkText(name, value);
     if (name === 'x-amz-website-redirect-location') checkRedirect(value);
     const kept = name === 'content-encoding' ? withoutAwsChunked(value) : value;
-    if (kept !== '') headers[name] = kept;
+    if (kept !== '' && !(name === STORAGE_CLASS && kept === STANDARD)) headers[name] = kept;
   }
   const contentType = request.headers.get('content-type') || DEFAULT_CONTENT_TYPE;
   checkText('content-type', contentType);
@@ -105,7 +110,7 @@ export function pushAttributes(out: string[], info: ObjectInfo, overrides?: Read
   out.push('Content-Type', overrides?.get('content-type') ?? info.contentType);
   for (const [stored, answered] of CONTENT_HEADERS) {
     const value = overrides?.get(stored) ?? info.headers[stored];
-    if (value !== undefined) out.push(answered, value);
+    if (value !== undefined && value !== STANDARD) out.push(answered, value);
   }
   if (info.versionId !== undefined) out.push('x-amz-version-id', info.versionId);
   for (const name in info.user) out.push(META + name, encodeWords(info.user[name]!));

@@ -94,6 +94,12 @@ export function isoTime(stamp: Stamp): string {
   return lastText;
 }
 
+/** Of an entry of a listing. */
+export function classXml({ class: storageClass }: Readonly<Record<string, unknown>>): string {
+  if (storageClass === undefined) return '<StorageClass>STANDARD</StorageClass>';
+  return xmlElement('StorageClass', String(storageClass));
+}
+
 export function ownerXml(name: string, account: string): string {
   const display = account.startsWith('AUTH_') ? account.slice('AUTH_'.length) : account;
   return `<${name}>${xmlElement('ID', account)}${xmlElement('DisplayName', display)}</${name}>`;

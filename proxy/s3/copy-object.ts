@@ -18,7 +18,7 @@ import {
 } from '../object/contract.ts';
 import { readAclHeaders } from './acl-request.ts';
 import { readCopySource } from './address.ts';
-import { readAttributes } from './attributes.ts';
+import { readAttributes, STORAGE_CLASS } from './attributes.ts';
 import { checkOwner, checkVersionId, isoTime, pushVersion, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { type ChecksumKind, checksumsXml, type Digest, kindOfWord, startDigest } from './checksums.ts';
 import { readSourceConditions, readWriteConditions } from './conditions.ts';
@@ -59,6 +59,7 @@ export async function copyObject(call: S3Call): Promise<HttpResponse> {
     conditions,
     directive,
     attributes,
+    overlay: readOverlay(headers, directive),
     acl,
     tags,
     lock,
@@ -77,8 +78,14 @@ export async function copyObject(call: S3Call): Promise<HttpResponse> {
   return xmlAnswer(call, 'CopyObjectResult', times + checksumsXml(info.checksums) + type);
 }
 
+/** Without REPLACE a copy keeps its source's class, unless it is asked for another. */
+function readOverlay(headers: S3Call['request']['headers'], directive: 'copy' | 'replace'): CopyOptions['overlay'] {
+  const wanted = headers.get(STORAGE_CLASS);
+  return directive === 'copy' && wanted !== undefined ? { [STORAGE_CLASS]: wanted } : undefined;
+}
+
 function changesStorage(headers: S3Call['request']['headers']): boolean {
-  return headers.has('x-amz-storage-class') || WRITE_HEADERS.some((name) => headers.has(name));
+  return headers.has(STORAGE_CLASS) || WRITE_HEADERS.some((name) => headers.has(name));
 }
 
 function readDirective(call: S3Call): 'copy' | 'replace' {
@@ -180,7 +187,7 @@ async function copyBytes(
     const info = await call.world.store.putObject(call.context, target, {
       contentType: attributes.contentType,
       user: attributes.user,
-      headers: attributes.headers,
+      headers: { ...attributes.headers, ...options.overlay },
       conditions: options.conditions,
       acl: options.acl,
       lock: options.lock,

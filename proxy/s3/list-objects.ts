@@ -3,7 +3,7 @@ import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { escapeXml, xmlElement } from '../../fabric/xml.ts';
 import type { ContainerRef, ListQuery, ObjectEntry, Page } from '../object/contract.ts';
 import { RenderedPages } from '../rendered-pages.ts';
-import { isoTime, ownerXml, resolve, type S3Call, xmlAnswer } from './call.ts';
+import { classXml, isoTime, ownerXml, resolve, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
 import { readCount, readEncoding, urlEncode } from './query.ts';
 
@@ -105,7 +105,7 @@ function renderEntries(entries: readonly ObjectEntry[], encode: Listing['encode'
       continue;
     }
     const times = `<LastModified>${isoTime(entry.stamp)}</LastModified><ETag>&quot;${escapeXml(entry.etag)}&quot;</ETag>`;
-    const size = `<Size>${entry.sizeBytes}</Size>${owner}<StorageClass>STANDARD</StorageClass>`;
+    const size = `<Size>${entry.sizeBytes}</Size>${owner}${classXml(entry.extra)}`;
     objects += `<Contents><Key>${encode(entry.name)}</Key>${times}${size}</Contents>`;
   }
   return objects + prefixes;

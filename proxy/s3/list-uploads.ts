@@ -2,7 +2,8 @@
 import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { escapeXml, xmlElement } from '../../fabric/xml.ts';
 import type { Page, UploadInfo } from '../object/contract.ts';
-import { isoTime, ownerXml, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
+import { STORAGE_CLASS } from './attributes.ts';
+import { classXml, isoTime, ownerXml, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { checksumsXml, kindOfName } from './checksums.ts';
 import { readCount, readEncoding, urlEncode } from './query.ts';
 
@@ -57,10 +58,12 @@ function uploadsXml(page: UploadPage, encode: (name: string) => string, account:
     const time = `<Initiated>${isoTime(entry.stamp)}</Initiated>`;
     const names = `<Key>${encode(entry.name)}</Key>${xmlElement('UploadId', entry.uploadId)}`;
     const checksum = checksumXml(entry);
-    uploads += `<Upload>${names}${owner}<StorageClass>STANDARD</StorageClass>${time}${checksum}</Upload>`;
+    uploads += `<Upload>${names}${owner}${uploadClassXml(entry)}${time}${checksum}</Upload>`;
   }
   return uploads + prefixes;
 }
+
+const uploadClassXml = ({ attributes }: UploadInfo): string => classXml({ class: attributes.headers?.[STORAGE_CLASS] });
 
 function checksumXml(upload: UploadInfo): string {
   const kind = kindOfName(upload.checksumAlgorithm);
@@ -81,7 +84,7 @@ export async function listParts(call: S3Call): Promise<HttpResponse> {
   const key = isEncoded ? urlEncode(call.key) : escapeXml(call.key);
   let xml = `${xmlElement('Bucket', call.bucket)}<Key>${key}</Key>${xmlElement('UploadId', uploadId)}`;
   xml += ownerXml('Initiator', ref.account) + ownerXml('Owner', ref.account);
-  xml += `<StorageClass>STANDARD</StorageClass><PartNumberMarker>${after}</PartNumberMarker>`;
+  xml += `${uploadClassXml(page.upload)}<PartNumberMarker>${after}</PartNumberMarker>`;
   xml += `<NextPartNumberMarker>${parts.at(-1)?.partNumber ?? 0}</NextPartNumberMarker>`;
   xml += `<MaxParts>${limit}</MaxParts>${xmlElement('IsTruncated', isTruncated)}${checksumXml(page.upload)}`;
   for (const part of parts) {

@@ -2,7 +2,7 @@
 import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { escapeXml, xmlElement } from '../../fabric/xml.ts';
 import type { Page, VersionEntry } from '../object/contract.ts';
-import { checkVersionId, isoTime, ownerXml, type S3Call, xmlAnswer } from './call.ts';
+import { checkVersionId, classXml, isoTime, ownerXml, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
 import { headXml, type Listing, readListing } from './list-objects.ts';
 
@@ -66,7 +66,7 @@ function entriesXml({ entries }: Page<VersionEntry>, { encode, ref }: Listing): 
       continue;
     }
     const size = `<ETag>&quot;${escapeXml(entry.etag)}&quot;</ETag><Size>${entry.sizeBytes}</Size>`;
-    versions += `<Version>${about}${size}${owner}<StorageClass>STANDARD</StorageClass></Version>`;
+    versions += `<Version>${about}${size}${owner}${classXml(entry.extra)}</Version>`;
   }
   return versions + prefixes;
 }

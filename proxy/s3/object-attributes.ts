@@ -6,6 +6,7 @@ import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { xmlElement } from '../../fabric/xml.ts';
 import { formatHttpDate } from '../http-date.ts';
 import type { ObjectInfo } from '../object/contract.ts';
+import { STANDARD, STORAGE_CLASS } from './attributes.ts';
 import { checkVersionId, lastModifiedMs, pushVersion, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { checksumsXml, partChecksum } from './checksums.ts';
 import { isDynamic, openWhole } from './dynamic.ts';
@@ -18,7 +19,7 @@ const ATTRIBUTES: Readonly<Record<string, (info: ObjectInfo, page: Page) => stri
   ETag: (info) => xmlElement('ETag', info.etag),
   Checksum: checksumXml,
   ObjectParts: partsXml,
-  StorageClass: () => xmlElement('StorageClass', 'STANDARD'),
+  StorageClass: ({ headers }) => xmlElement('StorageClass', headers[STORAGE_CLASS] ?? STANDARD),
   ObjectSize: (info) => xmlElement('ObjectSize', info.sizeBytes),
 };
 

@@ -163,7 +163,12 @@ export const AMZ_HEADERS: readonly HeaderRule[] = [
   { name: 'x-amz-server-side-encryption-customer-key-md5', refusal: 'InvalidArgument', note: 'the same; compared' },
   { name: 'x-amz-server-side-encryption*', refusal: 'NotImplemented', note: 'every other one' },
   { name: 'x-amz-source-expected-bucket-owner', note: 'CopyObject, UploadPartCopy' },
-  { name: 'x-amz-storage-class', refusal: 'InvalidStorageClass', takes: ['STANDARD'], note: '' },
+  {
+    name: 'x-amz-storage-class',
+    refusal: 'InvalidStorageClass',
+    takes: ['STANDARD', 'REDUCED_REDUNDANCY'],
+    note: 'kept and shown; REDUCED_REDUNDANCY is stored as safely as any',
+  },
   {
     name: 'x-amz-tagging',
     refusal: 'NotImplemented',

@@ -367,4 +367,39 @@ export const objects: S3Suite = {
     t.equal((await client.ask('GET', '/', { user: null })).code, 'AccessDenied');
     t.match((await client.ask('GET', `/${bucket}/o`, { query: 'acl' })).text, 'FULL_CONTROL');
   },
+
+  'storage classes': async ({ t, client, bucket }) => {
+    const path = `/${bucket}/o`;
+    const reduced = { 'x-amz-storage-class': 'REDUCED_REDUNDANCY' };
+    const classOf = async (key = 'o'): Promise<string> => {
+      const head = (await client.ask('HEAD', `/${bucket}/${key}`)).headers['x-amz-storage-class'];
+      const listed = await client.ask('GET', `/${bucket}`, { query: `prefix=${key}` });
+      const headers = { 'x-amz-object-attributes': 'StorageClass' };
+      const about = await client.ask('GET', `/${bucket}/${key}`, { query: 'attributes', headers });
+      const shown = [listed.text, about.text].map((text) => /<StorageClass>(.*?)</.exec(text)?.[1]);
+      return [head, ...shown].join(' ');
+    };
+    await client.ask('PUT', path, { body: 'x', headers: { 'x-amz-storage-class': 'STANDARD' } });
+    t.equal(await classOf(), ' STANDARD STANDARD');
+    t.equal((await client.ask('PUT', path, { body: 'x', headers: reduced })).status, 200);
+    t.equal(await classOf(), 'REDUCED_REDUNDANCY REDUCED_REDUNDANCY REDUCED_REDUNDANCY');
+    const source = { 'x-amz-copy-source': path };
+    const back = { ...source, 'x-amz-storage-class': 'STANDARD' };
+    t.equal((await client.ask('PUT', `/${bucket}/copy`, { headers: back })).status, 200);
+    t.equal(await classOf('copy'), ' STANDARD STANDARD');
+    t.equal((await client.ask('PUT', path, { headers: back })).status, 200, 'an object onto itself');
+    t.equal(await classOf(), ' STANDARD STANDARD');
+    const begun = await client.ask('POST', `/${bucket}/m`, { query: 'uploads', headers: reduced });
+    const uploadId = /<UploadId>(.*?)</.exec(begun.text)?.[1];
+    for (const [where, query] of [
+      [`/${bucket}`, 'uploads'],
+      [`/${bucket}/m`, `uploadId=${uploadId}`],
+    ] as const) {
+      t.match((await client.ask('GET', where, { query })).text, '<StorageClass>REDUCED_REDUNDANCY<');
+    }
+    t.equal(
+      (await client.ask('PUT', path, { body: 'x', headers: { 'x-amz-storage-class': 'COLD' } })).code,
+      'InvalidStorageClass',
+    );
+  },
 };
