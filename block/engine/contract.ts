@@ -155,6 +155,12 @@ export interface VolumeEngine {
   beginSnapshot(id: string, options: SnapshotOptions): Promise<SnapshotHandle>;
   snapshotStatus(id: string): Promise<SnapshotStatus>;
   /**
+   * After the last byte was read and before anything read is published: whether the export was true up to now. A snapshot
+   * that has failed goes on to be readable for a moment, and what it shows then is torn. Throws `snapshotSpace` or
+   * `snapshotLost`.
+   */
+  verifySnapshot(id: string, snapshotId: string): Promise<void>;
+  /**
    * keep: the next snapshot is incremental to this one; otherwise to the one before, as if this had never been. `baseKept`:
    * whether the next one will be incremental to this one (not after a crash: it will read everything, or from an older base).
    * No error for a snapshot that has ended already.
@@ -171,7 +177,10 @@ export interface VolumeEngine {
   /** The source has moved; the fill and pending reads go on from there. Clients see a short break and reconnect. */
   setSource(id: string, source: FillSource): Promise<void>;
   fillStatus(id: string): Promise<FillStatus>;
-  /** A copy of the volume at this moment, as a new volume on the same host; returns when it stands on its own. */
+  /**
+   * A copy of the volume at this moment, as a new volume on the same host; returns when it stands on its own. When the agent
+   * dies before, the target is there, still being filled from nowhere: remove it.
+   */
   clone(id: string, target: VolumePlace): Promise<void>;
 
   /** Lets go of everything and leaves the daemons running, for the next agent to adopt. */

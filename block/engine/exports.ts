@@ -1,7 +1,7 @@
 /** The exports of a volume's attachments: what is in the daemon is made to match what is in the state. */
 import { Fault } from '../../fabric/errors.ts';
 import { type Attachment, engineFaults, TRANSPORTS } from './contract.ts';
-import { dropExport, exportIds, NODES } from './graph.ts';
+import { dropExport, exportIds, NODES, nodeNames } from './graph.ts';
 import type { Qmp } from './qmp.ts';
 import type { AttachmentState } from './state-format.ts';
 import type { VolumeContext } from './volume-context.ts';
@@ -19,9 +19,11 @@ export function checkAttachment(attachment: AttachmentState): void {
 }
 
 export async function addExport(context: VolumeContext, qmp: Qmp, attachment: AttachmentState): Promise<void> {
+  // While a fill ends, a mirror stands above `top`: whoever writes below it is not heard.
+  const mirrored = (await nodeNames(qmp)).has(NODES.pivot);
   const common = {
     id: PREFIX + attachment.attachmentId,
-    'node-name': NODES.top,
+    'node-name': mirrored ? NODES.pivot : NODES.top,
     writable: !attachment.readOnly,
   };
   if (attachment.transport !== TRANSPORTS.vhostUserBlk) {

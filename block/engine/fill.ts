@@ -5,9 +5,11 @@
  * goes on where it stopped. Discards are dropped meanwhile, which a discard allows.
  *
  *     1 stream   the source's clusters into the raw file, but those the guest wrote
- *     2 repair   what the guest wrote, from the overlay's view onto the raw file (everything, if a daemon died meanwhile)
- *     3 pivot    guest writes go to both views, what was written during 2 is repaired, the raw file becomes the truth in the
- *                state file, the overlay leaves the graph under the running exports
+ *     2 repair   what the guest wrote, from the overlay's view onto the raw file
+ *     3 pivot    a mirror sends guest writes to both views, what was written during 2 is repaired, the raw file becomes the
+ *                truth in the state file, the overlay leaves the graph under the running exports
+ *
+ * If a daemon died meanwhile, nobody knows what the guest wrote: then the mirror begins at 2 and copies everything.
  */
 import { assert } from '../../fabric/assert.ts';
 import type { FillSource } from './contract.ts';
@@ -108,9 +110,15 @@ export async function streamAndRepair(context: VolumeContext, qmp: Qmp): Promise
   if (!(await findJob(qmp, JOBS.stream)))
     await qmp.command('block-stream', { 'job-id': JOBS.stream, device: NODES.overlay, 'auto-dismiss': false });
   await endOfJob(qmp, clock, JOBS.stream);
-  await splitBitmaps(context, qmp);
-  await addRepairTarget(context, qmp);
-  await repair(context, qmp, context.state.fillWritesKnown === true ? BITMAPS.stream : undefined);
+  if (context.state.fillWritesKnown === true) {
+    await splitBitmaps(context, qmp);
+    await addRepairTarget(context, qmp);
+    await repair(context, qmp, BITMAPS.stream);
+  } else {
+    // Not the repair's job: it would write out every hole.
+    await startMirror(context, qmp, 'top');
+    await readyJob(qmp, clock, JOBS.pivot);
+  }
 }
 
 /** Whatever of 2 and 3 was begun is undone. The bitmaps record again before the mirror goes: no write is in neither. */
@@ -144,35 +152,44 @@ async function addRepairTarget(context: VolumeContext, qmp: Qmp): Promise<void> 
 }
 
 /** Each area is read and written once; a guest's write to it waits for that, so nothing newer is lost. */
-async function repair(context: VolumeContext, qmp: Qmp, bitmap: string | undefined): Promise<void> {
-  const areas = bitmap === undefined ? { sync: 'full' } : { sync: 'bitmap', bitmap, 'bitmap-mode': 'never' };
+async function repair(context: VolumeContext, qmp: Qmp, bitmap: string): Promise<void> {
   await qmp.command('blockdev-backup', {
     'job-id': JOBS.repair,
     device: NODES.overlay,
     target: NODES.repair,
     'auto-dismiss': false,
-    ...areas,
+    sync: 'bitmap',
+    bitmap,
+    'bitmap-mode': 'never',
   });
   await endOfJob(qmp, context.world.clock, JOBS.repair);
 }
 
-/** Step 3. No export may be added meanwhile: it would stand below the mirror. A failure leaves step 2's graph. */
+/** From its start each write is in both views when it is answered. `top` (all there is above the source): copies it as well. */
+async function startMirror(context: VolumeContext, qmp: Qmp, sync: 'none' | 'top'): Promise<void> {
+  await addDisk(qmp, context.paths.data, { locking: 'off' });
+  await qmp.command('blockdev-mirror', {
+    'job-id': JOBS.pivot,
+    'filter-node-name': NODES.pivot,
+    device: NODES.top,
+    target: NODES.disk,
+    replaces: NODES.overlay,
+    sync,
+    'copy-mode': 'write-blocking',
+    'auto-dismiss': false,
+  });
+}
+
+/** Step 3. A failure leaves step 1's graph. */
 export async function pivot(context: VolumeContext, qmp: Qmp): Promise<void> {
   const { clock, files } = context.world;
   try {
-    await addDisk(qmp, context.paths.data, { locking: 'off' });
-    await qmp.command('blockdev-mirror', {
-      'job-id': JOBS.pivot,
-      device: NODES.top,
-      target: NODES.disk,
-      replaces: NODES.overlay,
-      sync: 'none',
-      'copy-mode': 'write-blocking',
-      'auto-dismiss': false,
-    });
-    await readyJob(qmp, clock, JOBS.pivot);
-    await qmp.command('block-dirty-bitmap-disable', { node: NODES.overlay, name: BITMAPS.repair });
-    await repair(context, qmp, BITMAPS.repair);
+    if (context.state.fillWritesKnown === true) {
+      await startMirror(context, qmp, 'none');
+      await readyJob(qmp, clock, JOBS.pivot);
+      await qmp.command('block-dirty-bitmap-disable', { node: NODES.overlay, name: BITMAPS.repair });
+      await repair(context, qmp, BITMAPS.repair);
+    }
     await files.sync(context.paths.data);
   } catch (error) {
     await resetToStream(context, qmp);

@@ -2,8 +2,9 @@
  * The block graph of a volume's daemon: names of its nodes and exports, and the steps that add, move and remove them.
  *
  *     exports -> top (throttle) -> disk (raw) -> disk-file          a plain volume
- *                top -> before-write (copy-before-write) -> disk    while a snapshot is open; past (snapshot-access) shows it
- *                           └-> reserve (qcow2) -> reserve-file (raw of fixed size)
+ *                top -> before-write (copy-before-write) -> disk    while a snapshot is open: it saves to reserve, which is
+ *     export past -> reserve (qcow2) -> reserve-file (fixed size)   exported with disk as its backing
+ *                           └-> disk
  *                top -> overlay (qcow2) -> fill-file, source (nbd)  while it is filled
  */
 import type { Clock } from '../../fabric/clock.ts';
@@ -17,12 +18,15 @@ export const NODES = {
   diskFile: 'disk-file',
   beforeWrite: 'before-write',
   past: 'past',
+  probe: 'probe',
+  nowhere: 'nowhere',
   reserve: 'reserve',
   reserveFile: 'reserve-file',
   overlay: 'overlay',
   fillFile: 'fill-file',
   source: 'source',
   repair: 'repair',
+  pivot: 'pivot-filter',
   bitmaps: 'bitmaps',
   copy: 'copy',
 } as const;

@@ -112,6 +112,7 @@ class QsdEngine implements VolumeEngine {
     if (this.#volumes.has(place.id) || (await this.#world.files.size(paths.state)))
       throw new Fault(engineFaults.exists, { id: place.id });
     await this.#world.disk.makeDirectory(place.dir);
+    await this.#world.files.makePrivate(place.dir);
     return paths;
   }
 
@@ -162,11 +163,25 @@ class QsdEngine implements VolumeEngine {
     const source = this.#volume(id);
     const { data } = await this.#makePlace(target);
     await this.#world.disk.remove(data);
-    const copied = await source.cloneTo(target.id, data);
+    const way = await source.beginClone(target.id, data);
     const { sizeBytes, granularityBytes, limits } = source.state;
-    const file = copied ? await this.#world.files.size(data) : undefined;
-    const spec = { ...target, sizeBytes: file?.bytes ?? sizeBytes, granularityBytes, limits };
-    await this.#create(spec, { phase: copied ? 'ready' : 'lazy' });
+    const spec = { ...target, sizeBytes, granularityBytes, limits };
+    if (way === 'lazy' || way === 'copied') await this.#create(spec, { phase: way === 'lazy' ? 'lazy' : 'ready' });
+    else await this.#cloneFrom(source, spec, way);
+  }
+
+  async #cloneFrom(source: Volume, spec: VolumeSpec, from: FillSource): Promise<void> {
+    try {
+      await this.startFrom(spec, from);
+      await this.#volume(spec.id).filled(() => source.checkClone(spec.id));
+      await source.verifyClone(spec.id);
+      await this.close(spec.id);
+    } catch (error) {
+      if (this.#volumes.has(spec.id)) await this.remove(spec.id);
+      throw error;
+    } finally {
+      await source.endClone(spec.id);
+    }
   }
 
   async status(id: string): Promise<VolumeStatus> {
@@ -207,6 +222,10 @@ class QsdEngine implements VolumeEngine {
 
   async snapshotStatus(id: string): Promise<SnapshotStatus> {
     return this.#volume(id).snapshotStatus();
+  }
+
+  async verifySnapshot(id: string, snapshotId: string): Promise<void> {
+    await this.#volume(id).verifySnapshot(snapshotId);
   }
 
   async endSnapshot(

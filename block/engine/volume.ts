@@ -5,7 +5,7 @@
 import { Fault } from '../../fabric/errors.ts';
 import { markSaved, storeBase } from './bitmap-store.ts';
 import { removeBitmap } from './bitmaps.ts';
-import { copySnapshot, tryReflink } from './clone.ts';
+import { tryReflink } from './clone.ts';
 import {
   type Attachment,
   type AttachOptions,
@@ -40,13 +40,15 @@ import {
   reserveIsLow,
   reserveUsedBytes,
   snapshotHandle,
+  verifySnapshot,
 } from './snapshot.ts';
-import { type AttachmentState, encodeState, type VolumeState } from './state-format.ts';
+import { type AttachmentState, encodeState, type SnapshotState, type VolumeState } from './state-format.ts';
 import type { EngineWorld, VolumeContext } from './volume-context.ts';
 
 const OPERATIONS_QUEUED_MAX = 64;
 const ATTACHMENTS_MAX = 32;
 const SNAPSHOT_WATCH_MS = 250;
+const FILL_POLL_MS = 50;
 const SECRET_BYTES = 32;
 const STATE_MODE = 0o600;
 
@@ -224,8 +226,14 @@ export class Volume implements VolumeContext {
       const saved = await this.#tryStoreBase(qmp);
       await this.save(saved ? { wanted: false } : { wanted: false, base: undefined });
       await this.#keeper.end('orderly');
+      await this.#removeSockets();
       await markSaved(this);
     });
+  }
+
+  async #removeSockets(): Promise<void> {
+    const { qmpSocket, nbdSocket, pidFile } = this.paths;
+    for (const path of [qmpSocket, nbdSocket, pidFile]) await this.world.disk.remove(path);
   }
 
   /** Without room for the bitmap the next snapshot reads everything. */
@@ -270,9 +278,8 @@ export class Volume implements VolumeContext {
       await this.save({ wanted: false });
       await this.#keeper.end('at once');
       this.#keeper.release();
-      const { disk, files } = this.world;
-      for (const path of [this.paths.qmpSocket, this.paths.nbdSocket, this.paths.pidFile]) await disk.remove(path);
-      await files.removeTree(this.paths.dir);
+      await this.#removeSockets();
+      await this.world.files.removeTree(this.paths.dir);
     });
   }
 
@@ -308,6 +315,23 @@ export class Volume implements VolumeContext {
     return qmp ? reserveUsedBytes(qmp).catch(() => 0) : 0;
   }
 
+  verifySnapshot(snapshotId: string): Promise<void> {
+    return this.#exclusive(async () => {
+      const open = this.#openSnapshot(snapshotId);
+      const qmp = await this.#keeper.running();
+      if (this.#state.snapshot === open && (await verifySnapshot(this, qmp))) return;
+      await failSnapshot(this, qmp, engineFaults.snapshotSpace);
+      this.#openSnapshot(snapshotId);
+    });
+  }
+
+  #openSnapshot(snapshotId: string): SnapshotState {
+    const { snapshot } = this.#state;
+    if (snapshot?.snapshotId !== snapshotId) throw new Fault(engineFaults.noSnapshot, { snapshotId });
+    if (snapshot.step !== 'open') throw new Fault(snapshot.failure ?? engineFaults.snapshotLost, { snapshotId });
+    return snapshot;
+  }
+
   endSnapshot(asked: { readonly snapshotId: string; readonly keep: boolean }): Promise<{ baseKept: boolean }> {
     return this.#exclusive(async () => {
       const { snapshot } = this.#state;
@@ -323,7 +347,7 @@ export class Volume implements VolumeContext {
     const qmp = await this.#keeper.running();
     // Its daemon may have been started again just now: then there is nothing left to take away.
     if (this.#state.snapshot?.step === 'failed') await this.save({ snapshot: undefined });
-    else await closeSnapshot(this, qmp, keep);
+    else await closeSnapshot(this, qmp, keep && (await verifySnapshot(this, qmp)));
   }
 
   forgetBase(): Promise<void> {
@@ -430,30 +454,43 @@ export class Volume implements VolumeContext {
     });
   }
 
-  /** Fills `targetData`; false: this volume has no files yet, and the copy needs none. */
-  async cloneTo(targetId: string, targetData: string): Promise<boolean> {
-    const snapshotId = `${CLONE_PREFIX}${targetId}`;
-    const way = await this.#exclusive(async () => {
+  /**
+   * Begins a copy: shares the file's blocks with `targetData` if it can, or opens a snapshot that the copy is to be filled
+   * from. The other then ends it by `endClone`.
+   */
+  beginClone(targetId: string, targetData: string): Promise<'lazy' | 'copied' | FillSource> {
+    return this.#exclusive(async () => {
       this.#refuseWhileFilling();
-      if (this.#state.phase === 'lazy') return 'nothing' as const;
-      if (await tryReflink(this, targetData)) return 'done' as const;
+      if (this.#state.phase === 'lazy') return 'lazy';
+      if (await tryReflink(this, targetData)) return 'copied';
       const qmp = await this.#keeper.running();
       this.#refuseDuringSnapshot();
-      await openSnapshot(this, qmp, { snapshotId });
+      const { exportName } = await openSnapshot(this, qmp, { snapshotId: CLONE_PREFIX + targetId });
       this.#watchSnapshot();
-      return qmp;
+      return { endpoint: { path: this.paths.nbdSocket }, exportName };
     });
-    if (way === 'nothing') return false;
-    if (way === 'done') {
-      await this.world.files.sync(targetData);
-      return true;
+  }
+
+  async endClone(targetId: string): Promise<void> {
+    await this.endSnapshot({ snapshotId: CLONE_PREFIX + targetId, keep: false });
+  }
+
+  /** Throws when the snapshot that a copy is filled from is no more. */
+  checkClone(targetId: string): void {
+    this.#openSnapshot(CLONE_PREFIX + targetId);
+  }
+
+  verifyClone(targetId: string): Promise<void> {
+    return this.verifySnapshot(CLONE_PREFIX + targetId);
+  }
+
+  /** Resolves when the volume stands on its own; `check` may end the wait by throwing. */
+  async filled(check: () => void): Promise<void> {
+    while (this.#state.phase === 'filling') {
+      if (this.#keeper.released) throw new Fault(engineFaults.unavailable, {}, 'the engine was released');
+      check();
+      await pause(this.world.clock, FILL_POLL_MS);
     }
-    try {
-      await copySnapshot(this, way, targetData);
-    } finally {
-      await this.endSnapshot({ snapshotId, keep: false });
-    }
-    return true;
   }
 
   /** Pending operations end first; the daemons run on. */

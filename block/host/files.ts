@@ -3,7 +3,7 @@
  * know. Never reads or writes a guest's bytes.
  */
 import { constants } from 'node:fs';
-import { copyFile, mkdir, open, rename, rm, stat, truncate } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, open, rename, rm, stat, truncate } from 'node:fs/promises';
 
 export interface FileSize {
   readonly bytes: number;
@@ -22,6 +22,8 @@ export interface Files {
   reflink(from: string, to: string): Promise<boolean>;
   /** Made with its parents, for its owner alone. */
   makePrivateDirectory(path: string): Promise<void>;
+  /** For its owner alone. */
+  makePrivate(path: string): Promise<void>;
   removeTree(path: string): Promise<void>;
 }
 
@@ -79,5 +81,6 @@ export const systemFiles: Files = {
   rename,
   reflink,
   makePrivateDirectory: async (path) => void (await mkdir(path, { recursive: true, mode: 0o700 })),
+  makePrivate: (path) => chmod(path, 0o700),
   removeTree: (path) => rm(path, { recursive: true, force: true }),
 };
