@@ -58,30 +58,30 @@ export class ServiceCall implements Call<Params, unknown> {
     return this.known;
   }
 
-  allows(rule: string, target: PolicyTarget = this.#ownTarget()): boolean {
-    return this.#options.policy.allows(rule, this.known ?? NOBODY, target);
-  }
+  // Operations take these out of the call: they know whose they are.
+  readonly allows = (rule: string, target: PolicyTarget = this.#ownTarget()): boolean =>
+    this.#options.policy.allows(rule, this.known ?? NOBODY, target);
 
-  enforce(rule: string, target?: PolicyTarget): void {
+  readonly enforce = (rule: string, target?: PolicyTarget): void => {
     if (this.allows(rule, target)) return;
     throw new Fault(apiFaults.forbidden, { rule }, refusal(this.#options.style, rule));
-  }
+  };
+
+  readonly url = (path: string): string => {
+    const { publicUrl, prefix = '' } = this.#options;
+    if (publicUrl !== undefined) return publicUrl + path;
+    const host = this.request.headers.get('host') ?? '';
+    return `${this.request.tls ? 'https' : 'http'}://${HOST.test(host) ? host : 'localhost'}${prefix}${path}`;
+  };
+
+  readonly note = (fields: Readonly<Record<string, unknown>>): void => {
+    Object.assign(this.notes, fields);
+  };
 
   /** About the caller's own project, domain and user, unless the path names another. */
   #ownTarget(): PolicyTarget {
     const { projectId, domainId, userId } = this.known ?? NOBODY;
     return { project_id: projectId, domain_id: domainId, user_id: userId, ...this.params };
-  }
-
-  url(path: string): string {
-    const { publicUrl, prefix = '' } = this.#options;
-    if (publicUrl !== undefined) return publicUrl + path;
-    const host = this.request.headers.get('host') ?? '';
-    return `${this.request.tls ? 'https' : 'http'}://${HOST.test(host) ? host : 'localhost'}${prefix}${path}`;
-  }
-
-  note(fields: Readonly<Record<string, unknown>>): void {
-    Object.assign(this.notes, fields);
   }
 }
 

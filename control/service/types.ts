@@ -46,12 +46,12 @@ export interface Call<Params = unknown, Body = unknown> {
   /** X-Auth-Token as sent. Never log it. */
   readonly token: string | undefined;
   /** Fault Forbidden unless the policy's rule allows it. */
-  enforce(rule: string, target?: PolicyTarget): void;
-  allows(rule: string, target?: PolicyTarget): boolean;
+  readonly enforce: (rule: string, target?: PolicyTarget) => void;
+  readonly allows: (rule: string, target?: PolicyTarget) => boolean;
   /** Absolute, by the configured public address or else the Host header; `path` begins with a slash. */
-  url(path: string): string;
+  readonly url: (path: string) => string;
   /** More for the line in the audit log, e.g. `{ volume_id }`. Never secrets. */
-  note(fields: Readonly<Record<string, unknown>>): void;
+  readonly note: (fields: Readonly<Record<string, unknown>>) => void;
 }
 
 export interface Answer {
