@@ -110,7 +110,7 @@ export class VolumeManager {
     return { volumes: await Promise.all(this.#world.table.all().map((record) => this.#view(record))) };
   }
 
-  volume(id: string): Promise<VolumeView> {
+  async volume(id: string): Promise<VolumeView> {
     return this.#view(this.#world.table.get(id));
   }
 

@@ -5,10 +5,12 @@ import type { Disk } from '../../fabric/disk.ts';
 import type { StreamNet } from '../../fabric/net.ts';
 import type { Random } from '../../fabric/random.ts';
 import type { Handlers } from '../../fabric/rpc/contract.ts';
+import type { VolumeEngine } from '../engine/contract.ts';
 import { createQsdEngine } from '../engine/qsd-engine.ts';
 import type { Files } from '../host/files.ts';
 import type { Processes } from '../host/processes.ts';
-import { createChunkDevice } from '../nbd/chunk-device.ts';
+import { type ChunkCache, openChunkCache } from '../nbd/chunk-cache.ts';
+import { ChunkDevice } from '../nbd/chunk-device.ts';
 import type { ObjectClient } from '../repository/contract.ts';
 import { openRepository } from '../repository/open-repository.ts';
 import { createThreadSealer } from '../repository/sealer.ts';
@@ -50,6 +52,7 @@ export interface VolumesOptions {
 export interface RunningVolumes {
   readonly manager: VolumeManager;
   readonly garbage: Garbage;
+  readonly engine: VolumeEngine;
   readonly service: Handlers;
   /** Volumes go on being served. */
   stop(): Promise<void>;
@@ -57,6 +60,8 @@ export interface RunningVolumes {
 
 /** Threads that hash and pack chunks; they start when first needed. */
 const SEAL_THREADS = 2;
+/** Of the chunks that instant restores and exports fetched. */
+const CACHE_BYTES_MAX = 1024 * 1024 * 1024;
 /** What reservations for snapshots leave to the volumes. */
 const HEADROOM_BYTES = 256 * 1024 * 1024;
 
@@ -66,9 +71,10 @@ export async function startVolumes(options: VolumesOptions, world: VolumesWorld)
   const sealer = createThreadSealer(options.threads ?? SEAL_THREADS);
   const repository = lateRepository(() => openRepository({ client, clock, random, sealer, codec: 'lz4' }));
   const table = new VolumeTable(disk, directory);
+  const caches = openCaches(disk, path.join(directory, '.cache'));
   const exports = new SnapshotExports({
     ...{ repository, net, clock, socket: path.join(runtimeDir, 'snapshots.sock') },
-    deviceOf: (source) => createChunkDevice({ source, disk, directory: path.join(directory, '.cache') }),
+    deviceOf: async (source) => new ChunkDevice({ source, cache: await caches.of(source.chunkBytes) }),
     report: (error) => log.warn({ err: error }, 'an export of a snapshot failed'),
   });
   let manager: VolumeManager | undefined;
@@ -89,11 +95,29 @@ export async function startVolumes(options: VolumesOptions, world: VolumesWorld)
   return {
     manager,
     garbage,
+    engine,
     service: createVolumeService(manager),
     async stop() {
       await garbage.stop();
       await running.stop();
+      await caches.close();
       await sealer.close();
+    },
+  };
+}
+
+/** A cache of chunks for each of their sizes, opened when the first such snapshot is served. */
+function openCaches(disk: Disk, directory: string) {
+  const caches = new Map<number, Promise<ChunkCache>>();
+  return {
+    of(chunkBytes: number): Promise<ChunkCache> {
+      const opened =
+        caches.get(chunkBytes) ?? openChunkCache({ disk, directory, bytesMax: CACHE_BYTES_MAX, chunkBytes });
+      caches.set(chunkBytes, opened);
+      return opened;
+    },
+    async close(): Promise<void> {
+      for (const cache of caches.values()) await (await cache).close();
     },
   };
 }
