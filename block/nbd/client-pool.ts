@@ -26,6 +26,7 @@ export class ClientPool {
   #reviving: Promise<ClientConnection> | undefined;
   /** The first failure that left no connection. */
   #failure: Fault | undefined;
+  #opening = 0;
   #closed = false;
 
   private constructor(options: PoolOptions, first: ClientConnection) {
@@ -78,6 +79,7 @@ export class ClientPool {
     const alive = this.#alive;
     this.#alive = [];
     await Promise.all(alive.map((connection) => connection.close()));
+    // One that is opened meanwhile closes itself when it finds the pool closed.
     await this.#reviving?.catch(() => {});
   }
 
@@ -86,12 +88,17 @@ export class ClientPool {
     connection.onBroken(() => {
       this.#alive = this.#alive.filter((other) => other !== connection);
       if (this.#alive.length === 0) this.#failure ??= connection.failure;
+      else if (this.reconnects) void this.#fill().catch(() => {});
     });
   }
 
+  /** Once: whoever finds no connection at all tries for longer. */
   async #fill(): Promise<void> {
-    const missing = this.#wanted - this.#alive.length;
+    const missing = this.#wanted - this.#alive.length - this.#opening;
+    if (missing <= 0) return;
+    this.#opening += missing;
     const opened = await Promise.allSettled(Array.from({ length: missing }, () => this.#another()));
+    this.#opening -= missing;
     const failed = opened.find((one) => one.status === 'rejected');
     if (failed) throw failed.reason;
   }
