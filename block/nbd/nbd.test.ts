@@ -1,4 +1,5 @@
 // Our client against our server, over real sockets.
+import net from 'node:net';
 import t from 'tap';
 import { systemClock } from '../../fabric/clock.ts';
 import { Fault } from '../../fabric/errors.ts';
@@ -208,6 +209,46 @@ t.test('a server that goes away: precise faults, or patience', async (t) => {
   );
   await patient.write(0, Buffer.alloc(512, 9));
   t.equal((await patient.read(0, 512))[0], 9);
+});
+
+/** Passes bytes on to the server, so that single connections can be cut. */
+async function relay(path: string, to: string): Promise<{ pairs: net.Socket[]; close(): void }> {
+  const pairs: net.Socket[] = [];
+  const server = net.createServer((near) => {
+    const far = net.connect({ path: to });
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      one.on('error', () => {});
+      one.on('close', () => other.destroy());
+      one.pipe(other);
+    }
+    pairs.push(near);
+  });
+  await new Promise<void>((resolve) => void server.listen({ path }, resolve));
+  return { pairs, close: () => void server.close() };
+}
+
+t.test('one of several connections is lost: its calls are repeated, and it is replaced', async (t) => {
+  const bed = NbdBed.for(t);
+  const server = await bed.serve({ '': new MemoryDevice(64 * MIB) });
+  const path = bed.socket();
+  const between = await relay(path, (server.endpoint as { path: string }).path);
+  t.teardown(() => between.close());
+  const client = await bed.connect({ path }, { connections: 3, reconnectMs: 5_000 });
+  const bytes = systemRandom.bytes(32 * MIB);
+  const writing = Array.from({ length: 32 }, (_, i) => client.write(i * MIB, bytes.subarray(i * MIB, (i + 1) * MIB)));
+  between.pairs[1]?.destroy();
+  await Promise.all(writing);
+  t.ok((await client.read(0, bytes.length)).equals(bytes));
+  await until(() => client.connections === 3);
+  t.equal(client.connections, 3);
+  t.equal(between.pairs.length, 4);
+  const impatient = await bed.connect({ path }, { connections: 2 });
+  between.pairs.at(-1)?.destroy();
+  await until(() => impatient.connections === 1);
+  t.ok((await impatient.read(0, MIB)).equals(bytes.subarray(0, MIB)), 'the other one serves on');
 });
 
 t.test('a server that comes back with another size is refused', async (t) => {
