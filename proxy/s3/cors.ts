@@ -18,6 +18,7 @@ import {
   ruleFor,
 } from './cors-rules.ts';
 import { s3Fault } from './errors.ts';
+import { websiteBucket } from './website-serve.ts';
 import { readXml } from './xml-body.ts';
 
 const DOCUMENT_BYTES_MAX = 64 * 1024;
@@ -118,7 +119,8 @@ async function answerAcross(
 
 function bucketOf(world: ProxyWorld, request: HttpRequest): string {
   try {
-    return readAddress(request, world.s3Domains).bucket;
+    const site = websiteBucket(request.headers.get('host'), world.s3Domains);
+    return site ?? readAddress(request, world.s3Domains).bucket;
   } catch {
     return '';
   }

@@ -19,6 +19,7 @@ import { readQuery } from './query.ts';
 import { checkHeaders } from './request-headers.ts';
 import { isSignedByVersion2, route } from './route.ts';
 import { S3Scope } from './scope.ts';
+import { serveWebsite, websiteBucket } from './website-serve.ts';
 
 const REQUEST_ID_BYTES = 8;
 const RETRY_AFTER_SECONDS = '1';
@@ -41,6 +42,8 @@ export const createS3Handler: CreateHandler = (world) => {
     world.trace?.name(requestId);
     let address: Address = NOWHERE;
     try {
+      const site = websiteBucket(request.headers.get('host'), world.s3Domains);
+      if (site !== undefined) return await serveWebsite(world, request, { bucket: site, requestId, hostId });
       address = readAddress(request, world.s3Domains);
       if (request.method === 'OPTIONS') return await answerOptions(world, request, { requestId, hostId, address });
       const own = { sigv4, sigv2, requestId, hostId, address };

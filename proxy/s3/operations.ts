@@ -12,6 +12,7 @@ import { deleteObject, deleteObjects } from './delete-object.ts';
 import * as encryption from './encryption.ts';
 import type { S3Code } from './errors.ts';
 import { getObject } from './get-object.ts';
+import * as lifecycle from './lifecycle.ts';
 import { listObjects } from './list-objects.ts';
 import { listParts, listUploads } from './list-uploads.ts';
 import { listVersions } from './list-versions.ts';
@@ -25,6 +26,7 @@ import { absentConfiguration, emptyConfiguration } from './sub-resources.ts';
 import * as tagging from './tagging.ts';
 import { uploadPart } from './upload-part.ts';
 import { getVersioning, putVersioning } from './versioning.ts';
+import { deleteWebsite, getWebsite, putWebsite } from './website.ts';
 
 export type Target = 'service' | 'bucket' | 'object';
 
@@ -92,9 +94,7 @@ function unset(noun: string, sub: string, absent: { code: S3Code } | { element: 
   };
 }
 
-const lifecycle = unset('BucketLifecycleConfiguration', 'lifecycle', { code: 'NoSuchLifecycleConfiguration' });
 const replication = unset('BucketReplication', 'replication', { code: 'ReplicationConfigurationNotFoundError' });
-const website = unset('BucketWebsite', 'website', { code: 'NoSuchWebsiteConfiguration' });
 const accelerate = unset('BucketAccelerateConfiguration', 'accelerate', { element: 'AccelerateConfiguration' });
 const logging = unset('BucketLogging', 'logging', { element: 'BucketLoggingStatus' });
 const events = unset('BucketNotificationConfiguration', 'notification', { element: 'NotificationConfiguration' });
@@ -250,9 +250,12 @@ export const OPERATIONS: readonly OperationRow[] = [
   built('GetBucketEncryption', 'GET bucket encryption', { run: encryption.getDefault }),
   built('PutBucketEncryption', 'PUT bucket encryption', { run: encryption.putDefault, note: 'AES256, aws:kms' }),
   built('DeleteBucketEncryption', 'DELETE bucket encryption', { run: encryption.deleteDefault }),
-  lifecycle.get(),
-  lifecycle.put(),
-  lifecycle.delete('DeleteBucketLifecycle'),
+  built('GetBucketLifecycleConfiguration', 'GET bucket lifecycle', { run: lifecycle.getLifecycle }),
+  built('PutBucketLifecycleConfiguration', 'PUT bucket lifecycle', {
+    run: lifecycle.putLifecycle,
+    note: 'expiration, noncurrent versions, markers, uploads; filters by prefix, tags and size; no transitions',
+  }),
+  built('DeleteBucketLifecycle', 'DELETE bucket lifecycle', { run: lifecycle.deleteLifecycle }),
   logging.get(),
   logging.put(),
   events.get(),
@@ -295,9 +298,12 @@ export const OPERATIONS: readonly OperationRow[] = [
   built('GetBucketTagging', 'GET bucket tagging', { run: tagging.getBucketTagging }),
   built('PutBucketTagging', 'PUT bucket tagging', { run: tagging.putBucketTagging, note: 'up to 50' }),
   built('DeleteBucketTagging', 'DELETE bucket tagging', { run: tagging.deleteBucketTagging }),
-  website.get(),
-  website.put(),
-  website.delete(),
+  built('GetBucketWebsite', 'GET bucket website', { run: getWebsite }),
+  built('PutBucketWebsite', 'PUT bucket website', {
+    run: putWebsite,
+    note: 'index and error document, redirect of everything, up to 50 routing rules',
+  }),
+  built('DeleteBucketWebsite', 'DELETE bucket website', { run: deleteWebsite }),
 
   refused('CreateSession', 'GET bucket session', 'directory buckets'),
   ...['Analytics', 'IntelligentTiering', 'Inventory', 'Metrics'].flatMap((noun) => {

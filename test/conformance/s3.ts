@@ -12,6 +12,7 @@ import { rights } from './s3-rights.ts';
 import { signature2 } from './s3-signature2.ts';
 import { tagging } from './s3-tagging.ts';
 import { uploads } from './s3-uploads.ts';
+import { website } from './s3-website.ts';
 
 /** Real clients take seconds to start. */
 const SUITE_MS = 170_000;
@@ -31,6 +32,7 @@ export function s3Conformance(t: Test, start: StartS3, isTls: boolean): void {
       cors,
       forms,
       signature2,
+      website,
     })) {
       for (const [name, test] of Object.entries(suite)) {
         await t.test(`${area}: ${name}`, async (t) => test({ t, client, bucket: await client.makeBucket() }));
