@@ -8,10 +8,11 @@ import type { Clock } from '../../fabric/clock.ts';
 import { Fault, fabricFaults } from '../../fabric/errors.ts';
 import type { KvCondition, KvKey, KvPut, SnapshotKv } from '../../fabric/kv.ts';
 import { type Lease, storeFaults, type WriteTx } from '../contract.ts';
-import { feedPut, RecentChanges, readState, statePut, touches, trimFeed } from './feed.ts';
+import { feedPut, RecentChanges, touches, trimFeed } from './feed.ts';
 import { holdsLease } from './lease-row.ts';
 import { type StoreState, sealRecord } from './record-format.ts';
 import { STATE_KEY } from './row-key.ts';
+import { readState, statePut } from './state.ts';
 import { Transaction } from './transaction.ts';
 import { OverlayView } from './view.ts';
 

@@ -5,7 +5,7 @@
  */
 import type { KvKey, KvPut } from '../../fabric/kv.ts';
 import { draftRecord, openRecord, RECORD_KIND, type StoreState, sealRecord } from './record-format.ts';
-import { feedKey, STATE_KEY } from './row-key.ts';
+import { feedKey } from './row-key.ts';
 import type { Transaction } from './transaction.ts';
 import type { View } from './view.ts';
 
@@ -19,15 +19,6 @@ const TRIM_COMMITS = 64;
 export interface FeedEntry {
   readonly revision: number;
   readonly keys: readonly KvKey[];
-}
-
-export function readState(view: View): StoreState {
-  const record = view.get(STATE_KEY);
-  return record ? (openRecord(record, STATE_KEY, RECORD_KIND.state) as StoreState) : { revision: 0, feedFrom: 1 };
-}
-
-export function statePut(state: StoreState): KvPut {
-  return [STATE_KEY, sealRecord(draftRecord(RECORD_KIND.state, state), STATE_KEY, state.revision)];
 }
 
 export function feedPut(revision: number, writes: ReadonlyMap<KvKey, Buffer | null>): KvPut {

@@ -17,9 +17,10 @@ import {
   type WriteTx,
 } from '../contract.ts';
 import { Committer, type Job, type Outcome, type Run, runBody } from './committer.ts';
-import { FEED_COMMITS_KEPT, forEachEntry, readState } from './feed.ts';
+import { FEED_COMMITS_KEPT, forEachEntry } from './feed.ts';
 import { LEASES } from './lease-row.ts';
 import { parseRowKey } from './row-key.ts';
+import { readState } from './state.ts';
 import { Transaction } from './transaction.ts';
 
 /** How often commits of other processes are looked for while somebody waits for them. */
@@ -88,6 +89,8 @@ export class KvControlStore implements ControlStore {
       snapshot.close();
     }
     const { snapshot, transaction } = this.#begin();
+    // The committer will ask, when the snapshot is closed.
+    void transaction.revision;
     const outcome = await runBody(body, transaction);
     transaction.close();
     snapshot.close();
@@ -101,7 +104,7 @@ export class KvControlStore implements ControlStore {
   #begin(): { snapshot: KvSnapshot; transaction: Transaction } {
     if (this.#closed) throw new Error('the store is closed');
     const snapshot = this.#kv.snapshot();
-    return { snapshot, transaction: new Transaction(snapshot, readState(snapshot).revision) };
+    return { snapshot, transaction: new Transaction(snapshot) };
   }
 
   lease(name: string, holder: string, ttlMs: number): Promise<Lease | undefined> {

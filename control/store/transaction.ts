@@ -8,19 +8,28 @@ import type { KvKey, KvRange } from '../../fabric/kv.ts';
 import { type Row, type ScanRange, STORE_ROW_BYTES_MAX, storeFaults, type Table, type WriteTx } from '../contract.ts';
 import { draftRecord, openRecord, RECORD_KIND, recordPayload, recordRevision } from './record-format.ts';
 import { parseRowKey, rowKey, rowRange } from './row-key.ts';
+import { readState } from './state.ts';
 import { OverlayView, type View } from './view.ts';
 
 export class Transaction implements WriteTx {
-  readonly revision: number;
   /** Keys that were looked up, and stretches of keys that were walked: [start, end). */
   readonly keysRead = new Set<KvKey>();
   readonly rangesRead: { readonly start: KvKey; readonly end: KvKey }[] = [];
   readonly #view: OverlayView;
+  readonly #under: View;
+  #revision: number | undefined;
   #open = true;
 
-  constructor(view: View, revision: number) {
+  /** Without `revision` it is looked up in `view` when asked for, which must be before that closes. */
+  constructor(view: View, revision?: number) {
     this.#view = new OverlayView(view);
-    this.revision = revision;
+    this.#under = view;
+    this.#revision = revision;
+  }
+
+  get revision(): number {
+    this.#revision ??= readState(this.#under).revision;
+    return this.#revision;
   }
 
   /** Records are drafts. */
