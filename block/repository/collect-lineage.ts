@@ -43,16 +43,25 @@ const IDLE: StepResult = { idle: true, waiting: false, condemned: 0, swept: 0 };
 export class LineageCollector {
   readonly #parts: LineageParts;
   readonly #watch: Watch;
+  /** As last read or written. */
+  #state: CollectorState | undefined;
 
   constructor(parts: LineageParts) {
     this.#parts = parts;
     this.#watch = new Watch(parts.world.clock, parts.abandonMs);
   }
 
+  /** Whether somebody else wrote since the step that failed: one who has lost the office may still end what was begun. */
+  async stateChanged(): Promise<boolean> {
+    const { world, lineage } = this.#parts;
+    return (await readCollectorState(world.client, lineage)).etag !== this.#state?.etag;
+  }
+
   async step(): Promise<StepResult> {
     const { client } = this.#parts.world;
     const { lineage } = this.#parts;
     let state = await readCollectorState(client, lineage);
+    this.#state = state;
     if (state.record.pass?.cursor === HASHES_END) state = await this.#finishPass(state);
     const view = await readView(client, lineage);
     checkKnown(view, state.record);
@@ -167,7 +176,7 @@ export class LineageCollector {
     for (const { name, etag, session } of dead) {
       try {
         if (session === undefined) await world.client.delete(name, { etag });
-        else await giveUp(world.client, { lineage, snapshot: session }, etag);
+        else await giveUp(world, { lineage, snapshot: session }, etag);
       } catch (error) {
         // It lives after all.
         if (!isFault(error as Fault, repositoryFaults.preconditionFailed)) throw error;
@@ -179,7 +188,8 @@ export class LineageCollector {
   async #save(state: CollectorState, change: Partial<CollectorRecord>): Promise<CollectorState> {
     const { world, lineage, owner } = this.#parts;
     const next = { ...state.record, ...change, ownerEpoch: owner.epoch };
-    return await writeCollectorState(world.client, lineage, state, next);
+    this.#state = await writeCollectorState(world.client, lineage, state, next);
+    return this.#state;
   }
 }
 

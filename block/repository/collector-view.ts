@@ -1,6 +1,6 @@
 /**
- * What refers to content of a lineage, as the collector sees it at one time. The order matters: snapshots and sessions, then
- * those that came meanwhile, then readers, markers last. Whoever verified that a snapshot was still there after its own record
+ * What refers to content of a lineage, as the collector sees it at one time. The order matters: markers, snapshots
+ * and sessions, those that came meanwhile, readers, and markers once more. Whoever verified that a snapshot was still there after its own record
  * was durable is found here, or the snapshot is. Anything unreadable throws: what is not known is not guessed.
  */
 import { Fault, isFault } from '../../fabric/errors.ts';
@@ -23,10 +23,14 @@ export interface View {
     readonly snapshot: string;
     readonly tree: TreeRecord;
   }[];
+  /** As they were before everything else was looked at: what they stand for is in this view, if it is not over. */
   readonly markers: readonly (WorkMarker & { readonly name: string })[];
+  /** As they were afterwards. */
+  readonly latestMarkers: View['markers'];
 }
 
 export async function readView(client: ObjectClient, lineage: string): Promise<View> {
+  const markers = await readMarkers(client, lineage);
   const snapshots = new Map<string, TreeRecord>();
   const sessions = new Map<string, { record: SessionRecord; etag: string }>();
   const seen = new Set<string>();
@@ -41,12 +45,8 @@ export async function readView(client: ObjectClient, lineage: string): Promise<V
     });
   await readNew();
   await readNew();
-  return {
-    snapshots,
-    sessions,
-    readers: await readReaders(client, lineage),
-    markers: await readMarkers(client, lineage),
-  };
+  const readers = await readReaders(client, lineage);
+  return { markers, snapshots, sessions, readers, latestMarkers: await readMarkers(client, lineage) };
 }
 
 async function readReaders(client: ObjectClient, lineage: string): Promise<View['readers']> {
@@ -75,8 +75,8 @@ export async function readMarkers(client: ObjectClient, lineage?: string): Promi
 }
 
 /** Fault ListingIncomplete when a snapshot that was there before is gone, and nobody said that it was deleted. */
-export function checkKnown({ snapshots, markers }: View, { known }: CollectorRecord): void {
-  const deleted = new Set(markers.filter(({ why }) => why === 'delete').map(({ id }) => id));
+export function checkKnown({ snapshots, latestMarkers }: View, { known }: CollectorRecord): void {
+  const deleted = new Set(latestMarkers.filter(({ why }) => why === 'delete').map(({ id }) => id));
   for (const snapshot of known)
     if (!snapshots.has(snapshot) && !deleted.has(snapshot))
       throw new Fault(repositoryFaults.listingIncomplete, { reason: 'a snapshot vanished', snapshot });
@@ -86,8 +86,8 @@ export function checkKnown({ snapshots, markers }: View, { known }: CollectorRec
  * Whether what a marker stands for is over, so that a pass that begins now finds all its garbage: the upload ended, the snapshot
  * is gone, and nobody holds it any more. Once true it stays true: nobody can open, or upload against, what is gone.
  */
-export function isOver({ snapshots, sessions, readers }: View, { id, why, nonce }: WorkMarker): boolean {
-  if (why === 'upload') return sessions.get(id)?.record.workNonce !== nonce;
+export function isOver({ snapshots, sessions, readers }: View, { id, why }: WorkMarker): boolean {
+  if (why === 'upload') return !sessions.has(id);
   if (snapshots.has(id)) return false;
   const held = readers.some(({ snapshot }) => snapshot === id);
   const based = [...sessions.values()].some(({ record }) => record.base?.snapshot === id);

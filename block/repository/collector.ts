@@ -16,6 +16,7 @@ const ABANDON_MS = 7 * 24 * 60 * 60 * 1000;
 
 /** Beside these everything is a bug or somebody else's office, and ends the call. */
 const STOPS: ReadonlySet<string> = new Set([
+  repositoryFaults.preconditionFailed,
   repositoryFaults.corrupt,
   repositoryFaults.noSuchObject,
   repositoryFaults.noSuchLineage,
@@ -37,12 +38,11 @@ export async function openCollector(
     try {
       return await one.step();
     } catch (error) {
-      // Somebody else writes the same state: it has the office by now, or our own earlier write arrived late.
-      if (isFault(error, repositoryFaults.preconditionFailed)) {
-        await owner.check();
-        return { stopped: 'the state changed' };
-      }
       if (!isFault(error) || !STOPS.has(error.code)) throw error;
+      // Put out of office meanwhile: then somebody else's work looks like damage.
+      await owner.check();
+      if (error.code === repositoryFaults.preconditionFailed || (await one.stateChanged()))
+        return { stopped: 'the state changed' };
       return { stopped: `${error.code} ${String(error.details['reason'] ?? error.details['name'] ?? '')}`.trim() };
     }
   };

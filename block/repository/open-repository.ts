@@ -17,6 +17,7 @@ import { snapshotInfo } from './info.ts';
 import { readLineage, readOrMakeLineage } from './lineage.ts';
 import { checkId, REPOSITORY_NAME, snapshotPrefix } from './names.ts';
 import { NodeStore } from './node-store.ts';
+import type { ObjectClient } from './object-client.ts';
 import { forEach } from './parallel.ts';
 import { openSnapshot, readSnapshot } from './reader.ts';
 import { decodeRecord, encodeRecord } from './record-format.ts';
@@ -49,21 +50,26 @@ export async function openRepository(world: World): Promise<Repository> {
   };
 }
 
-async function checkFormat(world: World): Promise<void> {
-  const { client } = world;
-  const first = encodeRecord('repository', { version: 1, nonce: newNonce(world) });
+async function checkFormat({ client, random }: World): Promise<void> {
+  if (await isRepository(client)) return;
+  for await (const { name } of client.list({ prefix: '', pageNames: 1 })) {
+    // Somebody else may have made it a repository, and begun to use it, meanwhile.
+    if (await isRepository(client)) return;
+    throw new Fault(repositoryFaults.unknownFormat, { name });
+  }
+  const record = encodeRecord('repository', { version: 1, nonce: newNonce({ random }) });
+  await client.put(REPOSITORY_NAME, record, 'absent').catch((failure) => {
+    if (!isFault(failure, repositoryFaults.preconditionFailed)) throw failure;
+  });
+}
+
+async function isRepository(client: ObjectClient): Promise<boolean> {
   try {
     const { body } = await client.get(REPOSITORY_NAME);
-    if (decodeRecord(body, 'repository').value.version === 1) return;
+    if (decodeRecord(body, 'repository').value.version === 1) return true;
   } catch (error) {
-    if (isFault(error, repositoryFaults.corrupt)) throw new Fault(repositoryFaults.unknownFormat);
-    if (!isFault(error, repositoryFaults.noSuchObject)) throw error;
-    for await (const { name } of client.list({ prefix: '', pageNames: 1 }))
-      if (name !== REPOSITORY_NAME) throw new Fault(repositoryFaults.unknownFormat, { name });
-    await client.put(REPOSITORY_NAME, first, 'absent').catch((failure) => {
-      if (!isFault(failure, repositoryFaults.preconditionFailed)) throw failure;
-    });
-    return;
+    if (isFault(error, repositoryFaults.noSuchObject)) return false;
+    if (!isFault(error, repositoryFaults.corrupt)) throw error;
   }
   throw new Fault(repositoryFaults.unknownFormat);
 }
@@ -120,7 +126,7 @@ async function baseFits(world: World, base: SnapshotRef, options: BeginUpload): 
 async function abandonUpload(world: World, ref: SnapshotRef): Promise<void> {
   const entry = await readEntry(world.client, ref);
   if (entry?.kind === 'snapshot') throw new Fault(repositoryFaults.snapshotExists, { ...ref });
-  if (entry !== undefined) await giveUp(world.client, ref, entry.etag);
+  if (entry !== undefined) await giveUp(world, ref, entry.etag);
 }
 
 async function deleteSnapshot(world: World, ref: SnapshotRef): Promise<void> {

@@ -116,7 +116,7 @@ t.test('a volume grows through levels of the tree', async (t) => {
 t.test('fifty snapshots: any goes, the others stay as they are', async (t) => {
   const store = new MemoryObjects();
   const { repository } = await openMemory(store);
-  const volume = new MemoryVolume(40 * CHUNK, 4);
+  const volume = new MemoryVolume(12 * CHUNK + 7, 4);
   const sums = new Map<string, string>();
   for (let i = 0; i < 50; i++) {
     volume.scribble(i === 0 ? 30 : 2, CHUNK);

@@ -89,7 +89,7 @@ async function* allocatedChunks({ source, geometry }: LeafWork, { from, to }: Ch
     while (index < to) {
       // A chunk that ends behind this extent is told of when its end is known.
       const end = Math.min((index + 1) * chunkBytes, sizeBytes);
-      data ||= extent.data && extent.offset < end;
+      data ||= extent.data && extent.offset < end && at > index * chunkBytes;
       if (end > at) break;
       yield { index: index++, data };
       data = false;

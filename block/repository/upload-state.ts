@@ -24,7 +24,7 @@ export interface HeldSession {
   readonly condemned: FingerprintSet;
 }
 
-export const newNonce = ({ random }: World): string => random.bytes(NONCE_BYTES).toString('hex');
+export const newNonce = ({ random }: Pick<World, 'random'>): string => random.bytes(NONCE_BYTES).toString('hex');
 
 /** Fault SnapshotExists, NoSuchSnapshot (the base), InvalidArgument (another volume's upload under this id). */
 export async function beginSession(world: World, options: BeginUpload, chunkBytes: number): Promise<HeldSession> {
@@ -52,7 +52,7 @@ export async function beginSession(world: World, options: BeginUpload, chunkByte
     return await look(world, options, { record, etag, resumed: false });
   } catch (error) {
     // Nobody goes on with it: the base is gone, say.
-    await giveUp(client, options, etag).catch(() => {});
+    await giveUp(world, options, etag).catch(() => {});
     throw error;
   }
 }
@@ -63,8 +63,8 @@ export async function beginSession(world: World, options: BeginUpload, chunkByte
  */
 async function look(world: World, ref: SnapshotRef, held: Omit<HeldSession, 'condemned'>): Promise<HeldSession> {
   const { base, seenRound, workNonce } = held.record;
-  // A collector that passed before the session was there may have taken the marker for a leftover.
-  await mark(world.client, ref, { why: 'upload', nonce: workNonce });
+  // A collector that looked before the session was there took the first marker for a leftover; this one it cannot.
+  if (seenRound < 0) await mark(world.client, ref, { why: 'upload', nonce: secondNonce(workNonce) });
   if (base !== undefined && seenRound < 0) await readBase(world.client, ref, base.snapshot);
   const { round, set: condemned } = await readCondemned(world.client, ref.lineage);
   if (seenRound >= 0) return { ...held, condemned };
@@ -92,8 +92,7 @@ async function takeOver(
 
 /** Durably says that there may be garbage, before there is any. */
 export async function mark(client: ObjectClient, ref: SnapshotRef, work: Records['work']): Promise<void> {
-  const name = workName({ lineage: ref.lineage, id: ref.snapshot, ...work });
-  if ((await client.head(name)) === undefined) await client.put(name, encodeRecord('work', work));
+  await client.put(workName({ lineage: ref.lineage, id: ref.snapshot, ...work }), encodeRecord('work', work));
 }
 
 /** The uploader lives. Fault UploadLost when the session is somebody else's now. */
@@ -113,14 +112,20 @@ export async function commit(
   await client.put(name, encodeRecord('snapshot', snapshot), { etag: held.etag }).catch(asLost(ref));
   // From here on the snapshot stands; what is left over would be tidied by the collector.
   await client.delete(progressName(ref.lineage, ref.snapshot));
-  const marker = { lineage: ref.lineage, id: ref.snapshot, why: 'upload', nonce: snapshot.workNonce } as const;
-  await client.delete(workName(marker));
+  for (const nonce of [snapshot.workNonce, secondNonce(snapshot.workNonce)])
+    await client.delete(workName({ lineage: ref.lineage, id: ref.snapshot, why: 'upload', nonce }));
 }
 
-/** The id is free again; the work marker stays for the collector. Fault StoredObjectChanged when it was committed or taken over. */
-export async function giveUp(client: ObjectClient, ref: SnapshotRef, etag: string): Promise<void> {
-  await client.delete(progressName(ref.lineage, ref.snapshot));
-  await client.delete(snapshotName(ref.lineage, ref.snapshot), { etag });
+const secondNonce = (nonce: string): string => `${nonce}01`;
+
+/**
+ * The id is free again, its garbage is the collector's, who is told of it first. Fault StoredObjectChanged when it was committed
+ * or taken over meanwhile.
+ */
+export async function giveUp(world: World, ref: SnapshotRef, etag: string): Promise<void> {
+  await mark(world.client, ref, { why: 'upload', nonce: newNonce(world) });
+  await world.client.delete(progressName(ref.lineage, ref.snapshot));
+  await world.client.delete(snapshotName(ref.lineage, ref.snapshot), { etag });
 }
 
 /** What is under a snapshot's name, of either kind; undefined when nothing is. */

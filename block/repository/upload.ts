@@ -73,7 +73,7 @@ export class Upload implements UploadSession {
     this.#lanes.fail(new Fault(repositoryFaults.cancelled, { ...this.ref }));
     await this.#running?.catch(() => {});
     try {
-      await giveUp(this.#parts.world.client, this.ref, this.#held.etag);
+      await giveUp(this.#parts.world, this.ref, this.#held.etag);
     } catch (error) {
       if (isFault(error, repositoryFaults.preconditionFailed))
         throw new Fault(repositoryFaults.uploadLost, { ...this.ref });
@@ -109,7 +109,7 @@ export class Upload implements UploadSession {
   /** In order, LEAVES_AHEAD in work; when one fails, no other is begun and all that began have ended before it is told. */
   async #leaves(work: LeafWork, builder: TreeBuilder, leaves: Iterable<LeafRanges>): Promise<void> {
     const ahead: { readonly leaf: number; readonly ref: Promise<Ref | undefined> }[] = [];
-    const checkpoint = new Checkpoint(work.tally);
+    const checkpoint = new Checkpoint(work.tally, work.world.checkpointLeaves ?? CHECKPOINT_LEAVES);
     const takeFirst = async (): Promise<void> => {
       const first = ahead.shift();
       if (first === undefined) return;
@@ -160,11 +160,13 @@ export class Upload implements UploadSession {
 
 class Checkpoint {
   readonly #tally: Tally;
+  readonly #leavesMax: number;
   #readBytes: number;
   #leaves = 0;
 
-  constructor(tally: Tally) {
+  constructor(tally: Tally, leavesMax: number) {
     this.#tally = tally;
+    this.#leavesMax = leavesMax;
     this.#readBytes = tally.counters.readBytes;
   }
 
@@ -172,7 +174,7 @@ class Checkpoint {
   due(): boolean {
     const { readBytes } = this.#tally.counters;
     this.#leaves++;
-    if (readBytes - this.#readBytes < CHECKPOINT_BYTES && this.#leaves < CHECKPOINT_LEAVES) return false;
+    if (readBytes - this.#readBytes < CHECKPOINT_BYTES && this.#leaves < this.#leavesMax) return false;
     this.#readBytes = readBytes;
     this.#leaves = 0;
     return true;

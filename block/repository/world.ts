@@ -12,4 +12,6 @@ export interface World {
   readonly sealer: Sealer;
   /** How new chunks are packed where it pays. */
   readonly codec: Codec;
+  /** Leaves between two notes of an upload's progress. */
+  readonly checkpointLeaves?: number;
 }

@@ -38,14 +38,17 @@ export class MemoryClient implements ObjectClient {
   putBytes = 0;
   readonly log: string[] = [];
   #dead = false;
+  #dieAt: number | undefined;
 
   constructor(store: MemoryObjects, options: MemoryClientOptions = {}) {
     this.#store = store;
     this.#options = options;
+    this.#dieAt = options.dieAt;
   }
 
-  kill(): void {
-    this.#dead = true;
+  /** Dies at the n-th operation from now. */
+  killIn(operations: number): void {
+    this.#dieAt = this.operations + operations;
   }
 
   put(name: string, body: Uint8Array, condition?: PutCondition): Promise<{ readonly etag: string }> {
@@ -114,7 +117,7 @@ export class MemoryClient implements ObjectClient {
     if (this.#dead) throw new Died('dead');
     this.operations++;
     this.log.push(`${operation} ${name}`);
-    const dies = this.operations === this.#options.dieAt;
+    const dies = this.operations === this.#dieAt;
     if (dies) this.#dead = true;
     if (dies && !this.#options.dieAfterEffect) throw new Died(`before ${operation} ${name}`);
     const result = act();

@@ -28,7 +28,7 @@ export class MemoryVolume {
   }
 
   /** Writes `bytes` of noise (or of one letter, which packs well) somewhere, and remembers where. */
-  scribble(count: number, lengthMax = 3 * CHUNK): void {
+  scribble(count: number, lengthMax = 2 * CHUNK): void {
     for (let i = 0; i < count; i++) {
       const length = 1 + this.#random.below(Math.min(lengthMax, this.bytes.length));
       const offset = this.#random.below(this.bytes.length - length + 1);
@@ -69,16 +69,17 @@ export class MemoryVolume {
     return sumOf(this.bytes);
   }
 
+  /** A part of the pool that begins anywhere: two are hardly ever alike. */
   #noise(): Buffer {
-    const seed = this.#random.bytes(64);
-    const out = Buffer.alloc(3 * CHUNK);
-    for (let at = 0; at < out.length; at += 64) {
-      seed.writeUInt32LE(this.#random.below(2 ** 32), 0);
-      out.set(createHash('sha512').update(seed).digest(), at);
-    }
-    return out;
+    const from = this.#random.below(POOL.length / 2);
+    return POOL.subarray(from, from + POOL.length / 2);
   }
 }
+
+/** Incompressible, the same in every run, made once. */
+const POOL = Buffer.concat(
+  Array.from({ length: 8192 }, (_, index) => createHash('sha512').update(`noise ${index}`).digest()),
+);
 
 export const sumOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
