@@ -78,6 +78,7 @@ export function roleRoutes(identity: Identity): Route[] {
         return {};
       },
     }),
+    ...inferenceRoutes(identity),
     ...implicationRoutes(identity),
   ];
 }
@@ -149,19 +150,6 @@ function implicationRoutes(identity: Identity): Route[] {
   };
   return [
     route({
-      name: 'roles:list-implied',
-      method: 'GET',
-      path: '/v3/roles/{prior_role_id}/implies',
-      head: true,
-      policy: 'identity:list_implied_roles',
-      run: (call) =>
-        store.read(async (tx) => {
-          const priorId = call.params.prior_role_id;
-          const rule = await inference(tx, call, { priorId, impliedIds: await impliedBy(tx, priorId) });
-          return { body: { role_inference: rule, links: { self: call.url(call.request.path) } } };
-        }),
-    }),
-    route({
       name: 'roles:imply',
       method: 'PUT',
       path,
@@ -207,6 +195,24 @@ function implicationRoutes(identity: Identity): Route[] {
           await mustImply(tx, call.params);
           tx.delete(tables.impliedRoles, joinKey(call.params.prior_role_id, call.params.implied_role_id));
           return {};
+        }),
+    }),
+  ];
+}
+
+function inferenceRoutes({ store }: Identity): Route[] {
+  return [
+    route({
+      name: 'roles:list-implied',
+      method: 'GET',
+      path: '/v3/roles/{prior_role_id}/implies',
+      head: true,
+      policy: 'identity:list_implied_roles',
+      run: (call) =>
+        store.read(async (tx) => {
+          const priorId = call.params.prior_role_id;
+          const rule = await inference(tx, call, { priorId, impliedIds: await impliedBy(tx, priorId) });
+          return { body: { role_inference: rule, links: { self: call.url(call.request.path) } } };
         }),
     }),
     route({

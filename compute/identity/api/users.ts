@@ -116,6 +116,15 @@ export function userRoutes(identity: Identity): Route[] {
         return {};
       },
     }),
+    ...ownRoutes(identity),
+  ];
+}
+
+/** What a user has, and the password that only its owner changes. */
+function ownRoutes(identity: Identity): Route[] {
+  const { store } = identity;
+  const target = ({ params }: { params: ById }) => store.read((tx) => userTarget(tx, params.user_id));
+  return [
     route({
       name: 'users:change-password',
       method: 'POST',
