@@ -42,8 +42,8 @@ export interface VolumesOptions {
   readonly command: string;
   /** Where TCP attachments listen. */
   readonly fronts: { readonly host: string; readonly firstPort: number; readonly lastPort: number };
-  /** The container of snapshots. */
-  readonly client: ObjectClient;
+  /** The container of snapshots, made where it is missing; called when it is first needed, and again after a failure. */
+  readonly openStore: () => Promise<ObjectClient>;
   /** Why volumes cannot be served here. */
   readonly unfit: () => string | undefined;
   readonly threads?: number;
@@ -66,10 +66,12 @@ const CACHE_BYTES_MAX = 1024 * 1024 * 1024;
 const HEADROOM_BYTES = 256 * 1024 * 1024;
 
 export async function startVolumes(options: VolumesOptions, world: VolumesWorld): Promise<RunningVolumes> {
-  const { host, directory, runtimeDir, command, fronts, client, unfit } = options;
+  const { host, directory, runtimeDir, command, fronts, openStore, unfit } = options;
   const { clock, random, disk, net, files, processes, log } = world;
   const sealer = createThreadSealer(options.threads ?? SEAL_THREADS);
-  const repository = lateRepository(() => openRepository({ client, clock, random, sealer, codec: 'lz4' }));
+  const repository = lateRepository(async () =>
+    openRepository({ client: await openStore(), clock, random, sealer, codec: 'lz4' }),
+  );
   const table = new VolumeTable(disk, directory);
   const caches = openCaches(disk, path.join(directory, '.cache'));
   const exports = new SnapshotExports({

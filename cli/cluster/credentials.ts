@@ -2,8 +2,9 @@
  * DIR/credentials.json: the users of a new cluster, with random secrets, for people and scripts to read (mode 0600). A
  * public contract: `s3` and `swift` of the owner at the top, the same two under `alt` (owner of a second account) and
  * `member` (a plain user of the first account); `reseller`, an administrator of all accounts, who sets their quotas and
- * is missing from the files of older clusters; `volumes`, as whom
- * block storage keeps its snapshots, added where it is missing. Written on the first start; read on every one, endpoints kept up to date.
+ * is missing from the files of older clusters; `keystone`, the administrator
+ * of the identity service, and `volumes`, as whom
+ * block storage keeps its snapshots, are added where they are missing. Written on the first start; read on every one, endpoints kept up to date.
  */
 import path from 'node:path';
 import type { Disk } from '../../fabric/disk.ts';
@@ -23,7 +24,17 @@ export interface Credentials {
   readonly swift: { readonly authUrl: string; readonly user: string; readonly key: string };
 }
 
+/** The administrator of the identity service. */
+export interface KeystoneCredentials {
+  readonly authUrl: string;
+  readonly username: string;
+  readonly password: string;
+  readonly projectName: string;
+  readonly domainName: string;
+}
+
 export interface CredentialsFile extends Credentials {
+  readonly keystone: KeystoneCredentials;
   readonly alt: Credentials;
   readonly member: Credentials;
   readonly reseller?: Credentials;
@@ -33,6 +44,7 @@ export interface CredentialsFile extends Credentials {
 export interface Endpoints {
   readonly s3: string;
   readonly swiftAuth: string;
+  readonly keystone: string;
   readonly region: string;
 }
 
@@ -48,6 +60,7 @@ export interface OpenedCredentials {
   readonly users: Users;
   /** Storage accounts of the users. */
   readonly accounts: readonly string[];
+  readonly keystonePassword: string;
   /** Writes the file with the endpoints that clients can use now. */
   publish(endpoints: Endpoints): Promise<CredentialsFile>;
 }
@@ -58,6 +71,7 @@ export function openCredentials(directory: string, disk: Disk, random: Random): 
   const people = text ? parsePeople(text, file, random) : makePeople(random);
   return {
     users: indexUsers(people),
+    keystonePassword: people.keystonePassword,
     accounts: [people.main, people.alt, people.volumes].map(({ account }) => `AUTH_${account}`),
     async publish(endpoints) {
       const contents = render(people, endpoints);
@@ -74,6 +88,7 @@ interface People {
   readonly member: User;
   readonly reseller?: User | undefined;
   readonly volumes: User;
+  readonly keystonePassword: string;
 }
 
 const KEY_ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
@@ -85,11 +100,13 @@ function makeUser(random: Random, who: string, admin: boolean): User {
     account,
     name,
     admin,
-    key: random.bytes(18).toString('base64url'),
+    key: makePassword(random),
     accessKeyId: `NTAK${letters}`,
     secretAccessKey: random.bytes(30).toString('base64url'),
   };
 }
+
+const makePassword = (random: Random): string => random.bytes(18).toString('base64url');
 
 function makePeople(random: Random): People {
   const make = (who: string, admin: boolean): User => makeUser(random, who, admin);
@@ -99,6 +116,7 @@ function makePeople(random: Random): People {
     member: make(PEOPLE.member, false),
     reseller: { ...make(PEOPLE.reseller, true), reseller: true },
     volumes: make(PEOPLE.volumes, true),
+    keystonePassword: makePassword(random),
   };
 }
 
@@ -123,6 +141,7 @@ function parsePeople(text: string, file: string, random: Random): People {
     member: read(parsed.member, 'member', false),
     reseller: parsed.reseller && { ...read(parsed.reseller, 'reseller', true), reseller: true },
     volumes: parsed.volumes ? read(parsed.volumes, 'volumes', true) : makeUser(random, PEOPLE.volumes, true),
+    keystonePassword: parsed.keystone?.password ?? makePassword(random),
   };
 }
 
@@ -138,13 +157,17 @@ function indexUsers(people: People): Users {
   };
 }
 
-function render(people: People, { s3, swiftAuth, region }: Endpoints): CredentialsFile {
+function render(people: People, { s3, swiftAuth, keystone, region }: Endpoints): CredentialsFile {
   const block = ({ account, name, key, accessKeyId, secretAccessKey }: User): Credentials => ({
     s3: { endpoint: s3, region, accessKeyId, secretAccessKey },
     swift: { authUrl: swiftAuth, user: `${account}:${name}`, key },
   });
   const { main, alt, member, reseller, volumes } = people;
   const others = {
+    keystone: {
+      ...{ authUrl: keystone, username: 'admin', password: people.keystonePassword },
+      ...{ projectName: 'admin', domainName: 'Default' },
+    },
     volumes: block(volumes),
     alt: block(alt),
     member: block(member),

@@ -1,0 +1,123 @@
+/**
+ * The volumes of this host as a part of the cluster's process: where they lie, who stores their snapshots, who may call. The
+ * `needletail volume` commands reach them on DIR/run/volumes.sock. Without the storage daemon all else works.
+ */
+import { createHash } from 'node:crypto';
+import { accessSync, constants } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import process from 'node:process';
+import { systemFiles } from '../../block/host/files.ts';
+import { systemProcesses } from '../../block/host/processes.ts';
+import { SwiftObjectClient } from '../../block/repository/object-client-swift.ts';
+import { swiftV1Login } from '../../block/repository/swift-login.ts';
+import { VOLUME_SERVICE } from '../../block/volumes/contract.ts';
+import { type RunningVolumes, startVolumes } from '../../block/volumes/start-volumes.ts';
+import { systemClock } from '../../fabric/clock.ts';
+import type { Logger } from '../../fabric/logger.ts';
+import { systemNet } from '../../fabric/net.ts';
+import { createHttpClient } from '../../fabric/net-http.ts';
+import { systemRandom } from '../../fabric/random.ts';
+import { listenRpc } from '../../fabric/rpc/server.ts';
+import { systemDisk } from '../../fabric/system-disk.ts';
+import { volumeSocket } from '../volume/connect.ts';
+import type { Credentials } from './credentials.ts';
+import type { ClusterIdentity } from './identity.ts';
+
+const COMMAND = 'qemu-storage-daemon';
+const PACKAGES = 'qemu-system-common';
+const CONTAINER = 'volume-snapshots';
+/** Of TLS fronts for attachments over TCP. */
+const PORTS = { firstPort: 10_809, lastPort: 11_832 } as const;
+
+export interface HostVolumesOptions {
+  readonly directory: string;
+  readonly identity: Pick<ClusterIdentity, 'clusterId' | 'clusterSecret'>;
+  /** As whom snapshots are stored, and where. */
+  readonly storage: Credentials;
+  /** Address that attachments over TCP listen on. */
+  readonly address: string;
+  /** PEM of our own certificate, when the store is served with TLS. */
+  readonly ca?: string | undefined;
+  readonly log: Logger;
+}
+
+export interface HostVolumes {
+  readonly volumes: RunningVolumes;
+  stop(): Promise<void>;
+}
+
+export async function startHostVolumes(options: HostVolumesOptions): Promise<HostVolumes> {
+  const { directory, identity, storage, address, ca, log } = options;
+  const http = createHttpClient(ca === undefined ? {} : { ca });
+  const login = swiftV1Login(http, storage.swift);
+  const openStore = async (): Promise<SwiftObjectClient> => {
+    const world = { http, login, clock: systemClock, random: systemRandom };
+    const client = new SwiftObjectClient({ ...world, container: CONTAINER });
+    await client.createContainer();
+    return client;
+  };
+  const volumes = await startVolumes(
+    {
+      host: await hostId(directory),
+      directory: path.join(directory, 'volumes'),
+      runtimeDir: runtimeDirectory(directory),
+      command: COMMAND,
+      fronts: { host: address, ...PORTS },
+      openStore,
+      unfit,
+    },
+    {
+      ...{ clock: systemClock, random: systemRandom, disk: systemDisk, net: systemNet },
+      ...{ files: systemFiles, processes: systemProcesses, log },
+    },
+  );
+  const listener = await listenRpc(volumes.service, {
+    ...{ endpoint: { path: volumeSocket(directory) }, name: VOLUME_SERVICE, log },
+    ...{ secret: Buffer.from(identity.clusterSecret, 'hex'), clusterId: identity.clusterId },
+    ...{ clock: systemClock, random: systemRandom },
+  });
+  return {
+    volumes,
+    async stop() {
+      await listener.close();
+      await volumes.stop();
+      await http.close();
+    },
+  };
+}
+
+/** Stable for the life of the data directory: volumes lie beside it. */
+async function hostId(directory: string): Promise<string> {
+  const file = path.join(directory, 'host-id');
+  try {
+    return (await systemDisk.readFile(file)).toString('utf8').trim();
+  } catch {
+    const id = systemRandom.bytes(16).toString('hex');
+    await systemDisk.replaceFile(file, Buffer.from(`${id}\n`));
+    return id;
+  }
+}
+
+/** Paths of unix sockets are short, a data directory's may be long. */
+export function runtimeDirectory(directory: string): string {
+  const base = process.getuid?.() === 0 ? '/run' : (process.env['XDG_RUNTIME_DIR'] ?? os.tmpdir());
+  return path.join(base, `needletail-${createHash('sha256').update(directory).digest('hex').slice(0, 12)}`);
+}
+
+function unfit(): string | undefined {
+  const found = (process.env['PATH'] ?? '')
+    .split(path.delimiter)
+    .some((folder) => isRunnable(path.join(folder, COMMAND)));
+  if (found) return undefined;
+  return `volumes need ${COMMAND}: apt-get install -y --no-install-recommends ${PACKAGES}`;
+}
+
+function isRunnable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
