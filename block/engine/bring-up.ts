@@ -4,7 +4,7 @@
  */
 import { loadBase } from './bitmap-store.ts';
 import { engineFaults } from './contract.ts';
-import { syncExports } from './exports.ts';
+import { showExports, syncExports } from './exports.ts';
 import { buildFill, finishPivot } from './fill.ts';
 import { addDisk, addLimits, addTop, NODES, nodeNames } from './graph.ts';
 import type { Qmp } from './qmp.ts';
@@ -26,7 +26,7 @@ export async function makeFiles(context: VolumeContext): Promise<void> {
 export async function buildFresh(context: VolumeContext, qmp: Qmp): Promise<void> {
   const { state, paths } = context;
   await forgetSnapshot(context);
-  await qmp.command('nbd-server-start', { addr: { type: 'unix', data: { path: paths.nbdSocket } } });
+  await qmp.command('nbd-server-start', { addr: { type: 'unix', data: { path: paths.nbdSocketHidden } } });
   await addLimits(qmp, state.limits);
   if (state.phase === 'filling') {
     await buildFill(context, qmp);
@@ -39,6 +39,7 @@ export async function buildFresh(context: VolumeContext, qmp: Qmp): Promise<void
     await addTop(qmp, NODES.disk);
   }
   await syncExports(context, qmp);
+  await showExports(context);
 }
 
 /** The moment of an open snapshot died with the daemon. One that was being ended has ended. */
@@ -70,4 +71,5 @@ export async function settleFound(context: VolumeContext, qmp: Qmp): Promise<voi
   if (unfinished || orphan) await closeSnapshot(context, qmp, false);
   if (phase === 'ready' && (await nodeNames(qmp)).has(NODES.overlay)) await finishPivot(context, qmp);
   await syncExports(context, qmp);
+  await showExports(context);
 }

@@ -52,6 +52,15 @@ export async function dropAllExports(context: VolumeContext, qmp: Qmp): Promise<
   for (const { attachmentId } of context.state.attachments) await removeExport(context, qmp, attachmentId);
 }
 
+/** Until `showExports`, so that a client that reconnects is not told that its export is unknown. */
+export async function hideExports({ world, paths }: VolumeContext): Promise<void> {
+  if (await world.files.size(paths.nbdSocket)) await world.files.rename(paths.nbdSocket, paths.nbdSocketHidden);
+}
+
+export async function showExports({ world, paths }: VolumeContext): Promise<void> {
+  if (await world.files.size(paths.nbdSocketHidden)) await world.files.rename(paths.nbdSocketHidden, paths.nbdSocket);
+}
+
 export function describeAttachment(context: VolumeContext, attachment: AttachmentState): Attachment {
   const { attachmentId, transport, readOnly, secretHex, host, port } = attachment;
   const uris = {

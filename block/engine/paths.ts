@@ -30,6 +30,8 @@ export interface VolumePaths {
   readonly pidFile: string;
   readonly qmpSocket: string;
   readonly nbdSocket: string;
+  /** The same socket while its exports are not all there: who connects finds nobody and tries again. */
+  readonly nbdSocketHidden: string;
   vhostSocket(attachmentId: string): string;
   /** Pid file, control socket and key directory of an attachment's TLS front. */
   frontPidFile(attachmentId: string): string;
@@ -50,6 +52,7 @@ export function volumePaths(runtimeDir: string, id: string, dir: string): Volume
     pidFile: `${base}.pid`,
     qmpSocket: `${base}.qmp`,
     nbdSocket: `${base}.nbd`,
+    nbdSocketHidden: `${base}.new`,
     vhostSocket: (attachmentId) => `${base}-v${short(attachmentId)}`,
     frontPidFile: (attachmentId) => `${base}-p${short(attachmentId)}`,
     frontSocket: (attachmentId) => `${base}-f${short(attachmentId)}`,

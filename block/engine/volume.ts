@@ -24,7 +24,9 @@ import {
   checkAttachment,
   describeAttachment,
   dropAllExports,
+  hideExports,
   removeExport,
+  showExports,
   syncExports,
 } from './exports.ts';
 import { fillProgress, pivot, streamAndRepair } from './fill.ts';
@@ -232,8 +234,8 @@ export class Volume implements VolumeContext {
   }
 
   async #removeSockets(): Promise<void> {
-    const { qmpSocket, nbdSocket, pidFile } = this.paths;
-    for (const path of [qmpSocket, nbdSocket, pidFile]) await this.world.disk.remove(path);
+    const { qmpSocket, nbdSocket, nbdSocketHidden, pidFile } = this.paths;
+    for (const path of [qmpSocket, nbdSocket, nbdSocketHidden, pidFile]) await this.world.disk.remove(path);
   }
 
   /** Without room for the bitmap the next snapshot reads everything. */
@@ -254,12 +256,14 @@ export class Volume implements VolumeContext {
       if (this.#state.phase === 'lazy') return this.save({ sizeBytes });
       const qmp = await this.#keeper.running();
       // A writable export forbids a change of size; its clients reconnect.
-      await dropAllExports(this, qmp);
+      await hideExports(this);
       try {
+        await dropAllExports(this, qmp);
         await qmp.command('block_resize', { 'node-name': NODES.top, size: sizeBytes });
         await this.save({ sizeBytes });
       } finally {
         await syncExports(this, qmp);
+        await showExports(this);
       }
       await this.#keeper.restartFronts();
     });
