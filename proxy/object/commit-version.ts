@@ -26,6 +26,8 @@ export interface NewVersion extends Named {
   readonly record: ObjectRecord;
   readonly body?: Buffer | undefined;
   readonly conditions?: Conditions | undefined;
+  /** Fault PreconditionFailed unless this holds of what stands there. */
+  readonly only?: ((current: Version | undefined) => boolean) | undefined;
   /** What shares its fate, under `ballot`; `stamp` and `record` are the version's as it stands. */
   companions?(ballot: Stamp, version: { stamp: Stamp; record: ObjectRecord }): readonly QuorumWrite[];
 }
@@ -102,7 +104,11 @@ class Writer {
       return { write: this.#again(current, ballot) };
     const proposed = await this.#lookBack(current);
     if (proposed === 'done') return KEEP;
-    const fault = checkWriteConditions(this.#change.conditions ?? {}, recordOf(this.#engine, current));
+    const { only, conditions = {} } = this.#change;
+    const isOther = only !== undefined && !only(liveVersion(current));
+    const fault = isOther
+      ? new Fault(storeFaults.preconditionFailed)
+      : checkWriteConditions(conditions, recordOf(this.#engine, current));
     if (fault) return this.#own.size === 0 ? { keep: true, refuse: fault } : this.#refuse(current, ballot, fault);
     return this.#write(current, ballot, proposed);
   }

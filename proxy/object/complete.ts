@@ -21,6 +21,7 @@ import {
   storeFaults,
 } from './contract.ts';
 import type { Engine } from './engine.ts';
+import { withExpiration } from './expiration.ts';
 import { noteExpiry } from './expiry-index.ts';
 import {
   decodeMeta,
@@ -163,7 +164,7 @@ async function publish(
     const record = withDefaultLock(container.record, object, engine.cluster.clock.nowMs());
     const made = { container, name: object.name, record, conditions, companions: finished };
     const done = await commitVersion(engine, made);
-    return toInfo(done.record, done.head, true);
+    return withExpiration(engine, container, done.record, toInfo(done.record, done.head, true));
   }
   let head: Buffer | undefined;
   const write = (conditions: Conditions | undefined): Promise<Stamp> =>
@@ -181,12 +182,18 @@ async function publish(
   const archive = archiveOf(container.record);
   if (archive) await keeping(engine, { container, archive, name: object.name, conditions: options.conditions }, write);
   else await write(options.conditions);
-  return { ...toInfo(object, head as Buffer), stamp: headStamp(head as Buffer) };
+  const info = { ...toInfo(object, head as Buffer), stamp: headStamp(head as Buffer) };
+  return withExpiration(engine, container, object, info);
 }
 
 /** The upload's register becomes a tombstone first: from then on no part gets in, and what is there can be freed. */
 export async function abortUpload(engine: Engine, context: Context, ref: ObjectRef, uploadId: string): Promise<void> {
-  const upload = await findOpenUpload(engine, context, ref, uploadId);
+  await abortFound(engine, await findOpenUpload(engine, context, ref, uploadId));
+}
+
+/** Whoever asks. */
+export async function abortFound(engine: Engine, upload: OpenUpload): Promise<void> {
+  const { uploadId } = upload;
   const done = await decide(engine.cluster, upload.key, (current, ballot, _granted, own) => {
     const open = current && !isTombstone(current.head) && !decodeMeta<UploadRecord>(current.head).done;
     if (!open && !own) return { keep: true, refuse: new Fault(storeFaults.noSuchUpload, { uploadId }) };

@@ -190,6 +190,8 @@ export interface ObjectInfo {
   /** As far as the caller may know of it. */
   readonly lock?: ObjectLock | undefined;
   readonly encryption?: Omit<EncryptionRequest, 'customerKey'> | undefined;
+  /** When a lifecycle rule takes it. */
+  readonly expiration?: { readonly atMs: number; readonly ruleId: string } | undefined;
 }
 
 /** RFC 9110 §13, already parsed. ETags without quotes; '*' for any. */
@@ -371,20 +373,25 @@ export interface CopyOptions {
   readonly tags?: Tags | undefined;
 }
 
+export interface Peeked {
+  readonly account: Metadata;
+  /** Undefined: there is no such container. */
+  readonly container: Metadata | undefined;
+  /** What S3 keeps of the container. */
+  readonly s3?: Readonly<Record<string, unknown>> | undefined;
+  /** Undefined for a container that never had versions. */
+  readonly versioning?: 'Enabled' | 'Suspended' | undefined;
+  /** Where totals were asked for. */
+  readonly objectCount?: number | undefined;
+}
+
 /** All operations check the caller's rights themselves. */
 export interface Store {
   /**
    * Metadata as it was a moment ago, for what an API decides before anybody is authorised (keys of signed URLs, CORS).
    * Nothing of it may be shown.
    */
-  peek(ref: ContainerRef): Promise<{
-    account: Metadata;
-    container: Metadata | undefined;
-    /** What S3 keeps about the container. */
-    s3?: Readonly<Record<string, unknown>> | undefined;
-    /** Undefined for a container that never had versions. */
-    versioning?: 'Enabled' | 'Suspended' | undefined;
-  }>;
+  peek(ref: ContainerRef, options?: { totals?: boolean }): Peeked | Promise<Peeked>;
   headAccount(context: Context, account: string): Promise<AccountInfo>;
   updateAccount(context: Context, account: string, change: MetadataChange): Promise<void>;
   listContainers(

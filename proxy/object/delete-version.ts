@@ -28,6 +28,8 @@ export interface Deletion extends Named {
   readonly conditions?: Conditions | undefined;
   /** The newest one's place stays empty. */
   readonly vacates?: boolean | undefined;
+  /** Nothing happens to it while it is the newest one. */
+  readonly onlyOlder?: boolean | undefined;
   /** Governance does not count (object-lock.ts). */
   readonly bypass?: boolean | undefined;
 }
@@ -83,6 +85,7 @@ class Run {
     const { versionId, conditions, bypass } = this.#deletion;
     const live = liveVersion(current);
     const isNewest = live !== undefined && versionIdOf(live.record) === versionId;
+    if (isNewest && this.#deletion.onlyOlder) return KEEP;
     const stays = !isNewest && live?.record.marker !== true ? live : undefined;
     this.currentId = stays && versionIdOf(stays.record);
     const held = await readQuorum(this.#engine.cluster, versionKey(this.#key, versionId), false);

@@ -21,8 +21,10 @@ import {
 } from './contract.ts';
 import { checkCustomerKey, dataKeyOf } from './encryption.ts';
 import type { Engine } from './engine.ts';
+import { expirationIn } from './expiration.ts';
 import { openExtents } from './extent-body.ts';
 import { findVersion } from './find-version.ts';
+import { rulesOf } from './lifecycle-rules.ts';
 import { openThroughLinks } from './links.ts';
 import { decodeMeta, type ObjectRecord, toInfo } from './object-format.ts';
 import { shownLock } from './object-lock.ts';
@@ -75,12 +77,13 @@ export interface Found {
   readonly hidesTags?: boolean;
   /** What the caller may know of its lock. */
   readonly lock?: ObjectLock | undefined;
+  readonly expiration?: ObjectInfo['expiration'];
 }
 
-export function infoOf({ record, register, versioned, hidesTags, lock }: Found): ObjectInfo {
+export function infoOf({ record, register, versioned, hidesTags, lock, expiration }: Found): ObjectInfo {
   const info = toInfo(record, register.head, versioned);
   if (hidesTags === undefined) return info;
-  return hidesTags ? { ...info, lock, tags: 'hidden' } : { ...info, lock };
+  return hidesTags ? { ...info, lock, expiration, tags: 'hidden' } : { ...info, lock, expiration };
 }
 
 /** The object as a quorum has it; Fault NoSuchContainer, NoSuchObject, NoSuchVersion, IsDeleteMarker, AccessDenied. */
@@ -92,7 +95,7 @@ export async function find(engine: Engine, context: Context, ref: ObjectRef, bod
   const found = container && (await lookUpAny(engine, container, ref, body));
   if (container && found && isThere(engine, context, { ...found, ref })) {
     if (!settled) authoriseFound(context, 'read', ref, { container: container.record, found: found.record });
-    return withoutHidden(context, ref, container, found);
+    return asShown(engine, context, ref, { container, found });
   }
   // What is not there may be in a younger incarnation of the container than the one remembered here.
   const fresh = await engine.containers.findFresh(ref);
@@ -102,17 +105,24 @@ export async function find(engine: Engine, context: Context, ref: ObjectRef, bod
   const isNow = again !== undefined && isThere(engine, context, { ...again, ref });
   if (!settledNow)
     authoriseFound(context, 'read', ref, { container: fresh.record, found: isNow ? again.record : null });
-  if (isNow) return withoutHidden(context, ref, fresh, again);
+  if (isNow) return asShown(engine, context, ref, { container: fresh, found: again });
   throw nothingThere(ref, again);
 }
 
-/** Tags and locks are rights of their own. */
-function withoutHidden(context: Context, ref: ObjectRef, container: ContainerState, found: Found): Found {
+/** Tags and locks are rights of their own; lifecycle rules know when it goes. */
+function asShown(
+  engine: Engine,
+  context: Context,
+  ref: ObjectRef,
+  { container, found }: { readonly container: ContainerState; readonly found: Found },
+): Found {
   const { tags, retention, hold } = found.record;
-  if (tags === undefined && retention === undefined && hold === undefined) return found;
+  const rules = rulesOf(container.record);
+  if (tags === undefined && retention === undefined && hold === undefined && rules === undefined) return found;
+  const expiration = rules && ref.versionId === undefined ? expirationIn(engine, container, found) : undefined;
   const records = { container: container.record, found: found.record };
   const hidesTags = tags !== undefined && !mayAlso(context, 's3:GetObjectTagging', ref, records);
-  return { ...found, hidesTags, lock: shownLock(context, ref, container.record, found.record) };
+  return { ...found, hidesTags, expiration, lock: shownLock(context, ref, container.record, found.record) };
 }
 
 type Asked = Pick<Found, 'record'> & { readonly ref: ObjectRef };

@@ -52,7 +52,15 @@ export async function listVersions(
   ref: ContainerRef,
   query: VersionQuery,
 ): Promise<Page<VersionEntry>> {
-  const container = await listable(engine, context, ref);
+  return versionsPage(engine, await listable(engine, context, ref), query);
+}
+
+/** Whoever asks. */
+export async function versionsPage(
+  engine: Engine,
+  container: ContainerState,
+  query: VersionQuery,
+): Promise<Page<VersionEntry>> {
   const start = await startOf(engine, container, query);
   const rows = (prefix: Key, read: (entry: ListEntry) => Item, marker: string): Cursor =>
     new Cursor(

@@ -65,7 +65,15 @@ export async function listUploads(
   ref: ContainerRef,
   query: ListQuery & { uploadIdMarker?: string },
 ): Promise<Page<{ prefix: string } | UploadInfo>> {
-  const container = await listable(engine, context, ref);
+  return uploadsPage(engine, await listable(engine, context, ref), query);
+}
+
+/** Whoever asks. */
+export async function uploadsPage(
+  engine: Engine,
+  container: ContainerState,
+  query: ListQuery & { uploadIdMarker?: string },
+): Promise<Page<{ prefix: string } | UploadInfo>> {
   const prefix = rowPrefix(container.hash, container.incarnation, TABLE.uploads);
   const { marker = '', uploadIdMarker } = query;
   // Without an id all uploads of the marker's name are passed over: \x01 sorts after every id behind NUL.

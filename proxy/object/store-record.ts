@@ -7,6 +7,7 @@ import { commitVersion } from './commit-version.ts';
 import { CONTAINER_CACHE_MS, type ContainerState } from './containers.ts';
 import type { Conditions, ObjectInfo, ObjectRef } from './contract.ts';
 import type { Engine } from './engine.ts';
+import { withExpiration } from './expiration.ts';
 import { noteExpiry } from './expiry-index.ts';
 import { type ObjectRecord, recordHead, toInfo } from './object-format.ts';
 import { withDefaultLock } from './object-lock.ts';
@@ -31,7 +32,7 @@ export async function storeRecord(
   if (versioningOf(now) !== undefined) {
     const kept = withDefaultLock(now.record, record, engine.cluster.clock.nowMs());
     const done = await commitVersion(engine, { container: now, name: record.name, record: kept, body, conditions });
-    return toInfo(done.record, done.head, true);
+    return withExpiration(engine, now, done.record, toInfo(done.record, done.head, true));
   }
   const key = objectKey(engine, container, record.name);
   let head: Buffer | undefined;
@@ -46,7 +47,7 @@ export async function storeRecord(
     conditions,
     pins: record.pins,
   });
-  return toInfo(record, head as Buffer);
+  return withExpiration(engine, now, record, toInfo(record, head as Buffer));
 }
 
 const refOf = ({ account, container, name }: ObjectRecord): ObjectRef => ({ account, container, object: name });

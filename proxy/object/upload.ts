@@ -156,9 +156,18 @@ export async function findUpload(
   ref: ObjectRef,
   uploadId: string,
 ): Promise<OpenUpload> {
-  const container = await writable(engine, context, ref);
+  return loadUpload(engine, await writable(engine, context, ref), ref.object, uploadId);
+}
+
+/** Whoever asks. */
+export async function loadUpload(
+  engine: Engine,
+  container: ContainerState,
+  name: string,
+  uploadId: string,
+): Promise<OpenUpload> {
   if (!/^[0-9a-f]{32}$/.test(uploadId)) throw new Fault(storeFaults.noSuchUpload, { uploadId });
-  const key = uploadKey(engine, container, ref.object, uploadId);
+  const key = uploadKey(engine, container, name, uploadId);
   const register = await readQuorum(engine.cluster, key, false);
   if (!register || isTombstone(register.head)) throw new Fault(storeFaults.noSuchUpload, { uploadId });
   const record = decodeMeta<UploadRecord>(register.head);

@@ -25,6 +25,7 @@ import { readSourceConditions, readWriteConditions } from './conditions.ts';
 import { openWholeSource } from './dynamic.ts';
 import { pushEncryption, readEncryption, readSourceKey, WRITE_HEADERS } from './encryption.ts';
 import { s3Fault } from './errors.ts';
+import { pushExpiration } from './lifecycle.ts';
 import { readLockHeaders } from './lock.ts';
 import { explainIfMatch } from './put-object.ts';
 import { readTagHeader } from './tags.ts';
@@ -71,6 +72,7 @@ export async function copyObject(call: S3Call): Promise<HttpResponse> {
   const { info, source: read } = await explainIfMatch(copying, call, { ref, conditions });
   pushVersion(call.headers, info);
   pushEncryption(call, info.encryption);
+  pushExpiration(call.headers, info);
   if (read.versionId !== undefined) call.headers.push('x-amz-copy-source-version-id', read.versionId);
   const type =
     Object.keys(info.checksums).length === 0 ? '' : xmlElement('ChecksumType', info.checksumType ?? 'FULL_OBJECT');

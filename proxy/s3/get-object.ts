@@ -11,6 +11,7 @@ import { bareEtag, readConditions } from './conditions.ts';
 import { isDynamic, openWhole } from './dynamic.ts';
 import { pushEncryption, readCustomerKey } from './encryption.ts';
 import { s3Fault } from './errors.ts';
+import { pushExpiration } from './lifecycle.ts';
 import { pushLock } from './lock.ts';
 import { readCount } from './query.ts';
 import { pushTagCount } from './tags.ts';
@@ -56,6 +57,7 @@ function answer(call: S3Call, { info, open, overrides }: Found): HttpResponse {
   pushTagCount(headers, info);
   pushLock(headers, info);
   pushEncryption(call, info.encryption);
+  pushExpiration(headers, info);
   if (slice.partsCount !== undefined) headers.push('x-amz-mp-parts-count', String(slice.partsCount));
   if (request.headers.get('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED') pushSliceChecksums(call, info, slice);
   if (slice.status === 206) headers.push('Content-Range', contentRange(slice, info.sizeBytes));

@@ -27,6 +27,7 @@ import {
 import { bareEtag, readWriteConditions } from './conditions.ts';
 import { pushEncryption, readEncryption } from './encryption.ts';
 import { s3Fault } from './errors.ts';
+import { pushExpiration } from './lifecycle.ts';
 import { readLockHeaders } from './lock.ts';
 import { explainIfMatch } from './put-object.ts';
 import { readTagHeader } from './tags.ts';
@@ -98,6 +99,7 @@ export async function completeUpload(call: S3Call): Promise<HttpResponse> {
   const info = await explainIfMatch(explainSize(completing), call, { ref, conditions });
   pushVersion(call.headers, info);
   pushEncryption(call, info.encryption);
+  pushExpiration(call.headers, info);
   const names =
     xmlElement('Location', objectLocation(call)) + xmlElement('Bucket', call.bucket) + xmlElement('Key', call.key);
   const type = info.checksumType === undefined ? '' : xmlElement('ChecksumType', info.checksumType);

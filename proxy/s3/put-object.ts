@@ -10,6 +10,7 @@ import { pushChecksums } from './checksums.ts';
 import { readWriteConditions } from './conditions.ts';
 import { pushEncryption, readEncryption } from './encryption.ts';
 import { s3Fault } from './errors.ts';
+import { pushExpiration } from './lifecycle.ts';
 import { readLockHeaders } from './lock.ts';
 import { readTagHeader } from './tags.ts';
 import { BODY_BYTES_MAX, openUploadBody, type UploadBody } from './upload-body.ts';
@@ -42,6 +43,7 @@ export async function storeBody(call: S3Call, upload: UploadBody): Promise<HttpR
   call.headers.push('ETag', `"${info.etag}"`);
   pushVersion(call.headers, info);
   pushEncryption(call, info.encryption);
+  pushExpiration(call.headers, info);
   pushChecksums(call.headers, info);
   return { status: 200, headers: call.headers };
 }

@@ -178,6 +178,7 @@ export const AMZ_HEADERS: readonly HeaderRule[] = [
   { name: 'x-amz-tagging-directive', note: 'CopyObject: COPY, REPLACE' },
   { name: 'x-amz-te', note: 'no effect: the answer is never transfer-encoded by S3’s own scheme' },
   { name: 'x-amz-trailer', note: 'checksum headers alone' },
+  { name: 'x-amz-transition-default-minimum-object-size', note: 'no effect: there are no transitions' },
   { name: 'x-amz-user-agent', note: 'no effect' },
   {
     name: 'x-amz-website-redirect-location',
