@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { connectNbd } from '../block/nbd/client.ts';
 import { nbdUri } from '../block/nbd/contract.ts';
 import { openFileDevice } from '../block/nbd/file-device.ts';
+import { MemoryDevice } from '../block/nbd/memory-device.ts';
 import { startNbdServer } from '../block/nbd/server.ts';
 import { systemClock } from '../fabric/clock.ts';
 import { systemNet } from '../fabric/net.ts';
@@ -36,13 +37,23 @@ const LOADS: readonly Load[] = [
   { label: '1 MiB write, depth 4', rw: 'write', bytes: MIB, depth: 4 },
 ];
 
+interface Server {
+  readonly name: string;
+  readonly path: string;
+  readonly exportName: string;
+  readonly child: ChildProcess;
+}
+
 interface Figure {
   readonly perSecond: number;
   readonly cpuUs: number;
 }
 
 async function serve(path: string, file: string): Promise<void> {
-  const open = () => openFileDevice({ disk: systemDisk, path: file, sizeBytes: FILE_BYTES });
+  const memory = new MemoryDevice(FILE_BYTES);
+  await memory.write(0, [Buffer.alloc(FILE_BYTES, 5)]);
+  const open = (name: string) =>
+    name === 'memory' ? memory : openFileDevice({ disk: systemDisk, path: file, sizeBytes: FILE_BYTES });
   await startNbdServer({
     net: systemNet,
     clock: systemClock,
@@ -51,13 +62,12 @@ async function serve(path: string, file: string): Promise<void> {
   });
 }
 
-async function start(path: string, child: ChildProcess): Promise<ChildProcess> {
+async function listening(path: string): Promise<void> {
   const untilMs = systemClock.monotonicMs() + START_MS;
   while (!existsSync(path)) {
     if (systemClock.monotonicMs() > untilMs) throw new Error(`nothing listens at ${path}`);
     await systemClock.sleep(20);
   }
-  return child;
 }
 
 function quiet(command: string, ...args: string[]): ChildProcess {
@@ -71,8 +81,9 @@ interface FioJob {
   readonly sys_cpu: number;
 }
 
-function fio(path: string, load: Load, seconds: number): Promise<FioJob> {
-  const args = [`--uri=${nbdUri({ path }, '')}`, `--rw=${load.rw}`, `--bs=${load.bytes}`, `--iodepth=${load.depth}`];
+function fio(server: Server, load: Load, seconds: number): Promise<FioJob> {
+  const uri = nbdUri({ path: server.path }, server.exportName);
+  const args = [`--uri=${uri}`, `--rw=${load.rw}`, `--bs=${load.bytes}`, `--iodepth=${load.depth}`];
   const fixed = ['--name=b', '--ioengine=nbd', '--time_based', `--runtime=${seconds}`, `--size=${FILE_BYTES}`];
   return new Promise((resolve, reject) => {
     const options = { timeout: (seconds + 20) * 1000, killSignal: 'SIGKILL' } as const;
@@ -83,15 +94,15 @@ function fio(path: string, load: Load, seconds: number): Promise<FioJob> {
   });
 }
 
-async function measureServer(child: ChildProcess, path: string, load: Load, seconds: number): Promise<Figure> {
-  const pid = child.pid as number;
+async function measureServer(server: Server, load: Load, seconds: number): Promise<Figure> {
+  const pid = server.child.pid as number;
   const before = usageOf([pid]).cpuUs;
-  const job = await fio(path, load, seconds);
+  const job = await fio(server, load, seconds);
   const side = load.rw.endsWith('read') ? job.read : job.write;
   return { perSecond: side.iops, cpuUs: (usageOf([pid]).cpuUs - before) / side.total_ios };
 }
 
-async function ourClient(path: string, load: Load, seconds: number): Promise<Figure> {
+async function ourClient({ path }: Server, load: Load, seconds: number): Promise<Figure> {
   const client = await connectNbd({ net: systemNet, clock: systemClock, endpoint: { path } });
   const random = createSeededRandom(1);
   const blocks = FILE_BYTES / load.bytes;
@@ -114,8 +125,8 @@ async function ourClient(path: string, load: Load, seconds: number): Promise<Fig
   return { perSecond: (count / tookMs) * 1000, cpuUs: (user + system) / count };
 }
 
-async function fioClient(path: string, load: Load, seconds: number): Promise<Figure> {
-  const job = await fio(path, load, seconds);
+async function fioClient(server: Server, load: Load, seconds: number): Promise<Figure> {
+  const job = await fio(server, load, seconds);
   const side = load.rw.endsWith('read') ? job.read : job.write;
   const cpuUs = (((job.usr_cpu + job.sys_cpu) / 100) * side.runtime * 1000) / side.total_ios;
   return { perSecond: side.iops, cpuUs };
@@ -132,36 +143,43 @@ function table(title: string, names: readonly string[], rows: readonly (readonly
   return [head, ...lines].join('\n');
 }
 
+function startAll(folder: string, file: string): Server[] {
+  const at = (name: string): string => join(folder, name);
+  const nbdkit = (path: string, ...plugin: string[]) =>
+    quiet('nbdkit', '--exit-with-parent', '-f', '-U', path, ...plugin);
+  const ours = fork(fileURLToPath(import.meta.url), ['serve', at('ours'), file]);
+  const qemu = quiet('qemu-nbd', '-f', 'raw', '-t', '-e', '8', '-k', at('qemu'), file);
+  const memory = nbdkit(at('memory'), 'memory', String(FILE_BYTES));
+  return [
+    { name: 'nbdkit file', path: at('nbdkit'), exportName: '', child: nbdkit(at('nbdkit'), 'file', file) },
+    { name: 'qemu-nbd raw', path: at('qemu'), exportName: '', child: qemu },
+    { name: 'ours, file', path: at('ours'), exportName: '', child: ours },
+    { name: 'nbdkit memory', path: at('memory'), exportName: '', child: memory },
+    { name: 'ours, memory', path: at('ours'), exportName: 'memory', child: ours },
+  ];
+}
+
 async function main(seconds: number): Promise<void> {
   const folder = mkdtempSync('/dev/shm/needletail-nbd-');
   const file = join(folder, 'disk');
   writeFileSync(file, Buffer.alloc(FILE_BYTES, 5));
-  const at = (name: string): string => join(folder, name);
-  const children: ChildProcess[] = [];
+  const all = startAll(folder, file);
   try {
-    const self = fileURLToPath(import.meta.url);
-    children.push(quiet('nbdkit', '--exit-with-parent', '-f', '-U', at('nbdkit'), 'file', file));
-    children.push(quiet('qemu-nbd', '-f', 'raw', '-t', '-e', '8', '-k', at('qemu'), file));
-    children.push(fork(self, ['serve', at('ours'), file]));
-    const paths = [at('nbdkit'), at('qemu'), at('ours')];
-    await Promise.all(paths.map((path, i) => start(path, children[i] as ChildProcess)));
+    await Promise.all(all.map(({ path }) => listening(path)));
     const servers: [Load, Figure[]][] = [];
+    const clients: [Load, Figure[]][] = [];
     for (const load of LOADS) {
       const figures: Figure[] = [];
-      for (const [i, path] of paths.entries())
-        figures.push(await measureServer(children[i] as ChildProcess, path, load, seconds));
+      for (const server of all) figures.push(await measureServer(server, load, seconds));
       servers.push([load, figures]);
+      const nbdkit = all[0] as Server;
+      clients.push([load, [await fioClient(nbdkit, load, seconds), await ourClient(nbdkit, load, seconds)]]);
     }
-    const clients: [Load, Figure[]][] = [];
-    for (const load of LOADS)
-      clients.push([
-        load,
-        [await fioClient(at('nbdkit'), load, seconds), await ourClient(at('nbdkit'), load, seconds)],
-      ]);
-    console.log(table('server, fio as client', ['nbdkit file', 'qemu-nbd raw', 'ours'], servers));
+    const names = all.map(({ name }) => name);
+    console.log(table('server, fio as client', names, servers));
     console.log(`\n${table('client of nbdkit file', ['fio (libnbd)', 'ours'], clients)}`);
   } finally {
-    for (const child of children) child.kill('SIGKILL');
+    for (const { child } of all) child.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });
   }
 }
