@@ -3,6 +3,7 @@
 // command and its options; import what is heavy inside the action, so that --help stays quick.
 import type { Command } from 'commander';
 import * as fsck from './fsck.ts';
+import * as identity from './identity.ts';
 import * as keys from './keys.ts';
 import * as rebuildListings from './rebuild-listings.ts';
 import * as ring from './ring.ts';
@@ -14,4 +15,4 @@ export interface CommandModule {
   register(program: Command): void;
 }
 
-export const COMMANDS: readonly CommandModule[] = [start, status, fsck, rebuildListings, ring, volume, keys];
+export const COMMANDS: readonly CommandModule[] = [start, status, fsck, rebuildListings, ring, volume, keys, identity];
