@@ -10,6 +10,7 @@ import { STANDARD, STORAGE_CLASS } from './attributes.ts';
 import { checkVersionId, lastModifiedMs, pushVersion, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { checksumsXml, partChecksum } from './checksums.ts';
 import { isDynamic, openWhole } from './dynamic.ts';
+import { readCustomerKey } from './encryption.ts';
 import { s3Fault } from './errors.ts';
 
 const HEADER = 'x-amz-object-attributes';
@@ -37,7 +38,8 @@ export async function getObjectAttributes(call: S3Call): Promise<HttpResponse> {
     marker: readCount(call, 'x-amz-part-number-marker', 0),
   };
   const ref = await resolveObject(call);
-  const stored = await call.world.store.headObject(call.context, ref);
+  const options = { customerKey: readCustomerKey(call), judgesKey: true };
+  const stored = await call.world.store.headObject(call.context, ref, options);
   const info = isDynamic(stored) ? (await openWhole(call, ref.account, stored)).info : stored;
   call.headers.push('Last-Modified', formatHttpDate(lastModifiedMs(info.stamp)));
   pushVersion(call.headers, info);

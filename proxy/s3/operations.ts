@@ -214,7 +214,7 @@ export const OPERATIONS: readonly OperationRow[] = [
   built('GetObjectAttributes', 'GET object attributes', {
     run: getObjectAttributes,
     version: true,
-    obeys: ['x-amz-object-attributes', 'x-amz-max-parts', 'x-amz-part-number-marker'],
+    obeys: [...encryption.READ_HEADERS, 'x-amz-object-attributes', 'x-amz-max-parts', 'x-amz-part-number-marker'],
     note: 'x-amz-object-attributes, x-amz-max-parts, x-amz-part-number-marker; lists parts without checksums too',
   }),
   built('CreateMultipartUpload', 'POST object uploads', {
