@@ -8,6 +8,9 @@
 import type { Metadata } from '../../account-container/contract.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
 import type { Acl, AclRequest } from './acl-types.ts';
+import type { EncryptionRequest, LockChange, ObjectLock } from './protection-types.ts';
+
+export type { EncryptionMode, EncryptionRequest, LockChange, ObjectLock, Retention } from './protection-types.ts';
 
 export { storeFaults } from './store-faults.ts';
 
@@ -118,44 +121,12 @@ export interface SloSegment {
   readonly data?: string | undefined;
 }
 
-export type EncryptionMode = 'SSE-C' | 'AES256' | 'aws:kms';
-
-export interface EncryptionRequest {
-  readonly mode: EncryptionMode;
-  /** 32 bytes, with SSE-C alone. */
-  readonly customerKey?: Uint8Array | undefined;
-  /** Of the master key, with aws:kms alone; absent: the store's own. */
-  readonly keyId?: string | undefined;
-  /** KMS' encryption context, as it was sent. */
-  readonly context?: string | undefined;
-  readonly bucketKey?: boolean | undefined;
-}
-
 export interface ReadOptions {
   readonly conditions?: Conditions | undefined;
   /** Of an object that is encrypted with a key of the client's. Faults InvalidRequest, AccessDenied. */
   readonly customerKey?: Uint8Array | undefined;
   /** HEAD: judge the key as a read of the bytes would. */
   readonly judgesKey?: boolean | undefined;
-}
-
-export interface Retention {
-  readonly mode: 'GOVERNANCE' | 'COMPLIANCE';
-  readonly untilMs: number;
-}
-
-/** What keeps a version from being deleted (object-lock.ts). `hold` false: one was set and taken off again. */
-export interface ObjectLock {
-  readonly retention?: Retention | undefined;
-  readonly hold?: boolean | undefined;
-}
-
-/** One of both. `retention` null removes it. */
-export interface LockChange {
-  readonly retention?: Retention | null | undefined;
-  readonly hold?: boolean | undefined;
-  /** Overrule governance, if the caller may. */
-  readonly bypassGovernance?: boolean | undefined;
 }
 
 export interface ObjectInfo {

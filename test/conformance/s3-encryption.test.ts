@@ -1,12 +1,15 @@
 // Encryption, on the cluster as it is shipped: what lies on its disks is no plain text, and master keys rotate.
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { addVersion, readKeyFile, writeKeyFile } from '../../cli/cluster/key-file.ts';
 import { systemRandom } from '../../fabric/random.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
-import { openBoth } from './both-rig.ts';
+import { type Both, openBoth } from './both-rig.ts';
 import { encryption } from './s3-encryption.ts';
+
+const secret = 'the-plain-text-of-a-secret';
 
 t.setTimeout(120_000);
 
@@ -17,7 +20,7 @@ t.test('encryption', async (t) => {
     await t.test(name, async (t) => test({ t, client, bucket: await client.makeBucket() }));
   }
   const bucket = await client.makeBucket();
-  const secret = 'the-plain-text-of-a-secret';
+
   const large = Buffer.from(secret.repeat(10_000));
   const headers = { 'x-amz-server-side-encryption': 'aws:kms' };
 
@@ -39,6 +42,8 @@ t.test('encryption', async (t) => {
     t.ok(isOpenFound, 'the search finds what is there to be found');
     t.equal(statSync(path.join(data, 'master-keys.json')).mode & 0o777, 0o600);
   });
+
+  await t.test('in Swift', (t) => inSwift(t, first));
 
   await t.test('rotation', async (t) => {
     const keys = readKeyFile(data) ?? new Map();
@@ -67,3 +72,26 @@ t.test('encryption', async (t) => {
     await third.close();
   });
 });
+
+async function inSwift(t: Test, { client, swift }: Both): Promise<void> {
+  const own = await client.makeBucket();
+  const rule =
+    '<ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm></ApplyServerSideEncryptionByDefault>';
+  const body = `<ServerSideEncryptionConfiguration><Rule>${rule}</Rule></ServerSideEncryptionConfiguration>`;
+  t.equal((await client.ask('PUT', `/${own}`, { query: 'encryption', body })).status, 200);
+  const made = await swift('PUT', `/${own}/k`, {}, secret);
+  t.equal(made.headers.get('etag'), createHash('md5').update(secret).digest('hex'), 'Swift compares it');
+  t.equal(await (await swift('GET', `/${own}/k`)).text(), secret);
+  const head = await client.ask('HEAD', `/${own}/k`);
+  t.equal(head.headers['x-amz-server-side-encryption'], 'aws:kms', 'the default holds for both');
+  const key = Buffer.alloc(32, 7);
+  const customer = 'x-amz-server-side-encryption-customer';
+  const headers = {
+    [`${customer}-algorithm`]: 'AES256',
+    [`${customer}-key`]: key.toString('base64'),
+    [`${customer}-key-md5`]: createHash('md5').update(key).digest('base64'),
+  };
+  t.equal((await client.ask('PUT', `/${own}/c`, { body: secret, headers })).status, 200);
+  t.equal((await swift('GET', `/${own}/c`)).status, 400, 'Swift has no way to bring a key');
+  t.equal((await swift('DELETE', `/${own}/c`)).status, 204);
+}
