@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { cleanUp, cleanUpOnSignals } from './cleanup.ts';
 import { compare } from './compare.ts';
+import { IDENTITY_HELP, identity } from './identity.ts';
 import { LISTING_HELP, listing } from './listing.ts';
 import { MEMORY_HELP, memory } from './memory.ts';
 import { parseRun, percent, RUN_HELP } from './options.ts';
@@ -35,6 +36,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   compare: { summary: 'two results, or one and the baseline, by ratios', help: COMPARE_HELP, run: compareFiles },
   peers: { summary: 'this store beside another one, in turns, as a table of ratios', help: PEERS_HELP, run: peers },
+  identity: {
+    summary: 'what tokens and passwords cost, and how long identity starts',
+    help: IDENTITY_HELP,
+    run: identity,
+  },
   listing: { summary: 'a page of a small and of a very large container', help: LISTING_HELP, run: listing },
   memory: { summary: 'memory while one very large object comes and goes', help: MEMORY_HELP, run: memory },
   restart: { summary: 'time to be ready after kill -9, by number of objects', help: RESTART_HELP, run: restart },

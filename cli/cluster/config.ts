@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs';
 import { Fault } from '../../fabric/errors.ts';
 import { parseToml } from '../../fabric/toml.ts';
 import { OWNERSHIPS, type Ownership } from '../../proxy/object/acl-types.ts';
+import { SWIFT_DEFAULTS, type SwiftOptions } from '../../proxy/swift-options.ts';
 import type { StartOptions } from './options.ts';
+import { readSwiftOptions, wrongSwiftKey } from './swift-config.ts';
 
 /** What only the file can say. */
 export interface FileOptions {
@@ -15,10 +17,13 @@ export interface FileOptions {
   readonly s3Domains: readonly string[];
   /** Ownership of new buckets that name none: BucketOwnerEnforced has no ACLs. */
   readonly objectOwnership: Ownership;
+  /** How long a day of lifecycle rules is: less than 86,400 for tests alone. */
+  readonly lifecycleDaySeconds: number;
   /** With which temporary URLs and forms may be signed; sha1 is for old clients. */
   readonly urlDigests: readonly string[];
   /** Expired objects stay, hidden, for so long before they are deleted. */
   readonly expiredKeptS: number;
+  readonly swift: SwiftOptions;
 }
 
 export type ClusterOptions = StartOptions & FileOptions;
@@ -29,8 +34,10 @@ const FILE_DEFAULTS: FileOptions = {
   consistency: 'strict',
   s3Domains: ['s3.localhost', 'localhost'],
   objectOwnership: 'BucketOwnerEnforced',
+  lifecycleDaySeconds: 86_400,
   urlDigests: ['sha256', 'sha512'],
   expiredKeptS: 0,
+  swift: SWIFT_DEFAULTS,
 };
 
 type Check = (value: unknown) => boolean;
@@ -41,6 +48,7 @@ const oneOf =
   (...values: readonly string[]): Check =>
   (value) =>
     values.includes(value as string);
+const daySeconds: Check = (value) => typeof value === 'number' && value >= 1 && value <= 86_400;
 const textList: Check = (value) => Array.isArray(value) && value.every(text);
 const listOf =
   (...values: readonly string[]): Check =>
@@ -63,6 +71,7 @@ const KEYS: readonly (readonly [key: string, option: keyof ClusterOptions, check
   ['s3-domains', 's3Domains', textList],
   ['s3-object-ownership', 'objectOwnership', oneOf(...OWNERSHIPS)],
   ['expired-kept-s', 'expiredKeptS', seconds],
+  ['s3-lifecycle-day-seconds', 'lifecycleDaySeconds', daySeconds],
   ['url-digests', 'urlDigests', listOf('sha1', 'sha256', 'sha512')],
 ];
 
@@ -73,6 +82,12 @@ export function withConfig(options: StartOptions): ClusterOptions {
   const file = options.config;
   const parsed = readToml(file);
   for (const [key, value] of Object.entries(parsed)) {
+    const wrong = key === 'swift' ? wrongSwiftKey(value) : undefined;
+    if (wrong !== undefined) throw new Fault('BadConfig', { file, key }, `${file}: "${wrong}" cannot be, or not so`);
+    if (key === 'swift') {
+      merged['swift'] = readSwiftOptions(value as Record<string, unknown>);
+      continue;
+    }
     const known = KEYS.find(([name]) => name === key);
     if (!known) throw new Fault('BadConfig', { file, key }, `${file}: unknown key "${key}"`);
     if (!known[2](value)) throw new Fault('BadConfig', { file, key }, `${file}: "${key}" has a value it cannot have`);

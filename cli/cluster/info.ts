@@ -3,15 +3,22 @@ import { LINKS_MAX } from '../../proxy/object/links.ts';
 import { OBJECT_BYTES_MAX } from '../../proxy/object/put.ts';
 import { CONTAINERS_MAX, FAILURES_MAX } from '../../proxy/swift/bulk-upload.ts';
 import { TEMP_URL_METHODS } from '../../proxy/swift/temp-url.ts';
+import { type RatePoint, SWIFT_DEFAULTS, type SwiftOptions } from '../../proxy/swift-options.ts';
 
 export interface InfoOptions {
   readonly version: string;
   readonly region: string;
   /** With which temporary URLs and forms may be signed. */
   readonly urlDigests: readonly string[];
+  readonly swift?: SwiftOptions | undefined;
 }
 
-export function clusterInfo({ version, region, urlDigests }: InfoOptions): Readonly<Record<string, unknown>> {
+export function clusterInfo({
+  version,
+  region,
+  urlDigests,
+  swift = SWIFT_DEFAULTS,
+}: InfoOptions): Readonly<Record<string, unknown>> {
   return {
     swift: {
       version,
@@ -54,6 +61,39 @@ export function clusterInfo({ version, region, urlDigests }: InfoOptions): Reado
       deprecated_digests: urlDigests.filter((digest) => digest === 'sha1'),
     },
     tempauth: { account_acls: true },
+    staticweb: {},
+    etag_quoter: { enable_by_default: swift.quotedEtags },
+    ...configured(swift),
     s3: { region, signatures: ['v4'] },
+  };
+}
+
+/** What is there only where the operator wants it. */
+function configured(swift: SwiftOptions): Readonly<Record<string, unknown>> {
+  const { nameCheck, rates, crossDomainPolicy, storageDomains, cnameDepth, readOnly, defaultResellerPrefix } = swift;
+  const pairs = (points: readonly RatePoint[]): [number, number][] =>
+    points.map(({ objects, perS }) => [objects, perS]);
+  return {
+    ...(nameCheck && {
+      name_check: {
+        forbidden_chars: nameCheck.forbiddenChars,
+        maximum_length: nameCheck.lengthMax,
+        forbidden_regexp: nameCheck.forbiddenPattern,
+      },
+    }),
+    ...(rates && {
+      ratelimit: {
+        account_ratelimit: rates.account,
+        max_sleep_time_seconds: rates.sleepMaxS,
+        container_ratelimits: pairs(rates.container),
+        container_listing_ratelimits: pairs(rates.listing),
+      },
+    }),
+    ...(crossDomainPolicy !== undefined && { crossdomain: {} }),
+    ...(storageDomains.length > 0 && {
+      domain_remap: { default_reseller_prefix: defaultResellerPrefix ?? null },
+      ...(cnameDepth > 0 && { cname_lookup: { lookup_depth: cnameDepth } }),
+    }),
+    ...(readOnly && { read_only: {} }),
   };
 }

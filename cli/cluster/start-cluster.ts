@@ -7,6 +7,7 @@ import { isFault } from '../../fabric/errors.ts';
 import type { HttpListener } from '../../fabric/http/contract.ts';
 import { listen } from '../../fabric/http/engine.ts';
 import { createLogger, type Logger } from '../../fabric/logger.ts';
+import { createCnameLookUp } from '../../fabric/net-cname.ts';
 import { systemRandom } from '../../fabric/random.ts';
 import type { Peer } from '../../fabric/rpc/contract.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
@@ -16,6 +17,7 @@ import type { ProxyWorld } from '../../proxy/contract.ts';
 import { createThreadDigests, type DigestPool } from '../../proxy/object/digest.ts';
 import { createExpirer, type Expirer } from '../../proxy/object/expirer.ts';
 import { type KeyManager, LocalKeyManager } from '../../proxy/object/key-manager.ts';
+import { createLifecycleWorker, type LifecycleWorker } from '../../proxy/object/lifecycle-worker.ts';
 import { createReconciler, type Reconciler } from '../../proxy/object/reconcile.ts';
 import { createStore, type RunningStore } from '../../proxy/object/store.ts';
 import { RequestMeter } from '../../proxy/request-meter.ts';
@@ -25,6 +27,7 @@ import { createPathHasher } from '../../ring/path-hash.ts';
 import { createRing } from '../../ring/ring.ts';
 import { listenAdmin } from './admin.ts';
 import { type BootedZones, bootZones } from './boot.ts';
+import { startCloud } from './cloud.ts';
 import type { ClusterOptions } from './config.ts';
 import { type CredentialsFile, openCredentials } from './credentials.ts';
 import { type ClusterFiles, openClusterFiles } from './identity.ts';
@@ -82,6 +85,7 @@ interface ProxyParts {
   readonly cluster: Cluster;
   readonly running: RunningStore;
   readonly reconciler: Reconciler;
+  readonly lifecycle: LifecycleWorker;
   readonly expirer: Expirer;
   readonly digests: DigestPool;
 }
@@ -121,12 +125,23 @@ function createProxy(args: {
   });
   const onError = (what: string, error: unknown): void => log.error({ err: error }, `${what} failed`);
   const digests = createThreadDigests(DIGEST_THREADS);
-  const running = createStore({ cluster, digests, random: systemRandom, keys, onError });
+  const lifecycleDayMs = options.lifecycleDaySeconds * 1000;
+  const running = createStore({
+    cluster,
+    digests,
+    random: systemRandom,
+    keys,
+    lifecycleDayMs,
+    onError,
+    readOnly: { everywhere: options.swift.readOnly, allowsDeletes: options.swift.readOnlyAllowsDeletes },
+  });
   const reconciler = createReconciler(running.engine);
   reconciler.start();
+  const lifecycle = createLifecycleWorker(running.engine);
+  lifecycle.start();
   const expirer = createExpirer(running.engine, { keptS: options.expiredKeptS });
   expirer.start();
-  return { cluster, running, reconciler, expirer, digests };
+  return { cluster, running, reconciler, lifecycle, expirer, digests };
 }
 
 interface FrontArgs {
@@ -144,9 +159,20 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
   const { options, directory, log, trace, files, zones, proxy, unlock } = args;
   const { region, tokenSecret } = files.identity;
   const opened = openCredentials(directory, systemDisk, systemRandom);
+  const { keystonePassword: adminPassword } = opened;
+  const ca = options.tlsCert === undefined ? undefined : readFileSync(options.tlsCert, 'utf8');
+  const cloud = await startCloud({
+    directory,
+    identity: files.identity,
+    adminPassword,
+    address: options.host,
+    ca,
+    log,
+  });
   const world: ProxyWorld = {
     store: proxy.running.store,
-    users: opened.users,
+    users: cloud.keystone.users(opened.users),
+    keystone: cloud.keystone,
     clock: systemClock,
     random: systemRandom,
     log: proxyLog(log),
@@ -155,12 +181,15 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
     s3Domains: options.s3Domains,
     objectOwnership: options.objectOwnership,
     tokenSecret: Buffer.from(tokenSecret, 'hex'),
-    info: clusterInfo({ version: packageVersion(), region, urlDigests: options.urlDigests }),
+    swift: options.swift,
+    lookUpCname: createCnameLookUp(options.swift.nameservers),
+    info: clusterInfo({ version: packageVersion(), region, urlDigests: options.urlDigests, swift: options.swift }),
   };
   const { cluster, running } = proxy;
   const meter = new RequestMeter(world);
   const sources = { cluster, meter, clock: systemClock, zonePids: zones.pids, lagging: running.lagging };
-  const handlers = createHandlers(world, createMetricsPage(sources));
+  const { everything, s3Only } = createHandlers(world, createMetricsPage(sources));
+  const handlers = { everything: cloud.mount(everything), s3Only };
   const listeners = await openListeners(options, handlers, log);
   const scheme = options.tlsCert ? 'https' : 'http';
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
@@ -168,14 +197,19 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
   const urls = { everything: urlOf(listeners.everything), s3: urlOf(listeners.s3) };
   const admin = await listenAdmin({ directory, identity: files.identity, log }, files.ring, zones.peers);
   for (const account of opened.accounts) proxy.running.recount(account);
-  const credentials = await opened.publish({ s3: urls.everything, swiftAuth: `${urls.everything}/auth/v1.0`, region });
+  const url = urls.everything;
+  const keystone = cloud.authUrl(url);
+  const credentials = await opened.publish({ s3: url, swiftAuth: `${url}/auth/v1.0`, keystone, region });
+  await cloud.open(url, credentials);
   return {
     directory,
     urls,
     credentials,
     async stop() {
+      await cloud.stop();
       await Promise.all([listeners.everything.drain(DRAIN_MS), listeners.s3.drain(DRAIN_MS)]);
       proxy.reconciler.stop();
+      proxy.lifecycle.stop();
       proxy.expirer.stop();
       proxy.running.stop();
       await proxy.digests.close();
