@@ -6,7 +6,7 @@ import { bedWorld } from './volume-bed.ts';
 
 const folder = process.argv[2] ?? '';
 const engine = await createQsdEngine({ world: bedWorld, runtimeDir: join(folder, 'run') });
-await engine.adopt({ id: 'v1', dir: join(folder, 'volumes', 'v1') });
+await engine.adopt({ id: 'v1', dir: process.argv[3] ?? '' });
 process.stdout.write('ready\n');
 for (let i = 0; ; i++) {
   await engine.beginSnapshot('v1', { snapshotId: `s${i}` });

@@ -2,7 +2,7 @@
  * A volume engine with real daemons in a folder of its own, and what tests ask of its volumes: clients of exports, the daemon's
  * death, the agent's death, exact contents. Ends every daemon that it finds, whoever started it.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { EngineEvent, FillSource, VolumeEngine } from '../block/engine/contract.ts';
@@ -23,6 +23,7 @@ export const MIB = 1024 * 1024;
 export const BLOCK = 4096;
 const WAIT_MS_MAX = 20_000;
 const POLL_MS = 10;
+const MEMORY = '/dev/shm';
 
 /** The reason to skip a test of the engine, or false. */
 export const missingEngine = missing('qemu-storage-daemon') || missing('qemu-io') || missing('nbdkit');
@@ -56,16 +57,18 @@ export function parseUnixUri(uri: string): UnixUri {
 export class VolumeBed {
   readonly nbd: NbdBed;
   readonly events: EngineEvent[] = [];
-  readonly #world: EngineWorld;
+  /** Where the volumes are. */
+  readonly folder: string;
   #engine: VolumeEngine | undefined;
 
-  private constructor(nbd: NbdBed, world: EngineWorld) {
-    this.nbd = nbd;
-    this.#world = world;
+  private constructor(memory: boolean) {
+    this.nbd = new NbdBed();
+    this.folder = memory ? mkdtempSync(join(MEMORY, 'needletail-volumes-')) : join(this.nbd.folder, 'volumes');
   }
 
-  static async for(t: Cleaner, change: Partial<EngineWorld> = {}): Promise<VolumeBed> {
-    const bed = new VolumeBed(new NbdBed(), { ...bedWorld, ...change });
+  /** `memory`: volumes where a flush costs nothing, if there is such a place. */
+  static async for(t: Cleaner, { memory = false } = {}): Promise<VolumeBed> {
+    const bed = new VolumeBed(memory && existsSync(MEMORY));
     t.teardown(() => bed.#close());
     await bed.startAgent();
     return bed;
@@ -81,7 +84,7 @@ export class VolumeBed {
   }
 
   place(id: string): { id: string; dir: string } {
-    return { id, dir: join(this.nbd.folder, 'volumes', id) };
+    return { id, dir: join(this.folder, id) };
   }
 
   data(id: string): string {
@@ -90,7 +93,7 @@ export class VolumeBed {
 
   async startAgent(): Promise<void> {
     const onEvent = (event: EngineEvent): unknown => this.events.push(event);
-    this.#engine = await createQsdEngine({ world: this.#world, runtimeDir: this.runtimeDir, onEvent });
+    this.#engine = await createQsdEngine({ world: bedWorld, runtimeDir: this.runtimeDir, onEvent });
   }
 
   /** The agent is gone, its daemons are not. */
@@ -166,5 +169,6 @@ export class VolumeBed {
     await this.dropAgent();
     await this.#daemons();
     await this.nbd.close();
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }

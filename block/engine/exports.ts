@@ -25,6 +25,8 @@ export async function addExport(context: VolumeContext, qmp: Qmp, attachment: At
     id: PREFIX + attachment.attachmentId,
     'node-name': mirrored ? NODES.pivot : NODES.top,
     writable: !attachment.readOnly,
+    // An overlay's tables are in the daemon's memory until a flush: a write that was answered must outlive the daemon.
+    writethrough: context.state.phase === 'filling',
   };
   if (attachment.transport !== TRANSPORTS.vhostUserBlk) {
     await qmp.command('block-export-add', { type: 'nbd', name: attachment.attachmentId, ...common });
@@ -50,6 +52,16 @@ export async function syncExports(context: VolumeContext, qmp: Qmp): Promise<voi
 
 export async function dropAllExports(context: VolumeContext, qmp: Qmp): Promise<void> {
   for (const { attachmentId } of context.state.attachments) await removeExport(context, qmp, attachmentId);
+}
+
+/** Exports made while the volume was filled flush after each write. A vhost-user one stays so: its client may not reconnect. */
+export async function renewExports(context: VolumeContext, qmp: Qmp): Promise<void> {
+  const nbd = context.state.attachments.filter((one) => one.transport !== TRANSPORTS.vhostUserBlk);
+  if (nbd.length === 0) return;
+  await hideExports(context);
+  for (const { attachmentId } of nbd) await removeExport(context, qmp, attachmentId);
+  await syncExports(context, qmp);
+  await showExports(context);
 }
 
 /** Until `showExports`, so that a client that reconnects is not told that its export is unknown. */

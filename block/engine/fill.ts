@@ -1,8 +1,9 @@
 /**
  * A volume that is served while it is still being filled from a read-only NBD export. Its raw file is in use from the start: an
  * overlay's tables only tell which clusters are there already, every cluster at its own offset. What a guest zeroed stands in
- * those tables alone, so the written areas are copied onto themselves before the tables are given up. A crash at any point
- * goes on where it stopped. Discards are dropped meanwhile, which a discard allows.
+ * those tables alone, so the written areas are copied onto themselves before the tables are given up. The tables are cached in
+ * the daemon, so exports flush after each write until then (exports.ts). A crash at any point goes on where it stopped.
+ * Discards are dropped meanwhile, which a discard allows.
  *
  *     1 stream   the source's clusters into the raw file, but those the guest wrote
  *     2 repair   what the guest wrote, from the overlay's view onto the raw file
@@ -35,8 +36,8 @@ const JOBS = { stream: 'fill', repair: 'repair', pivot: 'pivot' } as const;
 const BITMAPS = { stream: 'fill-1', repair: 'fill-2' } as const;
 /** Requests wait this long for a source that is away, then fail. */
 const SOURCE_AWAY_SECONDS_MAX = 300;
-/** The daemon's start waits this long for it. */
-const SOURCE_OPEN_SECONDS_MAX = 5;
+/** The daemon's start waits this long for it, and is tried again. */
+const SOURCE_OPEN_SECONDS_MAX = 1;
 const CLUSTER_BYTES = 65536;
 
 const sourceServer = (source: FillSource) =>

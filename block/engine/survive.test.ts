@@ -107,7 +107,9 @@ t.test('an agent killed in the middle of its work leaves volumes that the next o
   const guest = await bed.client(uri);
   for (let round = 1; round <= 4; round++) {
     await bed.dropAgent();
-    const child = spawn(process.execPath, [script, bed.nbd.folder], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [script, bed.nbd.folder, bed.place('v1').dir], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const gone = new Promise((resolve) => child.once('exit', resolve));
     // The child takes and ends snapshots without end; it dies somewhere in that.
     await new Promise((resolve) => child.stdout.once('data', resolve));

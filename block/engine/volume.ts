@@ -26,6 +26,7 @@ import {
   dropAllExports,
   hideExports,
   removeExport,
+  renewExports,
   showExports,
   syncExports,
 } from './exports.ts';
@@ -438,6 +439,7 @@ export class Volume implements VolumeContext {
   async #pivot(qmp: Qmp): Promise<void> {
     try {
       await pivot(this, qmp);
+      await renewExports(this, qmp);
     } catch (error) {
       // The state says that the raw file is the volume, the graph may not: a fresh daemon has the right one.
       if (this.#state.phase === 'ready') {
@@ -452,8 +454,8 @@ export class Volume implements VolumeContext {
     return this.#exclusive(async () => {
       if (this.#state.phase !== 'filling') throw new Fault(engineFaults.badRequest, { reason: 'not being filled' });
       await this.save({ source });
-      // Only a fresh daemon opens the new source; clients and the overlay ride it out.
-      await this.#keeper.end('at once');
+      // Only a fresh daemon opens the new source; clients ride it out.
+      await this.#keeper.end('orderly');
       this.#keeper.recover();
     });
   }
