@@ -161,6 +161,7 @@ function dyingStore(
 for (const afterCrash of ['resume', 'fail'] as const) {
   t.test(`death at every write, kinds that ${afterCrash}`, { timeout: 60_000 }, async (t) => {
     let died = 0;
+    let failed = 0;
     for (let n = 1; ; n++) {
       let outcomes = 0;
       for (const when of ['before', 'after'] as const) {
@@ -185,6 +186,7 @@ for (const afterCrash of ['resume', 'fail'] as const) {
         } else {
           t.same([x?.state, made.size, task.error?.code], ['error', 0, taskFaults.interrupted], name);
           t.equal(afterCrash, 'fail', 'only such kinds fail');
+          failed++;
         }
         t.same(await store.read(listActive), []);
         await second.close();
@@ -194,6 +196,7 @@ for (const afterCrash of ['resume', 'fail'] as const) {
       if (outcomes === 0) break;
     }
     t.ok(died >= 8, `${died} deaths`);
+    if (afterCrash === 'fail') t.ok(failed >= 4, `${failed} failed`);
   });
 }
 
@@ -305,6 +308,7 @@ t.test('two owners: one runs it, the other takes over when the lease runs out', 
   await a.close();
   await b.close();
   await takesOver(t, store, kindOf('heir'));
+  await fencesOff(t, store);
   await store.close();
 });
 
@@ -316,4 +320,35 @@ async function takesOver(t: Test, store: ControlStore, kind: AnyTaskKind): Promi
   const heir = startRunner(store, [kind], { holder: 'heir', leaseMs: 300 });
   t.equal((await until(store, id)).state, 'done');
   await heir.close();
+}
+
+/** An owner that was only slow, and comes back when its task is another's. */
+async function fencesOff(t: Test, store: ControlStore): Promise<void> {
+  let wake = (): void => {};
+  const slept = new Promise<void>((resolve) => {
+    wake = resolve;
+  });
+  const kindOf = (who: string, wait: Promise<void>): AnyTaskKind => ({
+    ...makeKind('resume', new Set()),
+    steps: [{ name: 'only', run: () => wait.then(() => ({ data: [who] })) }],
+    settle: (tx) => tx.put(THINGS, 'fenced', { state: who, parts: [] }),
+  });
+  const errors: unknown[] = [];
+  const slow = startRunner(store, [kindOf('slow', slept)], { holder: 'slow', leaseMs: 1, errors });
+  const id = await begin(store, 'fenced');
+  await until(store, id, ['running']);
+  let finish = (): void => {};
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const heir = startRunner(store, [kindOf('heir', finished)], { holder: 'heir' });
+  while (heir.runningCount === 0) await systemClock.sleep(10);
+  wake();
+  while (slow.runningCount > 0) await systemClock.sleep(10);
+  t.equal((await thing(store, 'fenced'))?.state, 'creating', 'what the slow one did is refused');
+  finish();
+  t.match(await until(store, id), { state: 'done', data: ['heir'] });
+  t.equal((await thing(store, 'fenced'))?.state, 'heir');
+  t.same(errors, []);
+  await Promise.all([slow.close(), heir.close()]);
 }

@@ -1,7 +1,16 @@
 /** What every `ControlStore` must do; run on LMDB and on memory. `open` gives one more store over the same contents. */
+import process from 'node:process';
 import type { Test } from 'tap';
-import { type ControlStore, defineTable, joinKey, splitKey, storeFaults } from '../../control/contract.ts';
+import {
+  type ControlStore,
+  defineTable,
+  joinKey,
+  type ScanRange,
+  splitKey,
+  storeFaults,
+} from '../../control/contract.ts';
 import { stayAlive } from '../../fabric/clock.ts';
+import { createSeededRandom } from '../../fabric/random.ts';
 
 export interface StoreSubject {
   open(): Promise<ControlStore>;
@@ -21,6 +30,8 @@ export async function storeConformance(t: Test, subject: StoreSubject): Promise<
   const parts: readonly [string, (t: Test, subject: StoreSubject) => Promise<void>][] = [
     ['rows come back, also after a restart', keepsRows],
     ['scans: prefix, bounds, limit, reverse, own writes', scans],
+    ['large rows, many rows', keepsLargeRows],
+    ['against a model: random reads, scans and writes', followsModel],
     ['a body that throws writes nothing', throwsWriteNothing],
     ['a snapshot does not move', snapshotsStand],
     ['concurrent increments are exact', increments],
@@ -121,6 +132,92 @@ async function scans(t: Test, { open }: StoreSubject): Promise<void> {
     t.same(await tx.scan(NOTES), []);
   });
   await store.close();
+}
+
+async function keepsLargeRows(t: Test, { open }: StoreSubject): Promise<void> {
+  const store = await open();
+  const text = 'large '.repeat(200_000);
+  const bytes = Buffer.alloc(100_000, 7);
+  await store.write(async (tx) => {
+    for (let i = 0; i < 20; i++) tx.put(NOTES, `large ${i}`, i % 2 ? { text: `${i}`, bytes } : { text: `${i}${text}` });
+    for (let i = 0; i < 2000; i++) tx.put(NOTES, `many ${i}`, { text: `${i}` });
+  });
+  await store.write(async (tx) => {
+    const rows = await tx.scan(NOTES, { prefix: 'large ' });
+    t.equal(rows.length, 20);
+    for (const { key, value } of rows) {
+      const i = Number(key.slice(6));
+      t.ok(i % 2 ? bytes.equals(value.bytes ?? Buffer.alloc(0)) : value.text === `${i}${text}`, key);
+      t.same(await tx.get(NOTES, key), value);
+      tx.delete(NOTES, key);
+    }
+    t.equal((await tx.scan(NOTES, { prefix: 'many ' })).length, 2000);
+    for (let i = 0; i < 2000; i++) tx.delete(NOTES, `many ${i}`);
+  });
+  await store.close();
+}
+
+/** Many writers at once, each upon what it read; what they saw and did must be the history of one after another. */
+async function followsModel(t: Test, { open }: StoreSubject): Promise<void> {
+  const seed = Number(process.env['SEED'] ?? 4711);
+  t.comment(`SEED=${seed}`);
+  const random = createSeededRandom(seed);
+  const store = await open();
+  interface Done {
+    readonly revision: number;
+    readonly reads: readonly (readonly [range: ScanRange, seen: string])[];
+    readonly writes: readonly (readonly [key: string, text: string | undefined])[];
+  }
+  const done: Done[] = [];
+  const name = (): string => `m${random.below(12)}`;
+  const one = async (index: number): Promise<void> => {
+    const plan = Array.from({ length: 1 + random.below(4) }, () => ({
+      range: random.below(2)
+        ? { start: name(), end: `${name()}~`, limit: 1 + random.below(4), reverse: random.below(2) === 1 }
+        : { prefix: name(), limit: 1 },
+      key: name(),
+      deletes: random.below(4) === 0,
+      writes: random.below(3) > 0,
+    }));
+    let last: Omit<Done, 'revision'> = { reads: [], writes: [] };
+    await store.write(async (tx) => {
+      const reads: [ScanRange, string][] = [];
+      const writes: [string, string | undefined][] = [];
+      for (const { range } of plan)
+        reads.push([range, show((await tx.scan(NOTES, range)).map(({ key, value }) => [key, value.text]))]);
+      for (const { key, deletes, writes: does } of plan) {
+        if (!does) continue;
+        writes.push([key, deletes ? undefined : `${index}`]);
+        if (deletes) tx.delete(NOTES, key);
+        else tx.put(NOTES, key, { text: `${index}` });
+      }
+      tx.put(COUNTERS, `w${index}`, { count: index });
+      last = { reads, writes };
+    });
+    const revision = (await store.read((tx) => tx.getRow(COUNTERS, `w${index}`)))?.revision ?? 0;
+    done.push({ revision, ...last });
+  };
+  for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 30 }, (_, i) => one(round * 30 + i)));
+  const model = new Map<string, string>();
+  for (const { revision, reads, writes } of done.sort((a, b) => a.revision - b.revision)) {
+    for (const [range, seen] of reads) t.equal(show(scanModel(model, range)), seen, `revision ${revision}`);
+    for (const [key, text] of writes) text === undefined ? model.delete(key) : model.set(key, text);
+  }
+  t.equal(done.length, 300);
+  await store.write(async (tx) => {
+    for (const { key } of await tx.scan(NOTES)) tx.delete(NOTES, key);
+    for (const { key } of await tx.scan(COUNTERS)) tx.delete(COUNTERS, key);
+  });
+  await store.close();
+}
+
+const show = (rows: readonly (readonly string[])[]): string => JSON.stringify(rows);
+
+function scanModel(model: ReadonlyMap<string, string>, range: ScanRange): [string, string][] {
+  const { prefix = '', start = '', end = '\uffff', limit = Infinity, reverse } = range;
+  const keys = [...model.keys()].filter((key) => key.startsWith(prefix) && key >= start && key < end).sort();
+  if (reverse) keys.reverse();
+  return keys.slice(0, limit).map((key) => [key, model.get(key) as string]);
 }
 
 async function throwsWriteNothing(t: Test, { open }: StoreSubject): Promise<void> {
