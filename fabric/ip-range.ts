@@ -18,6 +18,8 @@ export function isInIpRange(address: string, range: string): boolean {
   return asked.match([start, length] as [never, number]);
 }
 
+export const isIP = (text: string): boolean => isFullAddress(text);
+
 /** Abbreviations like `127.1` mean different things to different readers. */
 function isFullAddress(text: string): boolean {
   return ipaddr.IPv4.isValidFourPartDecimal(text) || (text.includes(':') && ipaddr.IPv6.isValid(text));

@@ -5,6 +5,7 @@ import type { Random } from '../fabric/random.ts';
 import type { Trace } from '../fabric/trace.ts';
 import type { Ownership } from './object/acl-types.ts';
 import type { Caller, Store } from './object/contract.ts';
+import type { SwiftOptions } from './swift-options.ts';
 
 /** One user of the store, from DIR/credentials.json (cli/cluster/credentials.ts reads and writes it). */
 export interface User {
@@ -75,6 +76,10 @@ export interface ProxyWorld {
   readonly objectOwnership?: Ownership | undefined;
   /** Signs tokens: any proxy with the same secret accepts them. */
   readonly tokenSecret: Buffer;
+  /** Of the Swift API; absent: nothing of it is set. */
+  readonly swift?: SwiftOptions | undefined;
+  /** Of `swift.cnameDepth`: the name that a host stands for. */
+  readonly lookUpCname?: ((host: string) => Promise<string | undefined>) | undefined;
   /** `/info` body, shared by whoever serves it. */
   readonly info: Readonly<Record<string, unknown>>;
 }

@@ -21,6 +21,7 @@ import type {
   ObjectAttributes,
   ObjectEntry,
   ObjectInfo,
+  Peeked,
   ObjectRef,
   OpenObject,
   Page,
@@ -67,7 +68,7 @@ export class MemoryStore implements Store {
     this.#stamps = createStampSource({ clock, writerId: 1 });
   }
 
-  async peek({ account, container }: ContainerRef): ReturnType<Store['peek']> {
+  async peek({ account, container }: ContainerRef): Promise<Peeked> {
     const stored = this.#accounts.get(account);
     const found = stored?.containers.get(container);
     return { account: stored?.metadata ?? {}, container: found?.metadata, s3: found?.s3 };

@@ -33,6 +33,7 @@ import {
 } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { applyChange } from './metadata.ts';
+import { checkAccountWritable } from './read-only.ts';
 import type { AccountState } from './recent-accounts.ts';
 import { listRows, readTotals, rowQuery } from './rows.ts';
 
@@ -70,6 +71,7 @@ export async function updateAccount(
   change: MetadataChange,
 ): Promise<void> {
   authoriseAccount(context, account);
+  await checkAccountWritable(engine, context, account);
   await changeAccount(engine, account, change);
   engine.recentAccounts.forget(account);
 }

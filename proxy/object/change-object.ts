@@ -16,6 +16,7 @@ import { type ContainerState, noContainer } from './containers.ts';
 import { type Context, type ObjectInfo, type ObjectRef, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { type ObjectRecord, recordHead, toInfo } from './object-format.ts';
+import { checkWritable } from './read-only.ts';
 import { versionIdOf, versioningOf, versionKey } from './version-format.ts';
 
 const TRIES_MAX = 10;
@@ -39,6 +40,7 @@ export async function changeObject(
     const container = await engine.containers.findFresh(ref);
     const settled = authorise(context, action, ref, container?.record);
     if (!container) throw noContainer();
+    await checkWritable(engine, container.record);
     const versioned = versioningOf(container) !== undefined;
     const key = await placeOf(engine, container, ref);
     let isMoved = false;

@@ -37,9 +37,11 @@ import {
 } from './containers.ts';
 import { type ContainerInfo, type ContainerRef, type Context, type MetadataChange, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
+import { noteBucket } from './lifecycle-index.ts';
 import { checkContainerName } from './limits.ts';
 import { applyChange } from './metadata.ts';
 import { stateFault } from './object-lock.ts';
+import { checkAccountWritable, checkWritable } from './read-only.ts';
 import type { AccountState } from './recent-accounts.ts';
 import { listRows, readTotals } from './rows.ts';
 import { versioningOf } from './version-format.ts';
@@ -62,6 +64,7 @@ export async function createContainer(
 ): Promise<{ created: boolean }> {
   checkContainerName(ref.container);
   authoriseAccount(context, ref.account, 'containers');
+  await checkAccountWritable(engine, context, ref.account);
   const bucket = isBucketName(ref.container) && (await claimBucket(engine, ref));
   if (options.exclusive && !bucket) throw new Fault(storeFaults.bucketTaken);
   const account = await ensureAccount(engine, ref.account);
@@ -183,6 +186,9 @@ export async function updateContainer(
   const key = containerKey(engine.cluster, ref);
   const known = await engine.containers.findFresh(ref);
   authorise(context, 'manage', ref, known?.record);
+  if (known && context.caller.reseller !== true) await checkWritable(engine, known.record);
+  // First: a bucket with rules that no worker knows of would keep everything.
+  if (known && change.s3?.['lifecycle']) await noteBucket(engine.cluster, ref);
   await decided(engine, ref, (own) =>
     decide(
       engine.cluster,
@@ -216,6 +222,7 @@ export async function headContainer(engine: Engine, context: Context, ref: Conta
 export async function deleteContainer(engine: Engine, context: Context, ref: ContainerRef): Promise<void> {
   const known = await engine.containers.findFresh(ref);
   authorise(context, 's3:DeleteBucket', ref, known?.record);
+  if (known) await checkWritable(engine, known.record, 's3:DeleteBucket');
   const account = await ensureAccount(engine, ref.account);
   const key = containerKey(engine.cluster, ref);
   const remove = (own: OwnRounds): Promise<WriteResult> =>

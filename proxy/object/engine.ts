@@ -9,6 +9,7 @@ import type { ExpiryHint } from './expiry-hint.ts';
 import type { KeyManager } from './key-manager.ts';
 import type { ObjectRecord } from './object-format.ts';
 import type { PageCache } from './page-cache.ts';
+import type { ReadOnlyRule } from './read-only.ts';
 import type { RecentAccounts } from './recent-accounts.ts';
 
 /** A bucket name as it was resolved a moment ago. */
@@ -27,10 +28,13 @@ export interface Engine {
   readonly pages: PageCache;
   readonly digests: DigestPool;
   readonly random: Random;
+  /** Of lifecycle rules: a day, or less in tests. */
+  readonly lifecycleDayMs: number;
   /** Absent where nothing can be encrypted. */
   readonly keys: KeyManager | undefined;
   /** Past its delete-at: as if it were not there. */
   expired(record: ObjectRecord): boolean;
+  readonly readOnly: ReadOnlyRule;
   /** From whoever notes an expiry (expiry-index.ts) to whoever deletes (expirer.ts). */
   readonly expiryHint: ExpiryHint;
   /** The container's totals changed: its account's row follows soon (account-totals.ts). */

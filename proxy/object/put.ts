@@ -26,6 +26,7 @@ import type { Extent, ObjectRecord, Sealed } from './object-format.ts';
 import { checkNewLock } from './object-lock.ts';
 import { newTags } from './object-tags.ts';
 import { checkQuota } from './quota.ts';
+import { checkWritable } from './read-only.ts';
 import { receiveSealed } from './sealed-upload.ts';
 import { type StoreOptions, storeRecord } from './store-record.ts';
 
@@ -68,6 +69,8 @@ export async function writable(
   const container = found instanceof Promise ? ((await found) ?? (await engine.containers.findFresh(ref))) : found;
   authorise(context, action, ref, container?.record);
   if (!container) throw noContainer();
+  const checked = checkWritable(engine, container.record, action);
+  if (checked) await checked;
   return container;
 }
 

@@ -15,6 +15,7 @@ import type { Engine } from './engine.ts';
 import { ExpiryHint } from './expiry-hint.ts';
 import { getObject, headObject } from './get.ts';
 import type { KeyManager } from './key-manager.ts';
+import { REAL_DAY_MS } from './lifecycle-rules.ts';
 import { listObjects, listUploads } from './list.ts';
 import { listVersions } from './list-versions.ts';
 import { setObjectAcl } from './object-acl.ts';
@@ -23,6 +24,7 @@ import { PageCache } from './page-cache.ts';
 import * as parts from './parts.ts';
 import { peek } from './peek.ts';
 import { putObject } from './put.ts';
+import type { ReadOnlyRule } from './read-only.ts';
 import { createRecentAccounts } from './recent-accounts.ts';
 import { setObjectLock } from './set-lock.ts';
 import { updateObject } from './update.ts';
@@ -34,7 +36,9 @@ export interface StoreOptions {
   readonly digests: DigestPool;
   readonly random: Random;
   readonly keys?: KeyManager | undefined;
+  readonly lifecycleDayMs?: number | undefined;
   readonly onError: (what: string, error: unknown) => void;
+  readonly readOnly?: ReadOnlyRule | undefined;
 }
 
 export interface RunningStore {
@@ -47,7 +51,17 @@ export interface RunningStore {
   stop(): void;
 }
 
-export function createStore({ cluster, digests, random, keys, onError }: StoreOptions): RunningStore {
+const WRITABLE: ReadOnlyRule = { everywhere: false, allowsDeletes: false };
+
+export function createStore({
+  cluster,
+  digests,
+  random,
+  keys,
+  lifecycleDayMs = REAL_DAY_MS,
+  onError,
+  readOnly = WRITABLE,
+}: StoreOptions): RunningStore {
   const totals = createAccountTotals(() => engine);
   const engine: Engine = {
     cluster,
@@ -58,7 +72,9 @@ export function createStore({ cluster, digests, random, keys, onError }: StoreOp
     digests,
     random,
     keys,
+    lifecycleDayMs,
     expired: (record) => record.deleteAt !== undefined && record.deleteAt * 1000 <= cluster.clock.nowMs(),
+    readOnly,
     expiryHint: new ExpiryHint(),
     touched: totals.note,
     holdTotals: totals.hold,
@@ -69,7 +85,7 @@ export function createStore({ cluster, digests, random, keys, onError }: StoreOp
 
 function bind(engine: Engine): Store {
   return {
-    peek: (ref) => peek(engine, ref),
+    peek: (ref, options) => peek(engine, ref, options),
     setObjectAcl: (context, ref, acl) => setObjectAcl(engine, context, ref, acl),
     setObjectTags: (context, ref, tags) => setObjectTags(engine, context, ref, tags),
     headAccount: (context, account) => accounts.headAccount(engine, context, account),

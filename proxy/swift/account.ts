@@ -3,11 +3,12 @@ import { stampToSwift } from '../../fabric/stamp.ts';
 import type { AccountInfo } from '../object/contract.ts';
 import { ACCOUNT_ACL, cleanAccountAcl } from './account-acl.ts';
 import type { SwiftCall } from './call.ts';
+import { readQuoting } from './etag-quoter.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { chooseFormat, pushVary } from './listing-format.ts';
 import { readListQuery } from './listing-query.ts';
 import { renderContainers } from './listing-render.ts';
-import { pushMetadata, readMetadataChange, titleCase } from './metadata.ts';
+import { pushMetadata, readMetadataChange, readSysmeta, titleCase } from './metadata.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
 
 /** Accounts come and go with their users, not by request. */
@@ -38,6 +39,8 @@ export async function headAccount(call: SwiftCall): Promise<SwiftResponse> {
 export async function postAccount(call: SwiftCall): Promise<SwiftResponse> {
   const change = readMetadataChange(call, 'account');
   checkQuotaChange(call, change);
+  readQuoting(call, 'account', change);
+  readSysmeta(call, 'account', change);
   const acl = call.header(ACCOUNT_ACL);
   if (acl !== undefined) change[ACCOUNT_ACL] = cleanAccountAcl(acl) || null;
   else if (call.header('x-remove-account-access-control') !== undefined) change[ACCOUNT_ACL] = null;

@@ -14,8 +14,10 @@ import {
   type ObjectRef,
 } from '../object/contract.ts';
 import { CommonScope } from '../request-facts.ts';
+import type { CheckPath } from './name-check.ts';
 import { NO_PARAMS, type Params, parseQuery } from './names.ts';
 import { ownsAccount } from './owner.ts';
+import type { RateLimits } from './rate-limit.ts';
 import { isTrue } from './true-value.ts';
 import type { UrlDigest } from './url-digests.ts';
 
@@ -26,6 +28,9 @@ export interface SwiftWorld extends ProxyWorld {
   readonly policies: readonly { readonly name: string; readonly aliases: readonly string[] }[];
   /** With which signed URLs and forms may be signed. */
   readonly urlDigests: readonly UrlDigest[];
+  /** There only where the operator asked for them. */
+  readonly rateLimits?: RateLimits | undefined;
+  readonly checkPath?: CheckPath | undefined;
 }
 
 export class SwiftCall implements Context {

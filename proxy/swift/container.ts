@@ -3,12 +3,13 @@ import { stampToSwift } from '../../fabric/stamp.ts';
 import type { ContainerInfo } from '../object/contract.ts';
 import { cleanAcl } from './acl.ts';
 import type { SwiftCall } from './call.ts';
+import { readQuoting } from './etag-quoter.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { chooseFormat, pushVary } from './listing-format.ts';
 import { listPath } from './listing-path.ts';
 import { readListQuery } from './listing-query.ts';
 import { objectsBody } from './listing-render.ts';
-import { pushMetadata, readMetadataChange, refuseOwnerOnly } from './metadata.ts';
+import { pushMetadata, readMetadataChange, readSysmeta, refuseOwnerOnly } from './metadata.ts';
 import { checkNewName } from './names.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
 import { lastModified } from './shown.ts';
@@ -79,6 +80,8 @@ function readChange(call: SwiftCall): Record<string, string | null> {
     else if (call.header(name.replace('x-', 'x-remove-')) !== undefined) change[name] = null;
   }
   readLocations(call, change);
+  readQuoting(call, 'container', change);
+  readSysmeta(call, 'container', change);
   refuseOwnerOnly(call, change);
   return change;
 }

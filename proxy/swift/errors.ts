@@ -24,6 +24,8 @@ export const STATUS: Readonly<Record<string, number>> = {
   [swiftFaults.tooLarge]: 413,
   [swiftFaults.rangeNotSatisfiable]: 416,
   [swiftFaults.unprocessable]: 422,
+  [swiftFaults.blacklisted]: 497,
+  [swiftFaults.rateLimited]: 498,
   // accessDenied is 401 or 403 by who asks: see statusOf.
   [storeFaults.noSuchAccount]: 404,
   [storeFaults.noSuchContainer]: 404,
@@ -75,6 +77,8 @@ const TEXTS: Readonly<Record<number, readonly [reason: string, text: string]>> =
   413: ['Request Entity Too Large', 'The body of the request is too large.'],
   416: ['Requested Range Not Satisfiable', 'The range requested is not available.'],
   422: ['Unprocessable Entity', 'What was received is not what the request announced.'],
+  497: ['Blacklisted', 'The account may not do this.'],
+  498: ['Rate Limited', 'Slow down.'],
   499: ['Client Disconnect', 'The body ended before its announced length.'],
   500: ['Internal Error', 'The server could not perform the operation.'],
   503: ['Service Unavailable', 'The server cannot do this now. Please try again later.'],
@@ -87,6 +91,7 @@ const FAULT_TEXTS: Readonly<Record<string, (details: Readonly<Record<string, unk
   [storeFaults.linkChanged]: ({ etag, wanted }) =>
     `Object Etag '${etag}' does not match X-Symlink-Target-Etag header '${wanted}'`,
 };
+const READ_ONLY_TEXT = 'Writes are disabled for this account.';
 const RETRY_AFTER_S = '1';
 const HTML = 'text/html; charset=UTF-8';
 
@@ -101,6 +106,7 @@ export function reasonOf(status: number): string {
 
 /** What `error` means for this caller; 500 for everything unexpected. */
 export function statusOf(error: unknown, call: SwiftCall): number {
+  if (isFault(error, storeFaults.accessDenied) && error.details['readOnly'] === true) return 405;
   if (isFault(error, storeFaults.accessDenied)) return call.caller.user === undefined ? 401 : 403;
   return isFault(error) ? (STATUS[error.code] ?? 500) : 500;
 }
@@ -109,7 +115,8 @@ export function errorResponse(error: unknown, call: SwiftCall): SwiftResponse {
   const status = statusOf(error, call);
   const details = isFault(error) ? error.details : {};
   if (status === 304) return notModified(details['info'] as ObjectInfo | undefined);
-  const known = isFault(error) ? FAULT_TEXTS[error.code]?.(details) : undefined;
+  const isReadOnly = details['readOnly'] === true;
+  const known = isReadOnly ? READ_ONLY_TEXT : isFault(error) ? FAULT_TEXTS[error.code]?.(details) : undefined;
   const text = typeof details['text'] === 'string' ? details['text'] : known;
   const contentType = text === undefined ? HTML : (details['contentType'] ?? 'text/plain');
   const headers = ['Content-Type', String(contentType)];

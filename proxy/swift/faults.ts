@@ -15,6 +15,8 @@ export const swiftFaults = {
   tooLarge: 'SwiftTooLarge',
   rangeNotSatisfiable: 'SwiftRangeNotSatisfiable',
   unprocessable: 'SwiftUnprocessable',
+  blacklisted: 'SwiftBlacklisted',
+  rateLimited: 'SwiftRateLimited',
 } as const;
 
 export type SwiftFaultCode = (typeof swiftFaults)[keyof typeof swiftFaults];

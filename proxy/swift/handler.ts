@@ -2,9 +2,6 @@
  * The Swift v1 API: finds out what a request is about and who asks, hands it to the file of its resource, and turns
  * whatever fails into an answer (errors.ts). Every answer carries a transaction id. Translates only: rights, bytes and
  * listings are the store's.
- *
- * To come with the rest of the API, each as a file beside these and a row in operations.ts: versioning, static
- * web.
  */
 import { fabricFaults, isFault } from '../../fabric/errors.ts';
 import type { HttpRequest, HttpResponse } from '../../fabric/http/contract.ts';
@@ -15,13 +12,17 @@ import { authenticate, isAuthPath } from './auth.ts';
 import { SwiftCall, type SwiftWorld } from './call.ts';
 import { pushCors } from './cors.ts';
 import { errorResponse } from './errors.ts';
+import { quoteEtag } from './etag-quoter.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { answerForm, isForm } from './form-post.ts';
 import { policyNamesOf, urlDigestsOf } from './info.ts';
+import { createNameCheck } from './name-check.ts';
 import { decodeName, splitPath } from './names.ts';
 import { route } from './operations.ts';
+import { RateLimits } from './rate-limit.ts';
 import { refuseUnsupported } from './request-rules.ts';
 import type { SwiftResponse } from './response.ts';
+import { mayBeVisit, visit } from './static-web.ts';
 import { dressAnswer, openTempUrl, type TempUrl } from './temp-url.ts';
 import { makeTransId } from './trans-id.ts';
 
@@ -31,7 +32,15 @@ export const createSwiftHandler: CreateHandler = (world: ProxyWorld) => {
   const { tokenSecret, users, clock } = world;
   const tokens = createTokens({ secret: tokenSecret, users, clock });
   const { info } = world;
-  const swift: SwiftWorld = { ...world, tokens, policies: policyNamesOf(info), urlDigests: urlDigestsOf(info) };
+  const { rates, nameCheck } = world.swift ?? {};
+  const swift: SwiftWorld = {
+    ...world,
+    tokens,
+    policies: policyNamesOf(info),
+    urlDigests: urlDigestsOf(info),
+    rateLimits: rates && new RateLimits(rates, clock),
+    checkPath: nameCheck && createNameCheck(nameCheck),
+  };
   return (request) => serve(swift, request);
 };
 
@@ -66,6 +75,7 @@ async function addCors(call: SwiftCall, response: SwiftResponse): Promise<void> 
 function dispatch(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
   const { path } = call.http;
   if (path === '/info') return route(call, 'info').run(call);
+  if (path === '/crossdomain.xml') return route(call, 'crossdomain').run(call);
   if (path === '/healthcheck') return route(call, 'healthcheck').run(call);
   if (isAuthPath(path)) return route(call, 'auth').run(call);
   // An encoded slash is a slash, as everywhere in Swift: no container has one in its name.
@@ -76,6 +86,7 @@ function dispatch(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
   call.account = decodeName(raw.account);
   call.container = decodeName(raw.container);
   call.object = decodeName(raw.object);
+  call.world.checkPath?.(decodeName(path));
   if (isForm(call)) return answerForm(call);
   if (call.http.query === undefined) return dispatchAs(call);
   return openTempUrl(call).then((tempUrl) => dispatchOpened(call, tempUrl));
@@ -94,12 +105,23 @@ function dispatchAs(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
 }
 
 function runAs(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
-  return mayBeNamed(call) ? applyAccountAcl(call).then(() => run(call)) : run(call);
+  const { rateLimits } = call.world;
+  return rateLimits ? rateLimits.wait(call).then(() => runNamed(call)) : runNamed(call);
+}
+
+function runNamed(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
+  return mayBeNamed(call) ? applyAccountAcl(call).then(() => runOrVisit(call)) : runOrVisit(call);
+}
+
+function runOrVisit(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
+  return mayBeVisit(call) ? visit(call, () => run(call)) : run(call);
 }
 
 function run(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
   const target = call.object !== '' ? 'object' : call.container === '' ? 'account' : 'container';
   const row = route(call, target);
   refuseUnsupported(call, target);
-  return row.run(call);
+  const answer = row.run(call);
+  if (target !== 'object') return answer;
+  return answer instanceof Promise ? answer.then((made) => quoteEtag(call, made)) : quoteEtag(call, answer);
 }

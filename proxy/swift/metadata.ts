@@ -4,9 +4,12 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { MetadataChange } from '../object/contract.ts';
+import { READ_ONLY } from '../object/read-only.ts';
 import type { SwiftCall } from './call.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { ownsAccount } from './owner.ts';
+import { WRITE_RATE } from './rate-limit.ts';
+import { isTrue } from './true-value.ts';
 
 export const META_COUNT_MAX = 90;
 export const META_NAME_BYTES_MAX = 128;
@@ -115,6 +118,24 @@ const OWNER_ONLY = new Set([
   'x-account-access-control',
 ]);
 
+/** What only resellers may set and see. */
+const SYSMETA: ReadonlySet<string> = new Set([READ_ONLY.account, READ_ONLY.container, WRITE_RATE]);
+
+/** Adds what a reseller says of an account or container; from others such headers do not count, as in Swift. */
+export function readSysmeta(
+  call: SwiftCall,
+  owner: 'account' | 'container',
+  change: Record<string, string | null>,
+): void {
+  if (call.caller.reseller !== true) return;
+  for (const name of SYSMETA) {
+    const value = name.startsWith(`x-${owner}-`) ? call.header(name) : undefined;
+    if (value === undefined) continue;
+    const isFlag = name === READ_ONLY[owner];
+    change[name] = value === '' ? null : isFlag ? String(isTrue(value)) : value;
+  }
+}
+
 /** Whether everything of the request's account may be shown to the caller, and changed. */
 export function isOwner({ caller, account }: SwiftCall): boolean {
   return ownsAccount(caller, account);
@@ -131,7 +152,8 @@ export function pushMetadata(headers: string[], call: SwiftCall, metadata: Metad
   const owner = isOwner(call);
   for (const name in metadata) {
     const value = metadata[name];
-    if (typeof value === 'string' && (owner || !OWNER_ONLY.has(name))) headers.push(titleCase(name), value);
+    if (typeof value !== 'string' || (!owner && OWNER_ONLY.has(name))) continue;
+    if (call.caller.reseller === true || !SYSMETA.has(name)) headers.push(titleCase(name), value);
   }
 }
 

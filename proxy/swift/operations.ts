@@ -18,6 +18,7 @@ import {
 } from './container.ts';
 import { copyFrom, copyTo } from './copy.ts';
 import { answerOptions } from './cors.ts';
+import { answerCrossDomain } from './crossdomain.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { answerHealthcheck, answerInfo } from './info.ts';
 import { deleteObject, postObject } from './object.ts';
@@ -28,7 +29,7 @@ import { deleteWithSegments } from './slo-delete.ts';
 import { putManifest } from './slo-put.ts';
 import { deleteVersion } from './versions.ts';
 
-export type Target = 'info' | 'healthcheck' | 'auth' | 'account' | 'container' | 'object';
+export type Target = 'info' | 'healthcheck' | 'crossdomain' | 'auth' | 'account' | 'container' | 'object';
 export type Variant =
   | ''
   | 'bulk-delete'
@@ -70,6 +71,7 @@ export const OPERATIONS: readonly OperationRow[] = [
   row('OPTIONS info', '200', allow),
   row('GET healthcheck', '200', answerHealthcheck, 'without a token'),
   row('HEAD healthcheck', '200', answerHealthcheck),
+  row('GET crossdomain', '200', answerCrossDomain, 'where `cross-domain-policy` is configured; 404'),
   row('GET auth', '200', answerToken, 'X-Auth-User and X-Auth-Key, or X-Storage-User and X-Storage-Pass'),
   row('HEAD auth', '200', answerToken),
   row('GET account', '200, 204', listContainers, LISTING),

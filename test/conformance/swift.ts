@@ -20,18 +20,32 @@ import { slo } from './swift-slo.ts';
 import { symlinks } from './swift-symlinks.ts';
 import { tempUrl } from './swift-temp-url.ts';
 import { versioned } from './swift-versioned.ts';
+import { readOnly, web } from './swift-web.ts';
 
 export function swiftConformance(
   t: Test,
   start: StartSwift,
   { realClients = true, members = false, versions = false } = {},
 ): void {
-  const suites = { containers, objects, slo, refusals, tempUrl, quotas, symlinks, archives, cors, forms, accountAcls };
+  const suites = {
+    containers,
+    objects,
+    slo,
+    refusals,
+    tempUrl,
+    quotas,
+    symlinks,
+    archives,
+    cors,
+    forms,
+    accountAcls,
+    web,
+  };
   t.test('over HTTP', (t) =>
     runSuites(t, start, {
       ...suites,
       ...(members && { rights }),
-      ...(versions && { versioned, archived }),
+      ...(versions && { versioned, archived, readOnly }),
     }),
   );
   if (!realClients) return;
