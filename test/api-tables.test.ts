@@ -4,10 +4,12 @@ import process from 'node:process';
 import t from 'tap';
 import { OPERATIONS } from '../proxy/s3/operations.ts';
 import { fill, S3_TABLES, SWIFT_TABLES } from './api-tables.ts';
+import { IDENTITY_TABLES } from './identity-tables.ts';
 
 for (const [name, tables] of [
   ['api-s3.md', S3_TABLES],
   ['api-swift.md', SWIFT_TABLES],
+  ['identity.md', IDENTITY_TABLES],
 ] as const) {
   t.test(`docs/${name}`, async (t) => {
     const file = new URL(`../../docs/${name}`, import.meta.url);

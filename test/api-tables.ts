@@ -38,12 +38,12 @@ export function fill(text: string, tables: Readonly<Record<string, () => string>
   return filled;
 }
 
-function table(head: Row, rows: readonly Row[]): string {
+export function table(head: Row, rows: readonly Row[]): string {
   const line = (cells: Row): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-const code = (text: string): string => `\`${text}\``;
+export const code = (text: string): string => `\`${text}\``;
 
 function refusalOf(name: keyof typeof CODES): string {
   return `${CODES[name][0]} ${code(name)}`;
