@@ -40,7 +40,7 @@ export interface KvSnapshot {
 
 /** A map that several may change, each upon what it has read: see control/store/. */
 export interface SnapshotKv extends Kv {
-  /** Of all that is committed now, by any process. */
+  /** Of all that is committed now, by any process. Fault Overloaded when too many different ones are open. */
   snapshot(): KvSnapshot;
   /** As `commit`, if `key` still has these bytes (undefined: is absent) when the transaction begins; false and no change otherwise. */
   commitIf(condition: KvCondition, puts: readonly KvPut[]): Promise<boolean>;

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { open, type RangeOptions, type RootDatabase, type Transaction } from 'lmdb';
 import { assert } from './assert.ts';
 import { DiskFault, diskFaults } from './disk.ts';
+import { Fault, fabricFaults } from './errors.ts';
 import {
   KEY_BYTES_MAX,
   type KvCondition,
@@ -61,6 +62,9 @@ export async function openLmdb({ path, readOnly = false, readersMax = 32 }: Lmdb
  */
 const META = { bytes: 4096, magicAt: 24, magic: 0xbeefc0de, pageBytesAt: 48, rootsAt: [88, 136], txnAt: 152 } as const;
 const NO_ROOT = 0xffffffff;
+
+/** MDB_READERS_FULL */
+const READERS_FULL = -30790;
 
 /** A file that is not there or empty is a new index. DiskFault for one that LMDB must not be given. */
 function checkFile(file: string): void {
@@ -123,7 +127,12 @@ class LmdbKv implements SnapshotKv {
   snapshot(): KvSnapshot {
     // lmdb would hand out the event loop turn's own read transaction, which may be older than a commit just seen.
     this.#database.resetReadTxn();
-    return new LmdbSnapshot(this.#database, this.#database.useReadTransaction());
+    try {
+      return new LmdbSnapshot(this.#database, this.#database.useReadTransaction());
+    } catch (error) {
+      if ((error as { code?: number }).code !== READERS_FULL) throw error;
+      throw new Fault(fabricFaults.overloaded, {}, 'too many snapshots are open');
+    }
   }
 
   forEach(range: KvRange, visit: (key: KvKey, value: Buffer) => boolean | void): void {
