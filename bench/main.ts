@@ -13,6 +13,7 @@ import { parseRun, percent, RUN_HELP } from './options.ts';
 import { PEERS_HELP, peers } from './peers/main.ts';
 import { RESTART_HELP, restart } from './restart.ts';
 import { run } from './run.ts';
+import { SNAPSHOT_HELP, snapshot } from './snapshot.ts';
 
 const BASELINE = fileURLToPath(new URL('../../bench/baseline.json', import.meta.url));
 
@@ -44,6 +45,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   listing: { summary: 'a page of a small and of a very large container', help: LISTING_HELP, run: listing },
   memory: { summary: 'memory while one very large object comes and goes', help: MEMORY_HELP, run: memory },
   restart: { summary: 'time to be ready after kill -9, by number of objects', help: RESTART_HELP, run: restart },
+  snapshot: { summary: 'what snapshots of volumes cost', help: SNAPSHOT_HELP, run: snapshot },
 };
 
 const HELP = `npm run bench -- [COMMAND] [options]

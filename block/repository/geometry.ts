@@ -34,6 +34,10 @@ export function geometryOf(sizeBytes: number, chunkBytes: number): Geometry {
 export const chunkLength = ({ sizeBytes, chunkBytes }: Geometry, index: number): number =>
   Math.min(chunkBytes, sizeBytes - index * chunkBytes);
 
+/** Of chunks [from, to), at least one. */
+export const rangeBytes = (geometry: Geometry, from: number, to: number): number =>
+  (to - from - 1) * geometry.chunkBytes + chunkLength(geometry, to - 1);
+
 /** Whole chunks that the extents touch, ascending and apart. Fault InvalidArgument when the extents are not ascending. */
 export function chunkRanges(geometry: Geometry, extents: 'all' | readonly Extent[]): ChunkRange[] {
   if (extents === 'all') return [{ from: 0, to: geometry.chunkCount }];

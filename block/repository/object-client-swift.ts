@@ -63,9 +63,7 @@ export class SwiftObjectClient implements ObjectClient {
     const headers = { 'content-type': 'application/octet-stream', ...conditionHeaders(condition) };
     const answer = await this.#ask({ method: 'PUT', place: `/${name}`, headers, body });
     if (answer.status === 201) return { etag: etagOf(answer) };
-    // Without a condition a 412 or 409 is not ours to explain.
-    if (condition === undefined || !(answer.status === 412 || answer.status === 409))
-      throw refused(answer, 'PUT', name);
+    if (condition === undefined || !CHANGED.has(answer.status)) throw refused(answer, 'PUT', name);
     const settled = answer.uncertain ? await this.#written(name, body) : undefined;
     if (settled === undefined) throw new Fault(repositoryFaults.preconditionFailed, { name });
     return settled;

@@ -197,3 +197,89 @@ t.test('damage is found, told where, and never returned', async (t) => {
   const fault = await restored(repository, 'a').catch((error) => error);
   t.ok(isFault(fault), 'no wrong byte is handed out');
 });
+
+t.test('a terabyte of holes: nothing is read, little is held, little is sent', async (t) => {
+  const store = new MemoryObjects();
+  const { repository } = await openMemory(store);
+  const TIB = 1024 * 1024 * MIB;
+  const chunkBytes = 256 * 1024;
+  const place = 700 * 1024 * MIB;
+  let [reads, atOnce, atOnceMax, version] = [0, 0, 0, 1];
+  const source = {
+    async read(_: number, length: number) {
+      reads++;
+      atOnceMax = Math.max(atOnceMax, ++atOnce);
+      await new Promise((resolve) => setImmediate(resolve));
+      atOnce--;
+      return Buffer.alloc(length, `version ${version}`);
+    },
+    async allocated(offset: number, length: number) {
+      const [end, dataEnd] = [offset + length, place + 64 * chunkBytes];
+      const [from, to] = [Math.max(offset, place), Math.min(end, dataEnd)];
+      if (from >= to) return [{ offset, length, data: false }];
+      const parts = [
+        { offset, length: from - offset, data: false },
+        { offset: from, length: to - from, data: true },
+        { offset: to, length: end - to, data: false },
+      ];
+      return parts.filter((part) => part.length > 0);
+    },
+  };
+  const ids = { lineage: 'line', volume: 'vol', sizeBytes: TIB, chunkBytes, source, streams: 4 };
+  const first = await repository.beginUpload({ ...ids, snapshot: 'a', changed: 'all' });
+  const info = await first.run();
+  t.equal(reads, 64, 'only what is allocated');
+  t.equal(atOnceMax, 4, 'no more chunks in memory than there are streams');
+  t.equal(info.chunks, 64);
+  t.equal(info.counters.uploadedChunks, 1, 'equal chunks are sent once');
+  version = 2;
+  const changed = [{ offset: place + 5, length: 1 }];
+  const second = await (await repository.beginUpload({ ...ids, snapshot: 'b', base: 'a', changed })).run();
+  t.ok(second.counters.manifestBytes < 64 * 56 + 1024, 'three nodes of what they hold, the others are shared');
+  const open = await repository.open({ lineage: 'line', snapshot: 'b' });
+  t.same(await open.map(0, TIB), [
+    { offset: 0, length: place, data: false },
+    { offset: place, length: 64 * chunkBytes, data: true },
+    { offset: place + 64 * chunkBytes, length: TIB - place - 64 * chunkBytes, data: false },
+  ]);
+  t.equal(Buffer.from(await open.read(place, 9)).toString(), 'version 2');
+  await open.close();
+});
+
+t.test('one per cent of a volume costs little more than that', async (t) => {
+  const { repository } = await openMemory(new MemoryObjects());
+  const volume = new MemoryVolume(100 * MIB, 8);
+  for (let at = 0; at < 100; at++) volume.bytes.fill(`${at} `, at * MIB, at * MIB + MIB / 2);
+  const chunkBytes = 256 * 1024;
+  await take(repository, volume, { snapshot: 'a', chunkBytes });
+  const noise = new MemoryVolume(MIB, 9);
+  noise.scribble(200);
+  noise.bytes.copy(volume.bytes, 37 * MIB);
+  const changed = [{ offset: 37 * MIB, length: MIB }];
+  const { counters } = await take(repository, volume, { snapshot: 'b', base: 'a', changed, chunkBytes });
+  t.ok(counters.uploadedBytes <= 0.015 * volume.bytes.length, `${counters.uploadedBytes} bytes`);
+  t.equal(counters.readBytes, MIB);
+});
+
+t.test('pause, resume, progress', async (t) => {
+  const { repository } = await openMemory(new MemoryObjects());
+  const volume = new MemoryVolume(20 * CHUNK, 10);
+  for (let at = 0; at < 20; at++) volume.bytes.fill(`${at} `, at * CHUNK, (at + 1) * CHUNK);
+  const seen: number[] = [];
+  const session = await repository.beginUpload({
+    ...{ lineage: 'line', snapshot: 'a', volume: 'vol', sizeBytes: volume.bytes.length, chunkBytes: CHUNK },
+    ...{ changed: 'all', source: volume.source(), streams: 1 },
+    onProgress({ doneBytes, totalBytes }) {
+      seen.push(doneBytes / totalBytes);
+      if (seen.length === 5) session.pause();
+    },
+  });
+  const running = session.run();
+  for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve));
+  t.equal(seen.length, 5, 'nothing goes on');
+  t.same(await repository.list(), []);
+  session.resume();
+  await running;
+  t.equal(seen.at(-1), 1);
+  t.ok(volume.bytes.equals(await restored(repository, 'a')));
+});

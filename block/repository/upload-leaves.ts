@@ -6,7 +6,7 @@ import { Fault } from '../../fabric/errors.ts';
 import type { SnapshotSource } from './contract.ts';
 import type { Dedup, Placed } from './dedup.ts';
 import { repositoryFaults } from './faults.ts';
-import { type ChunkRange, chunkLength, type Geometry, type LeafRanges } from './geometry.ts';
+import { type ChunkRange, chunkLength, chunkRanges, type Geometry, type LeafRanges, rangeBytes } from './geometry.ts';
 import type { Lineage } from './lineage.ts';
 import { contentName } from './names.ts';
 import { FANOUT, type Ref, sameContent } from './node-format.ts';
@@ -56,16 +56,19 @@ async function makeChunks(
   };
   try {
     for (const range of ranges) {
-      for await (const { index, data } of allocatedChunks(work, range)) {
-        const slot = index % FANOUT;
+      for (const { from, to, data } of await allocatedRuns(work, range)) {
         if (!data) {
-          set(slot, undefined);
-          work.tally.skip(chunkLength(work.geometry, index));
+          for (const slot of before.keys())
+            if (slot >= from % FANOUT && slot < (from % FANOUT) + to - from) set(slot, undefined);
+          work.tally.skip(rangeBytes(work.geometry, from, to));
           continue;
         }
-        const task = work.lanes.run(async () => set(slot, await makeChunk(work, index, before.get(slot))));
-        task.catch(() => {});
-        tasks.push(task);
+        for (let index = from; index < to; index++) {
+          const slot = index % FANOUT;
+          const task = work.lanes.run(async () => set(slot, await makeChunk(work, index, before.get(slot))));
+          task.catch(() => {});
+          tasks.push(task);
+        }
       }
     }
   } finally {
@@ -74,28 +77,34 @@ async function makeChunks(
   for (const task of tasks) await task;
 }
 
-/** Each chunk of the range, and whether any byte of it is allocated. */
-async function* allocatedChunks({ source, geometry }: LeafWork, { from, to }: ChunkRange) {
-  const { chunkBytes, sizeBytes } = geometry;
-  const offset = from * chunkBytes;
-  const length = Math.min(to * chunkBytes, sizeBytes) - offset;
-  const extents = source.allocated ? await source.allocated(offset, length) : [{ offset, length, data: true }];
-  let index = from;
-  let at = offset;
-  let data = false;
+interface ChunkRun extends ChunkRange {
+  readonly data: boolean;
+}
+
+/** The range as runs of chunks of which some byte is allocated, and of chunks of which none is. */
+async function allocatedRuns({ source, geometry }: LeafWork, { from, to }: ChunkRange): Promise<readonly ChunkRun[]> {
+  if (source.allocated === undefined) return [{ from, to, data: true }];
+  const offset = from * geometry.chunkBytes;
+  const length = rangeBytes(geometry, from, to);
+  const extents = await source.allocated(offset, length);
+  let end = offset;
   for (const extent of extents) {
-    if (extent.offset !== at || extent.length <= 0) throw new Fault(repositoryFaults.invalid, { allocated: at });
-    at += extent.length;
-    while (index < to) {
-      // A chunk that ends behind this extent is told of when its end is known.
-      const end = Math.min((index + 1) * chunkBytes, sizeBytes);
-      data ||= extent.data && extent.offset < end && at > index * chunkBytes;
-      if (end > at) break;
-      yield { index: index++, data };
-      data = false;
-    }
+    if (extent.offset !== end || extent.length <= 0) throw new Fault(repositoryFaults.invalid, { allocated: end });
+    end += extent.length;
   }
-  if (index < to) throw new Fault(repositoryFaults.invalid, { allocated: at });
+  if (end !== offset + length) throw new Fault(repositoryFaults.invalid, { allocated: end });
+  const runs: ChunkRun[] = [];
+  let done = from;
+  for (const data of chunkRanges(
+    geometry,
+    extents.filter((extent) => extent.data),
+  )) {
+    if (data.from > done) runs.push({ from: done, to: data.from, data: false });
+    runs.push({ ...data, data: true });
+    done = data.to;
+  }
+  if (done < to) runs.push({ from: done, to, data: false });
+  return runs;
 }
 
 async function makeChunk(work: LeafWork, index: number, before: Ref | undefined): Promise<Ref | undefined> {

@@ -6,7 +6,7 @@ import { Fault, isFault } from '../../fabric/errors.ts';
 import type { BeginUpload, SnapshotInfo, SnapshotRef, UploadSession } from './contract.ts';
 import { Dedup, lineageIsEmpty } from './dedup.ts';
 import { repositoryFaults } from './faults.ts';
-import { byLeaf, type ChunkRange, chunkLength, chunkRanges, type Geometry, type LeafRanges } from './geometry.ts';
+import { byLeaf, type ChunkRange, chunkRanges, type Geometry, type LeafRanges, rangeBytes } from './geometry.ts';
 import { snapshotInfo } from './info.ts';
 import type { Lineage } from './lineage.ts';
 import { FANOUT, type Ref } from './node-format.ts';
@@ -192,6 +192,3 @@ function bytesBelow(geometry: Geometry, ranges: readonly ChunkRange[], leaves: n
     ranges.flatMap(({ from, to }) => (from < end ? [{ from, to: Math.min(to, end) }] : [])),
   );
 }
-
-const rangeBytes = (geometry: Geometry, from: number, to: number): number =>
-  (to - from - 1) * geometry.chunkBytes + chunkLength(geometry, to - 1);
