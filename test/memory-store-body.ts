@@ -6,6 +6,7 @@ import {
   type ObjectAttributes,
   type ObjectInfo,
   type OpenObject,
+  type PartInfo,
   type PutOptions,
   storeFaults,
 } from '../proxy/object/contract.ts';
@@ -65,4 +66,8 @@ export async function readAll(source: OpenObject, range?: { offset: number; leng
 export function bytesSource(bytes: Buffer): PutOptions['body'] {
   const body = bufferBody(bytes);
   return { lengthBytes: bytes.length, read: () => body.next(), collect: async () => bytes };
+}
+
+export function joinSums(algorithm: string | undefined, parts: readonly { info: PartInfo }[]): Buffer {
+  return Buffer.concat(parts.map(({ info }) => Buffer.from(info.checksums[algorithm as 'sha1'] ?? '', 'base64')));
 }

@@ -21,11 +21,11 @@ import type {
   ObjectAttributes,
   ObjectEntry,
   ObjectInfo,
-  Peeked,
   ObjectRef,
   OpenObject,
   Page,
   PartInfo,
+  Peeked,
   PutOptions,
   Store,
   Tags,
@@ -40,7 +40,7 @@ import type { ObjectRecord } from '../proxy/object/object-format.ts';
 import { newTags } from '../proxy/object/object-tags.ts';
 import { bufferBody, openSlo } from '../proxy/object/slo.ts';
 import { checkTags, keptTags } from '../proxy/object/tags.ts';
-import { attributesOf, bytesSource, copiedAttributes, readAll, receive } from './memory-store-body.ts';
+import { attributesOf, bytesSource, copiedAttributes, joinSums, readAll, receive } from './memory-store-body.ts';
 import { applyChange, checkRead, checkWrite, listNames } from './memory-store-rules.ts';
 import {
   accountInfo,
@@ -494,8 +494,4 @@ function chooseParts(upload: Upload, wanted: MultipartOptions['parts']): { info:
     if (!isLast && part.bytes.length < PART_BYTES_MIN) throw new Fault(storeFaults.partTooSmall, { partNumber });
     return part;
   });
-}
-
-function joinSums(algorithm: string | undefined, parts: readonly { info: PartInfo }[]): Buffer {
-  return Buffer.concat(parts.map(({ info }) => Buffer.from(info.checksums[algorithm as 'sha1'] ?? '', 'base64')));
 }

@@ -12,6 +12,7 @@ import { deleteObject, deleteObjects } from './delete-object.ts';
 import * as encryption from './encryption.ts';
 import type { S3Code } from './errors.ts';
 import { getObject } from './get-object.ts';
+import type { HeaderUse } from './header-use.ts';
 import * as lifecycle from './lifecycle.ts';
 import { listObjects } from './list-objects.ts';
 import { listParts, listUploads } from './list-uploads.ts';
@@ -29,22 +30,6 @@ import { getVersioning, putVersioning } from './versioning.ts';
 import { deleteWebsite, getWebsite, putWebsite } from './website.ts';
 
 export type Target = 'service' | 'bucket' | 'object';
-
-/** Which headers of a request the operation stores or obeys. */
-export interface HeaderUse {
-  /** Content-Type and its like become the object's. */
-  readonly stores?: true;
-  /** If-Match and its like decide over a read or over a write. */
-  readonly conditions?: 'read' | 'write';
-  /** Range and If-Range. */
-  readonly ranges?: true;
-  /** x-amz-acl and x-amz-grant- are obeyed. */
-  readonly acl?: true;
-  /** versionId in the query. */
-  readonly version?: true;
-  /** Names of rows of AMZ_HEADERS that are refused elsewhere and obeyed here. */
-  readonly obeys?: readonly string[];
-}
 
 export interface OperationRow extends HeaderUse {
   /** AWS' name of it. */
@@ -224,7 +209,7 @@ export const OPERATIONS: readonly OperationRow[] = [
     stores: true,
   }),
   built('UploadPart', 'PUT object uploadId', {
-    obeys: encryption.READ_HEADERS,
+    obeys: encryption.PART_HEADERS,
     run: uploadPart,
     note: 'partNumber 1 to 10,000, up to 5 GiB each',
   }),
@@ -234,8 +219,13 @@ export const OPERATIONS: readonly OperationRow[] = [
     copies: true,
     note: `${ONE_SOURCE}, x-amz-copy-source-range`,
   }),
-  built('ListParts', 'GET object uploadId', { run: listParts, note: 'max-parts, part-number-marker, encoding-type' }),
+  built('ListParts', 'GET object uploadId', {
+    obeys: encryption.READ_HEADERS,
+    run: listParts,
+    note: 'max-parts, part-number-marker, encoding-type',
+  }),
   built('CompleteMultipartUpload', 'POST object uploadId', {
+    obeys: encryption.READ_HEADERS,
     run: completeUpload,
     conditions: 'write',
     note: 'repeated: the same answer',

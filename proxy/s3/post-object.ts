@@ -13,7 +13,7 @@ import type { PutOptions } from '../object/contract.ts';
 import { checkKey } from './address.ts';
 import { objectLocation, type S3Call } from './call.ts';
 import { s3Fault } from './errors.ts';
-import type { HeaderUse } from './operations.ts';
+import type { HeaderUse } from './header-use.ts';
 import { checkPolicy, readPostPolicy, type SizeRange, withFilename } from './post-policy.ts';
 import { storeBody } from './put-object.ts';
 import { checkHeaders, STORED } from './request-headers.ts';

@@ -7,7 +7,7 @@ import type { HttpRequest } from '../../fabric/http/contract.ts';
 import { unprovenHeader } from '../../fabric/http/unproven.ts';
 import { parseHttpDate } from '../http-date.ts';
 import { type S3Code, s3Fault } from './errors.ts';
-import type { HeaderUse } from './operations.ts';
+import type { HeaderUse } from './header-use.ts';
 
 export interface HeaderRule {
   /** Lower-case; with `*` at the end a whole family. */

@@ -10,7 +10,7 @@ import type { RequestScope, Tags } from '../object/contract.ts';
 import { tagValue } from '../object/tags.ts';
 import { commonFact, one } from '../request-facts.ts';
 import type { Query } from './query.ts';
-import { parseTagQuery } from './tags.ts';
+import { parseTagQuery } from './tag-query.ts';
 
 /** By operation. One that is not here does what the store calls it: s3:GetObject, s3:PutObject, s3:ListBucket … */
 const ACTIONS: Readonly<Record<string, string>> = {

@@ -3,13 +3,12 @@
  * proxy/object/tags.ts. https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
  */
 import { childText, type XmlElement, xmlElement } from '../../fabric/xml.ts';
-import type { ObjectInfo, Tag, Tags } from '../object/contract.ts';
-import { decodeName } from './address.ts';
+import type { ObjectInfo, Tags } from '../object/contract.ts';
 import type { S3Call } from './call.ts';
 import { s3Fault } from './errors.ts';
+import { parseTagQuery, TAGGING_HEADER } from './tag-query.ts';
 import { checkChildren, readXml } from './xml-body.ts';
 
-const HEADER = 'x-amz-tagging';
 /** Fifty tags of the longest key and value, every character as four bytes, generously indented. */
 const DOCUMENT_BYTES_MAX = 128 * 1024;
 /** More than may be, so that too many of them are told so. */
@@ -18,36 +17,8 @@ const TAG_NAMES: ReadonlySet<string> = new Set(['Key', 'Value']);
 
 /** Of PutObject, CopyObject, CreateMultipartUpload; undefined without the header. */
 export function readTagHeader(call: S3Call): Tags | undefined {
-  const text = call.request.headers.get(HEADER);
+  const text = call.request.headers.get(TAGGING_HEADER);
   return text === undefined ? undefined : parseTagQuery(text);
-}
-
-/** `key=value&key2=value2`, as in a query. Fault InvalidArgument. */
-export function parseTagQuery(text: string): Tags {
-  const tags: Tag[] = [];
-  const seen = new Set<string>();
-  for (const piece of text.split('&')) {
-    if (piece === '') continue;
-    const equals = piece.indexOf('=');
-    const key = decode(equals < 0 ? piece : piece.slice(0, equals), text);
-    if (key === '' || seen.has(key)) throw badHeader(text);
-    seen.add(key);
-    tags.push([key, equals < 0 ? '' : decode(piece.slice(equals + 1), text)]);
-  }
-  return tags;
-}
-
-function decode(piece: string, text: string): string {
-  try {
-    return decodeName(piece.replaceAll('+', ' '));
-  } catch {
-    throw badHeader(text);
-  }
-}
-
-function badHeader(value: string): Error {
-  const message = `The header '${HEADER}' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.`;
-  return s3Fault('InvalidArgument', message, { ArgumentName: HEADER, ArgumentValue: value });
 }
 
 /** The document of PutObjectTagging and PutBucketTagging. */
