@@ -130,13 +130,12 @@ export async function killDaemon(world: DaemonWorld, mark: ProcessMark): Promise
     throw new Fault(engineFaults.unavailable, { pid: mark.pid }, 'the storage daemon cannot be killed');
 }
 
-/** Orderly if it answers, otherwise not; gone when the promise resolves. */
+/** Orderly if it does so in time, otherwise not; gone when the promise resolves. */
 export async function endDaemon(world: DaemonWorld, daemon: Daemon): Promise<void> {
-  try {
-    await daemon.qmp.command('quit');
-  } catch {
-    // It is as dead as we want it, or is killed below.
-  }
+  // Requests to a server that is away can keep it from ending: its answer is not waited for.
+  const asked = daemon.qmp.command('quit').catch(() => {});
+  const ended = await waitForEnd(world, daemon.mark, QUIT_MS_MAX);
   daemon.qmp.close();
-  if (!(await waitForEnd(world, daemon.mark, QUIT_MS_MAX))) await killDaemon(world, daemon.mark);
+  await asked;
+  if (!ended) await killDaemon(world, daemon.mark);
 }

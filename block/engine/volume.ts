@@ -454,8 +454,8 @@ export class Volume implements VolumeContext {
     return this.#exclusive(async () => {
       if (this.#state.phase !== 'filling') throw new Fault(engineFaults.badRequest, { reason: 'not being filled' });
       await this.save({ source });
-      // Only a fresh daemon opens the new source; clients ride it out.
-      await this.#keeper.end('orderly');
+      // Only a fresh daemon opens the new source, and this one would wait for the old; clients ride it out.
+      await this.#keeper.end('at once');
       this.#keeper.recover();
     });
   }
