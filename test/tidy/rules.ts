@@ -117,6 +117,7 @@ export const DEPENDENCY_HOMES: Readonly<Record<string, { readonly under: string;
   mrmime: { under: 'proxy/' },
   'ipaddr.js': { under: 'fabric/' },
   'tar-stream': { under: 'proxy/' },
+  'seek-bzip': { under: 'fabric/' },
   busboy: { under: 'proxy/' },
   ajv: { under: 'control/' },
   yaml: { under: 'control/' },
