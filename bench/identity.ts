@@ -11,6 +11,7 @@ import { lookUpUser } from '../compute/identity/auth/lookup.ts';
 import { contextOf } from '../compute/identity/auth/resolve.ts';
 import { resolveText } from '../compute/identity/auth/resolve-text.ts';
 import { bootstrapIdentity } from '../compute/identity/bootstrap.ts';
+import { OwnAnswers } from '../compute/identity/own-answers.ts';
 import { type IdentityService, startIdentity } from '../compute/identity/start.ts';
 import { decodePayload } from '../compute/identity/token-format.ts';
 import { createTokenVerifier } from '../compute/identity/verifier.ts';
@@ -85,6 +86,7 @@ async function measure(
     clock: systemClock,
   });
   await verifier.ready;
+  const answers = new OwnAnswers(identity);
   for (const token of tokens) await verifier.authenticate(token);
   const next = (i: number): string => tokens[i % tokens.length] as string;
   const rows = [
@@ -100,6 +102,9 @@ async function measure(
         contextOf(resolved);
       }),
     ),
+    await rate('known to identity itself', seconds, async (i) => {
+      if ((await answers.of(next(i))) === undefined) throw new Error('a token does not hold');
+    }),
     await rate('known to a verifier', seconds, (i) => {
       if (verifier.authenticate(next(i)) === undefined) throw new Error('a token does not hold');
     }),

@@ -2,6 +2,7 @@
  * The Fernet keys of one folder, in memory: seals with the primary, opens with all, and looks for rotated keys now and then
  * and whenever a token fits none of them. Only identity has one: who holds it can make tokens (docs/adr/0012-identity.md).
  */
+import { createHash } from 'node:crypto';
 import type { Clock, Timer } from '../../fabric/clock.ts';
 import type { Disk } from '../../fabric/disk.ts';
 import type { Random } from '../../fabric/random.ts';
@@ -21,6 +22,8 @@ export interface KeyRingWorld {
   readonly onError: (error: unknown) => void;
 }
 
+export type KeysListener = (fingerprints: readonly string[]) => void;
+
 export class KeyRing {
   readonly #directory: string;
   readonly #world: KeyRingWorld;
@@ -28,6 +31,7 @@ export class KeyRing {
   #loadedAtMs = 0;
   #timer: Timer | undefined;
   #stopped = false;
+  #listener: KeysListener | undefined;
 
   private constructor(directory: string, world: KeyRingWorld) {
     this.#directory = directory;
@@ -49,6 +53,17 @@ export class KeyRing {
     return seal(this.#keys[0] as FernetKey, sealed, Buffer.from(this.#world.random.bytes(16)));
   }
 
+  /** Tells which keys there are, without telling them. Primary first. */
+  get fingerprints(): readonly string[] {
+    const digest = ({ signing }: FernetKey): string => createHash('sha256').update(signing).digest('hex').slice(0, 16);
+    return this.#keys.map(digest);
+  }
+
+  /** Told after each reload that found other keys. */
+  onChange(listener: KeysListener): void {
+    this.#listener = listener;
+  }
+
   /** Without looking at the folder again. */
   open(token: string): Sealed | undefined {
     return open(this.#keys, token);
@@ -63,8 +78,10 @@ export class KeyRing {
 
   async reload(): Promise<void> {
     this.#loadedAtMs = this.#world.clock.monotonicMs();
+    const before = this.fingerprints.join();
     try {
       this.#keys = await loadKeys(this.#world.disk, this.#directory);
+      if (this.fingerprints.join() !== before) this.#listener?.(this.fingerprints);
     } catch (error) {
       this.#world.onError(error);
     }

@@ -13,11 +13,10 @@ import type { HttpHandler } from '../../fabric/http/contract.ts';
 import type { Random } from '../../fabric/random.ts';
 import type { Handlers } from '../../fabric/rpc/contract.ts';
 import { IDENTITY_POLICY } from './api/policy-defaults.ts';
-import { contextOf } from './auth/resolve.ts';
-import { resolveText } from './auth/resolve-text.ts';
 import type { TokenContext } from './contract.ts';
 import { type FeedOptions, identityHandlers } from './feed.ts';
 import { KeyRing } from './key-ring.ts';
+import { OwnAnswers } from './own-answers.ts';
 import { createPasswords } from './passwords.ts';
 import { IDENTITY_FAULTS, IDENTITY_VERSIONS, identityRoutes } from './routes.ts';
 import type { Identity } from './service-state.ts';
@@ -65,6 +64,9 @@ export async function startIdentity(options: IdentityOptions, world: IdentityWor
   const credentialKeys = await KeyRing.start(`${options.directory}/credential-keys`, world);
   const passwords = createPasswords(random, settings.passwordCost);
   const identity: Identity = { store, clock, random, tokenKeys, credentialKeys, passwords, settings };
+  await noteKeys(store, tokenKeys.fingerprints);
+  tokenKeys.onChange((fingerprints) => void noteKeys(store, fingerprints).catch(world.onError));
+  const answers = new OwnAnswers(identity);
   const { publicUrl, prefix, audit } = options;
   const { handler, operations } = createService({
     name: 'identity',
@@ -72,7 +74,7 @@ export async function startIdentity(options: IdentityOptions, world: IdentityWor
     routes: identityRoutes(identity),
     faults: IDENTITY_FAULTS,
     versions: IDENTITY_VERSIONS,
-    authenticate: (token) => authenticate(identity, token),
+    authenticate: (token) => authenticate(identity, answers, token),
     policy: createPolicy({ defaults: IDENTITY_POLICY, overrides: options.policy ?? {} }),
     clock,
     random,
@@ -88,11 +90,20 @@ export async function startIdentity(options: IdentityOptions, world: IdentityWor
   return { handler, handlers: identityHandlers(identity, options), operations, identity, stop };
 }
 
-/** Identity asks its own rows each time: what was revoked here a moment ago is void here at once. */
-async function authenticate(identity: Identity, token: string): Promise<TokenContext | undefined> {
-  await identity.tokenKeys.openOrReload(token);
-  const resolved = await identity.store.read((tx) => resolveText(identity, tx, token));
-  return resolved && contextOf(resolved);
+/** Answers that were made with other keys are dropped wherever they are kept. */
+async function noteKeys(store: ControlStore, fingerprints: readonly string[]): Promise<void> {
+  await store.write(async (tx) => {
+    const before = await tx.get(tables.keySets, 'tokens');
+    if (before?.join() !== fingerprints.join()) tx.put(tables.keySets, 'tokens', fingerprints);
+  });
+}
+
+async function authenticate(identity: Identity, answers: OwnAnswers, token: string): Promise<TokenContext | undefined> {
+  const known = await answers.of(token);
+  if (known !== undefined) return known.context;
+  // A key that another process has rotated in meanwhile.
+  const sealed = await identity.tokenKeys.openOrReload(token);
+  return sealed && (await answers.of(token))?.context;
 }
 
 class RevocationSweep {

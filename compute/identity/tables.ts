@@ -182,6 +182,8 @@ export const tables = {
   userAccessRules: defineTable<true>('identity.user-access-rules'),
   /** 'audit' or 'chain', audit id */
   revocations: defineTable<RevocationRow>('identity.revocations'),
+  /** 'tokens' -> fingerprints of the keys in use: every answer about a token reads it, so new keys end all of them */
+  keySets: defineTable<readonly string[]>('identity.key-sets'),
 } as const;
 
 /** What the validity of a token or of a key can hang on: the tables of the feed. */
@@ -197,4 +199,5 @@ export const VALIDITY_TABLES = [
   tables.appCreds,
   tables.accessRules,
   tables.revocations,
+  tables.keySets,
 ] as const;

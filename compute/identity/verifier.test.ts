@@ -177,6 +177,13 @@ t.test('access rules', async (t) => {
   t.equal(may('volumev3', 'POST', '/v3/p1/volumes'), true);
   t.equal(may('volumev3', 'POST', '/v3/p1/volumes/v1/action'), false);
   t.equal(may('compute', 'GET', '/v2.1/axb'), false, 'a dot is a dot');
+  const hostile = { service: 'x', method: 'GET', path: `/${'**a'.repeat(80)}` };
+  const path = `/${'a'.repeat(4000)}b`;
+  t.equal(
+    permitsRequest({ accessRules: [hostile] }, { service: 'x', method: 'GET', path }),
+    false,
+    'and takes no time',
+  );
   t.equal(permitsRequest({}, { service: 'x', method: 'GET', path: '/' }), true, 'no rules, no limits');
   t.equal(permitsRequest({ accessRules: [] }, { service: 'x', method: 'GET', path: '/' }), false);
 });
