@@ -74,8 +74,16 @@ export interface ObjectRef extends ContainerRef {
 /** Values to set; null removes. Keys are full lower-case header names for accounts and containers. */
 export type MetadataChange = Readonly<Record<string, string | null>>;
 
+export interface AccountSums {
+  readonly containerCount: number;
+  readonly objectCount: number;
+  readonly bytesUsed: number;
+}
+
 export interface AccountInfo {
   readonly metadata: Metadata;
+  /** By index of the policy; absent where there is nothing. */
+  readonly perPolicy?: Readonly<Record<number, AccountSums>> | undefined;
   readonly containerCount: number;
   readonly objectCount: number;
   readonly bytesUsed: number;
@@ -437,7 +445,13 @@ export interface Store {
       encryption?: EncryptionRequest | undefined;
     },
   ): Promise<UploadInfo>;
-  headUpload(context: Context, ref: ObjectRef, uploadId: string): Promise<UploadInfo>;
+  /** `encryption`: what the request says of it. Fault InvalidRequest where that is not how the upload was announced. */
+  headUpload(
+    context: Context,
+    ref: ObjectRef,
+    uploadId: string,
+    encryption?: EncryptionRequest | undefined,
+  ): Promise<UploadInfo>;
   putPart(
     context: Context,
     ref: ObjectRef,

@@ -111,6 +111,7 @@ export async function sealingOfPart(
   if (sealed?.mode !== 'SSE-C' && customerKey !== undefined) {
     throw mismatch('The multipart upload initiate did not request encryption with a key of the client.');
   }
+  if (request !== undefined && request.mode !== 'SSE-C' && !isAnnounced(sealed, request)) throw mismatch(OTHERWISE);
   if (sealed === undefined) return undefined;
   if (sealed.mode === 'SSE-C') {
     if (customerKey === undefined) {
@@ -118,10 +119,16 @@ export async function sealingOfPart(
         'The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters.';
       throw mismatch(message);
     }
-    if (!isKeyOf(sealed, customerKey))
-      throw mismatch('The provided encryption parameters did not match the ones used originally.');
+    if (!isKeyOf(sealed, customerKey)) throw mismatch(OTHERWISE);
   }
   return { sealed, dataKey: await dataKeyOf(engine, upload, customerKey) };
+}
+
+const OTHERWISE = 'The provided encryption parameters did not match the ones used originally.';
+
+function isAnnounced(sealed: Sealed | undefined, { mode, keyId, context }: EncryptionRequest): boolean {
+  if (sealed?.mode !== mode) return false;
+  return (keyId === undefined || keyId === sealed.keyId) && (context === undefined || context === sealed.context);
 }
 
 function mismatch(message: string): Fault {

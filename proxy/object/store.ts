@@ -11,6 +11,7 @@ import type { Store } from './contract.ts';
 import { copyObject } from './copy.ts';
 import { deleteObject } from './delete.ts';
 import type { DigestPool } from './digest.ts';
+import { sealingOfPart } from './encryption.ts';
 import type { Engine } from './engine.ts';
 import { ExpiryHint } from './expiry-hint.ts';
 import { getObject, headObject } from './get.ts';
@@ -108,8 +109,9 @@ function bind(engine: Engine): Store {
     restoreVersion: (context, ref) => restoreVersion(engine, context, ref),
     copyObject: (context, target, options) => copyObject(engine, context, target, options),
     createUpload: (context, ref, options) => uploads.createUpload(engine, context, ref, options),
-    headUpload: async (context, ref, uploadId) => {
+    headUpload: async (context, ref, uploadId, encryption) => {
       const { stamp, record } = await uploads.findOpenUpload(engine, context, ref, uploadId);
+      if (encryption) await sealingOfPart(engine, record, encryption);
       return uploads.toUploadInfo(uploadId, stamp, record);
     },
     putPart: (context, ref, part, options) => parts.putPart(engine, context, ref, { ...options, ...part }),

@@ -24,7 +24,9 @@ const SOURCE = CUSTOMER.map((name) => name.replace('x-amz-', 'x-amz-copy-source-
 export const WRITE_HEADERS: readonly string[] = [SSE, KEY_ID, CONTEXT, BUCKET_KEY, ...CUSTOMER];
 export const READ_HEADERS: readonly string[] = CUSTOMER;
 export const COPY_HEADERS: readonly string[] = [...WRITE_HEADERS, ...SOURCE];
-export const PART_COPY_HEADERS: readonly string[] = [...CUSTOMER, ...SOURCE];
+/** A part may say again what its upload said. */
+export const PART_HEADERS: readonly string[] = [SSE, KEY_ID, CONTEXT, ...CUSTOMER];
+export const PART_COPY_HEADERS: readonly string[] = [...PART_HEADERS, ...SOURCE];
 const KEY_BYTES = 32;
 const CONTEXT_LENGTH_MAX = 8 * 1024;
 const LOOPBACK = /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/i;
@@ -48,7 +50,10 @@ export function readEncryption(call: S3Call): EncryptionRequest | undefined {
   if (mode === undefined) return undefined;
   if (mode === 'AES256') return { mode };
   if (mode === 'aws:kms:dsse' || mode === 'aws:fsx') throw s3Fault('NotImplemented', '', { Header: SSE });
-  if (mode !== 'aws:kms') throw badAlgorithm(SSE, mode);
+  if (mode !== 'aws:kms') {
+    const fields = { ArgumentName: SSE, ArgumentValue: mode };
+    throw s3Fault('InvalidArgument', 'The encryption method specified is not supported', fields);
+  }
   const bucketKey = headers.get(BUCKET_KEY)?.toLowerCase() === 'true' ? true : undefined;
   return { mode, keyId: keyId === undefined ? undefined : readKeyId(keyId), context: readContext(context), bucketKey };
 }

@@ -5,6 +5,7 @@ import type { Page, UploadInfo } from '../object/contract.ts';
 import { STORAGE_CLASS } from './attributes.ts';
 import { classXml, isoTime, ownerXml, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { checksumsXml, kindOfName } from './checksums.ts';
+import { readEncryption } from './encryption.ts';
 import { readCount, readEncoding, urlEncode } from './query.ts';
 
 const PAGE_MAX = 1000;
@@ -78,6 +79,8 @@ export async function listParts(call: S3Call): Promise<HttpResponse> {
   const after = readCount(query, 'part-number-marker', { min: 0, max: COUNT_MAX, absent: 0 });
   const uploadId = query.get('uploadId') ?? '';
   const ref = await resolveObject(call);
+  const encryption = readEncryption(call);
+  if (encryption) await call.world.store.headUpload(call.context, ref, uploadId, encryption);
   const page = await call.world.store.listParts(call.context, ref, uploadId, { after, limit: Math.max(limit, 1) });
   const parts = limit === 0 ? [] : page.parts;
   const isTruncated = limit > 0 && page.truncated;

@@ -156,7 +156,7 @@ async function wholeChecksums(
 ): Promise<Checksums | undefined> {
   let upload: UploadInfo;
   try {
-    upload = await call.world.store.headUpload(call.context, ref, wanted.uploadId);
+    upload = await call.world.store.headUpload(call.context, ref, wanted.uploadId, readEncryption(call));
   } catch (error) {
     // Completed before, perhaps: the store then repeats its answer, or says itself that there is no such upload.
     if (isFault(error, storeFaults.noSuchUpload)) return undefined;

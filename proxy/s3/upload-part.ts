@@ -1,13 +1,13 @@
 /** UploadPart and UploadPartCopy. */
 import { Fault } from '../../fabric/errors.ts';
 import type { HttpResponse } from '../../fabric/http/contract.ts';
-import { type EncryptionRequest, type OpenObject, storeFaults } from '../object/contract.ts';
+import { type OpenObject, storeFaults } from '../object/contract.ts';
 import { isoTime, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { checksumsXml, kindOfName, pushChecksums } from './checksums.ts';
 import { readSourceConditions } from './conditions.ts';
 import { DigestedBody, readSource, sourceErrors } from './copy-object.ts';
 import { openWholeSource } from './dynamic.ts';
-import { pushEncryption, readCustomerKey, readSourceKey } from './encryption.ts';
+import { pushEncryption, readEncryption, readSourceKey } from './encryption.ts';
 import { s3Fault } from './errors.ts';
 import { openUploadBody } from './upload-body.ts';
 
@@ -29,7 +29,7 @@ export async function uploadPart(call: S3Call): Promise<HttpResponse> {
   const stored = await call.world.store.putPart(call.context, ref, part, {
     body: body.body,
     md5: body.md5,
-    encryption: ofCustomer(readCustomerKey(call)),
+    encryption: readEncryption(call),
     opaqueEtag: true,
     finish: body.finish,
   });
@@ -64,7 +64,7 @@ async function copyPart(call: S3Call, part: Part): Promise<HttpResponse> {
   const source = await readSource(call, false);
   const ref = await resolveObject(call);
   const sourceConditions = readSourceConditions(call.request.headers);
-  const encryption = ofCustomer(readCustomerKey(call));
+  const encryption = readEncryption(call);
   const sourceKey = readSourceKey(call);
   const options = {
     source,
@@ -88,10 +88,6 @@ async function copyPart(call: S3Call, part: Part): Promise<HttpResponse> {
   pushEncryption(call, used);
   const times = `<LastModified>${isoTime(stored.stamp)}</LastModified><ETag>&quot;${stored.etag}&quot;</ETag>`;
   return xmlAnswer(call, 'CopyPartResult', times + checksumsXml(stored.checksums));
-}
-
-function ofCustomer(customerKey: Uint8Array | undefined): EncryptionRequest | undefined {
-  return customerKey && { mode: 'SSE-C', customerKey };
 }
 
 function wholeBody(whole: OpenObject, range: { offset: number; length: number } | undefined): DigestedBody {

@@ -42,7 +42,7 @@ export const refusals: S3Suite = {
   'headers that promise something': async ({ t, client, bucket }) => {
     for (const [name, value, code] of [
       ['x-amz-server-side-encryption', 'aws:kms:dsse', 'NotImplemented'],
-      ['x-amz-server-side-encryption', 'aws', 'InvalidEncryptionAlgorithmError'],
+      ['x-amz-server-side-encryption', 'aws', 'InvalidArgument'],
       ['x-amz-server-side-encryption-aws-kms-key-id', 'a', 'InvalidArgument'],
       ['x-amz-server-side-encryption-customer-key', 'a', 'InvalidArgument'],
       ['x-amz-object-lock-mode', 'COMPLIANCE', 'InvalidArgument'],
