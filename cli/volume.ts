@@ -122,6 +122,16 @@ function registerStored(volume: Command): void {
   command(volume, 'check', 'Read and verify every byte of a snapshot.')
     .argument('<snapshot>')
     .action(async (name, options) => (await snapshots()).check(name, options));
+  command(
+    volume,
+    'import-cinder',
+    "List backups that Cinder wrote into a container, or make one of them a backup of one's own.",
+  )
+    .argument('<container>')
+    .argument('[backup]', "Cinder's id of it")
+    .option('--account <account>', 'storage account of the container, e.g. AUTH_0123…; it must let volumes:agent read')
+    .option('--no-wait', 'do not wait for the end')
+    .action(async (container, backup, options) => (await snapshots()).importCinder(container, backup, options));
   command(volume, 'delete-snapshot', 'Delete a snapshot; no other one is touched.')
     .argument('<snapshot>')
     .action(async (name, options) => (await snapshots()).remove(name, options));

@@ -100,6 +100,27 @@ export interface TakeSnapshot {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
+/** A backup that Cinder wrote, as its metadata tells. */
+export interface FoundBackup {
+  readonly id: string;
+  readonly volume: string;
+  readonly name: string;
+  readonly createdAt: string;
+  readonly parent?: string | undefined;
+}
+
+/** One of Cinder's backups becomes one of ours. */
+export interface ImportBackup {
+  readonly container: string;
+  /** Storage account that holds the container; the one that keeps our snapshots by default. It must let us read. */
+  readonly account?: string;
+  /** Cinder's id. */
+  readonly backup: string;
+  readonly snapshot: string;
+  /** One of its own by default. */
+  readonly lineage?: string;
+}
+
 export interface HostStatus {
   readonly host: string;
   /** Of the file system that holds the volumes. */
@@ -149,6 +170,12 @@ export interface VolumeCalls {
   /** A read-only export straight from the object store. */
   exportSnapshot: Call<SnapshotPlace, { readonly uri: string }>;
   unexportSnapshot: Call<SnapshotPlace, Nothing>;
+
+  findBackups: Call<
+    { readonly container: string; readonly account?: string },
+    { readonly backups: readonly FoundBackup[] }
+  >;
+  importBackup: Call<ImportBackup, SnapshotView>;
 
   hostStatus: Call<Nothing, HostStatus>;
 }

@@ -29,6 +29,7 @@ import {
   type VolumeView,
   volumeFaults,
 } from './contract.ts';
+import type { Imports } from './imports.ts';
 import { type Job, needsSource, type VolumeRecord } from './record-format.ts';
 import { SnapshotJobs } from './snapshot-jobs.ts';
 import { Snapshots, type SnapshotsWorld } from './snapshots.ts';
@@ -45,6 +46,7 @@ export class VolumeManager {
   readonly #world: ManagerWorld;
   readonly #jobs: SnapshotJobs;
   readonly snapshots: Snapshots;
+  readonly imports: Imports;
   /** Copies between two volumes of this host that are being made. */
   readonly #copies = new Map<string, Promise<void>>();
 
@@ -52,6 +54,7 @@ export class VolumeManager {
     this.#world = world;
     this.#jobs = new SnapshotJobs(world);
     this.snapshots = new Snapshots(world, this.#jobs);
+    this.imports = world.imports;
   }
 
   /** Finishes or undoes what an earlier process left; one volume that cannot be used keeps no other from working. */
@@ -81,7 +84,7 @@ export class VolumeManager {
   /** To be told of everything the engine notices by itself. */
   engineEvent(event: EngineEvent): void {
     const { log } = this.#world;
-    log.warn({ ...event }, 'volume engine');
+    if (event.type !== 'fill-done') log.warn({ ...event }, 'volume engine');
     const work = this.#follow(event);
     work?.catch((error: unknown) =>
       log.error({ err: error, volume: event.id }, 'a volume could not follow its engine'),

@@ -26,6 +26,8 @@ export function createVolumeService(manager: VolumeManager): Handlers {
     checkSnapshot: (place) => manager.snapshots.check(place),
     exportSnapshot: (place) => manager.snapshots.export(place),
     unexportSnapshot: (place) => manager.snapshots.unexport(place),
+    findBackups: (args) => manager.imports.find(args),
+    importBackup: (args) => manager.imports.begin(args),
     hostStatus: () => manager.hostStatus(),
   };
   const handlers: Record<string, Handlers[string]> = {};

@@ -7,12 +7,14 @@ import { repositoryFaults, type SnapshotInfo } from '../repository/contract.ts';
 import { baseOf, standIn } from './base.ts';
 import { busy } from './checks.ts';
 import type { SnapshotPlace, SnapshotView, TakeSnapshot } from './contract.ts';
+import type { Imports } from './imports.ts';
 import { type Job, needsSource, type VolumeRecord } from './record-format.ts';
 import type { SnapshotExports } from './snapshot-exports.ts';
 import { type JobsWorld, keyOf, type SnapshotJobs } from './snapshot-jobs.ts';
 
 export interface SnapshotsWorld extends JobsWorld {
   readonly exports: SnapshotExports;
+  readonly imports: Imports;
   /** Told when a snapshot is gone: its space may be taken back. */
   readonly deleted: () => void;
 }
@@ -46,7 +48,8 @@ export class Snapshots {
     const { table, repository } = this.#world;
     const stored = (await repository.list(filter.lineage)).map((info) => this.#stored(info));
     const there = new Set(stored.map(keyOf));
-    const taken = table.all().flatMap((record) => record.jobs.map((job) => this.#jobs.view(record, job)));
+    const jobs = table.all().flatMap((record) => record.jobs.map((job) => this.#jobs.view(record, job)));
+    const taken = [...jobs, ...this.#world.imports.views()];
     const all = [...stored, ...taken.filter((one) => !there.has(keyOf(one)))];
     const wanted = all.filter(
       (one) =>
@@ -61,7 +64,8 @@ export class Snapshots {
       const job = record.jobs.find((one) => keyOf(one) === keyOf(place));
       if (job) return this.#jobs.view(record, job);
     }
-    return this.#stored(await this.#world.repository.get(place));
+    const imported = this.#world.imports.views().find((one) => keyOf(one) === keyOf(place));
+    return imported ?? this.#stored(await this.#world.repository.get(place));
   }
 
   async pause(place: SnapshotPlace, paused: boolean): Promise<SnapshotView> {
@@ -77,6 +81,7 @@ export class Snapshots {
 
   async delete(place: SnapshotPlace): Promise<void> {
     const { table, repository } = this.#world;
+    if (this.#world.imports.forgetFailed(place)) return;
     const failed = this.#failedJob(place);
     if (failed) return this.#dropJob(failed, place);
     if (table.all().some(({ jobs }) => jobs.some((job) => keyOf(job) === keyOf(place)))) {

@@ -15,6 +15,7 @@ import type { ObjectClient } from '../repository/contract.ts';
 import { openRepository } from '../repository/open-repository.ts';
 import { createThreadSealer } from '../repository/sealer.ts';
 import { Garbage } from './garbage.ts';
+import { Imports } from './imports.ts';
 import { lateRepository } from './late-repository.ts';
 import { VolumeManager } from './manager.ts';
 import { createVolumeService } from './service.ts';
@@ -44,6 +45,8 @@ export interface VolumesOptions {
   readonly fronts: { readonly host: string; readonly firstPort: number; readonly lastPort: number };
   /** The container of snapshots, made where it is missing; called when it is first needed, and again after a failure. */
   readonly openStore: () => Promise<ObjectClient>;
+  /** Any other container that we may read, for backups to import. */
+  readonly openContainer: (container: string, account?: string) => ObjectClient;
   /** Why volumes cannot be served here. */
   readonly unfit: () => string | undefined;
   readonly threads?: number;
@@ -66,7 +69,7 @@ const CACHE_BYTES_MAX = 1024 * 1024 * 1024;
 const HEADROOM_BYTES = 256 * 1024 * 1024;
 
 export async function startVolumes(options: VolumesOptions, world: VolumesWorld): Promise<RunningVolumes> {
-  const { host, directory, runtimeDir, command, fronts, openStore, unfit } = options;
+  const { host, directory, runtimeDir, command, fronts, openStore, openContainer, unfit } = options;
   const { clock, random, disk, net, files, processes, log } = world;
   const sealer = createThreadSealer(options.threads ?? SEAL_THREADS);
   const repository = lateRepository(async () =>
@@ -79,6 +82,7 @@ export async function startVolumes(options: VolumesOptions, world: VolumesWorld)
     deviceOf: async (source) => new ChunkDevice({ source, cache: await caches.of(source.chunkBytes) }),
     report: (error) => log.warn({ err: error }, 'an export of a snapshot failed'),
   });
+  const imports = new Imports({ repository, clock, openContainer, log });
   let manager: VolumeManager | undefined;
   const engine = await createQsdEngine({
     world: { net, clock, disk, processes, command, files, random, fronts, headroomBytes: HEADROOM_BYTES },
@@ -87,7 +91,7 @@ export async function startVolumes(options: VolumesOptions, world: VolumesWorld)
   });
   const garbage = new Garbage({ repository, clock, holder: host, log });
   manager = new VolumeManager({
-    ...{ table, engine, repository, clock, net, log, host, files, exports, unfit },
+    ...{ table, engine, repository, clock, net, log, host, files, exports, imports, unfit },
     space: () => disk.space(directory),
     deleted: () => garbage.nudge(),
   });

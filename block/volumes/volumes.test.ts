@@ -41,6 +41,7 @@ async function startHost(t: Test, options: MemoryClientOptions = {}): Promise<Ho
         ...{ host: 'h1', directory: path.join(folder, 'volumes'), runtimeDir: path.join(folder, 'run') },
         ...{ command: 'qemu-storage-daemon', fronts: { host: '127.0.0.1', firstPort: 0, lastPort: 0 } },
         ...{ openStore: async () => new MemoryClient(objects, options), unfit: () => undefined, threads: 1 },
+        openContainer: () => new MemoryClient(objects),
       },
       {
         ...{ clock: systemClock, random: systemRandom, disk: systemDisk, net: systemNet },

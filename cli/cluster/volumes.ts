@@ -10,7 +10,7 @@ import process from 'node:process';
 import { systemFiles } from '../../block/host/files.ts';
 import { systemProcesses } from '../../block/host/processes.ts';
 import { SwiftObjectClient } from '../../block/repository/object-client-swift.ts';
-import { swiftV1Login } from '../../block/repository/swift-login.ts';
+import { type SwiftAccess, swiftV1Login } from '../../block/repository/swift-login.ts';
 import { VOLUME_SERVICE } from '../../block/volumes/contract.ts';
 import { type RunningVolumes, startVolumes } from '../../block/volumes/start-volumes.ts';
 import { systemClock } from '../../fabric/clock.ts';
@@ -51,9 +51,13 @@ export async function startHostVolumes(options: HostVolumesOptions): Promise<Hos
   const { directory, identity, storage, address, ca, log } = options;
   const http = createHttpClient(ca === undefined ? {} : { ca });
   const login = swiftV1Login(http, storage.swift);
+  const openContainer = (container: string, account?: string): SwiftObjectClient =>
+    new SwiftObjectClient({
+      ...{ http, container, clock: systemClock, random: systemRandom },
+      login: account === undefined ? login : async () => ofAccount(await login(), account),
+    });
   const openStore = async (): Promise<SwiftObjectClient> => {
-    const world = { http, login, clock: systemClock, random: systemRandom };
-    const client = new SwiftObjectClient({ ...world, container: CONTAINER });
+    const client = openContainer(CONTAINER);
     await client.createContainer();
     return client;
   };
@@ -65,6 +69,7 @@ export async function startHostVolumes(options: HostVolumesOptions): Promise<Hos
       command: COMMAND,
       fronts: { host: address, ...PORTS },
       openStore,
+      openContainer,
       unfit,
     },
     {
@@ -85,6 +90,11 @@ export async function startHostVolumes(options: HostVolumesOptions): Promise<Hos
       await http.close();
     },
   };
+}
+
+/** The same token for another account, where its containers let us read. */
+function ofAccount({ storageUrl, token }: SwiftAccess, account: string): SwiftAccess {
+  return { storageUrl: storageUrl.replace(/[^/]+$/, encodeURIComponent(account)), token };
 }
 
 /** Stable for the life of the data directory: volumes lie beside it. */

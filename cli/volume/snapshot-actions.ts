@@ -111,6 +111,30 @@ export async function restore(name: string, made: string | undefined, options: R
   });
 }
 
+interface ImportOptions extends CommonOptions {
+  readonly account?: string;
+  readonly wait: boolean;
+}
+
+export async function importCinder(
+  container: string,
+  backup: string | undefined,
+  options: ImportOptions,
+): Promise<void> {
+  const where = { container, ...(options.account !== undefined && { account: options.account }) };
+  await withVolumes(options, async (volumes) => {
+    if (backup === undefined) {
+      const { backups } = await volumes.call('findBackups', where);
+      const rows = backups.map((one) => [one.id, one.name, one.createdAt, one.parent ?? '-', one.volume]);
+      return print(options, backups, table([['ID', 'NAME', 'CREATED', 'PARENT', 'VOLUME'], ...rows]));
+    }
+    // Its own id: importing twice is going on.
+    const begun = await volumes.call('importBackup', { ...where, backup, snapshot: backup });
+    const done = options.wait ? await waitFor(volumes, begun) : begun;
+    print(options, done, `${done.snapshot}\n`);
+  });
+}
+
 const placeOf = ({ lineage, snapshot }: SnapshotView): SnapshotPlace => ({ lineage, snapshot });
 
 function withPlace(
