@@ -1,22 +1,24 @@
 /**
  * Changes what is said about an object, or about one of its versions, and nothing else: ACL, tags. A read-modify-write of
- * the record, so it is decided (ADR 1); neither its stamp nor its row changes.
+ * the record, so it is decided (ADR 1), on the object's register, whichever register holds the version: deletions, which
+ * move versions, are decided there too. Neither its stamp nor its row changes.
  */
 import type { ContainerRecord } from '../../account-container/contract.ts';
 import { Fault } from '../../fabric/errors.ts';
-import { headStamp, type Key } from '../../object-server/contract.ts';
+import type { Stamp } from '../../fabric/stamp.ts';
+import { headStamp, type Key, withBallot } from '../../object-server/contract.ts';
 import type { ReadRegister } from '../cluster.ts';
 import { pause } from '../pause.ts';
-import { decide, type Judge, type OwnRounds } from '../quorum-decide.ts';
+import { type Decision, decide, type OwnRounds } from '../quorum-decide.ts';
 import { readQuorum } from '../quorum-read.ts';
 import { type Action, authorise, authoriseFound } from './authorise.ts';
-import { objectKey, recordOf } from './commit.ts';
+import { objectKey } from './commit.ts';
 import { liveVersion } from './commit-version.ts';
 import { type ContainerState, noContainer } from './containers.ts';
 import { type Context, type ObjectInfo, type ObjectRef, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { type ObjectRecord, recordHead, toInfo } from './object-format.ts';
-import { checkWritable } from './read-only.ts';
+import type { Version } from './set-aside.ts';
 import { versionIdOf, versioningOf, versionKey } from './version-format.ts';
 
 const TRIES_MAX = 10;
@@ -24,7 +26,7 @@ const TRIES_MAX = 10;
 export interface ObjectChange {
   /** What the caller must be allowed to do. */
   readonly action: Action;
-  /** Called once a round, on what a majority holds; undefined leaves it as it is. Throws to refuse. */
+  /** Called once a round, on what a majority holds; undefined leaves it as it is. Throws to refuse. Doing it twice does no harm. */
   change(record: ObjectRecord, container: ContainerRecord): ObjectRecord | undefined;
 }
 
@@ -33,60 +35,84 @@ export async function changeObject(
   engine: Engine,
   context: Context,
   ref: ObjectRef,
-  { action, change }: ObjectChange,
+  change: ObjectChange,
 ): Promise<ObjectInfo> {
   const own: OwnRounds = new Set();
   for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
     const container = await engine.containers.findFresh(ref);
-    const settled = authorise(context, action, ref, container?.record);
+    const settled = authorise(context, change.action, ref, container?.record);
     if (!container) throw noContainer();
-    await checkWritable(engine, container.record);
-    const versioned = versioningOf(container) !== undefined;
-    const key = await placeOf(engine, container, ref);
-    let isMoved = false;
-    let info: ObjectInfo | undefined;
-    const judge: Judge = (current, ballot) => {
-      const record = recordMeant(engine, ref, current);
-      if (!settled) authoriseFound(context, action, ref, { container: container.record, found: record ?? null });
-      if (!record || !current) {
-        // Another version may have taken its place since it was looked for.
-        isMoved = ref.versionId !== undefined && attempt === 0;
-        return isMoved ? { keep: true } : { keep: true, refuse: nothingThere(ref, current) };
-      }
-      const next = change(record, container.record);
-      info = toInfo(next ?? record, current.head, versioned);
-      if (next === undefined) return { keep: true };
-      const head = recordHead(next, { key, stamp: headStamp(current.head), ballot, body: current.body });
-      return { write: [{ head, body: current.body }] };
-    };
-    const done = await decide(engine.cluster, key, judge, { own });
-    if (done.result === 'ok' && !isMoved) return info as unknown as ObjectInfo;
+    const round = new Round({ engine, context, ref, change, container, settled });
+    const judge = (current: ReadRegister | undefined, ballot: Stamp): Promise<Decision> => round.judge(current, ballot);
+    const done = await decide(engine.cluster, round.key, judge, { own, judgesOwn: true });
+    if (done.result === 'ok' && round.info) return round.info;
     if (done.result === 'full') throw new Fault(storeFaults.insufficientStorage);
-    if (done.result !== 'ok' && done.result !== 'newer' && done.result !== 'sealed') break;
+    if (done.result !== 'newer' && done.result !== 'sealed') break;
+    engine.cluster.stamps.observe(done.ballot);
     await pause(engine.cluster, attempt);
   }
   throw new Fault(storeFaults.quorumUnavailable);
 }
 
-/** Key of the register that holds the object, or the version that is meant. */
-async function placeOf(engine: Engine, container: ContainerState, ref: ObjectRef): Promise<Key> {
-  const key = objectKey(engine, container, ref.object);
-  if (ref.versionId === undefined) return key;
-  const current = liveVersion(await readQuorum(engine.cluster, key, false))?.record;
-  return current && versionIdOf(current) === ref.versionId ? key : versionKey(key, ref.versionId);
+interface Asked {
+  readonly engine: Engine;
+  readonly context: Context;
+  readonly ref: ObjectRef;
+  readonly change: ObjectChange;
+  readonly container: ContainerState;
+  /** The caller's right does not depend on the object. */
+  readonly settled: boolean;
 }
 
-/** Undefined for a delete marker, and for another version than the one asked for. */
-function recordMeant(engine: Engine, ref: ObjectRef, current: ReadRegister | undefined): ObjectRecord | undefined {
-  const found = recordOf(engine, current);
-  if (!found || (ref.versionId !== undefined && versionIdOf(found.record) !== ref.versionId)) return undefined;
-  return found.record;
+class Round {
+  readonly key: Key;
+  info: ObjectInfo | undefined;
+  readonly #asked: Asked;
+
+  constructor(asked: Asked) {
+    this.#asked = asked;
+    this.key = objectKey(asked.engine, asked.container, asked.ref.object);
+  }
+
+  async judge(current: ReadRegister | undefined, ballot: Stamp): Promise<Decision> {
+    const { versionId } = this.#asked.ref;
+    const live = liveVersion(current);
+    const isCurrent = live !== undefined && (versionId === undefined || versionIdOf(live.record) === versionId);
+    const found = isCurrent || versionId === undefined ? live : await this.#aside(versionId);
+    try {
+      const record = this.#changed(found);
+      if (!record || !found || !current) return { keep: true };
+      const { head: old, body } = found.register;
+      const at = isCurrent ? this.key : versionKey(this.key, versionIdOf(record));
+      const head = recordHead(record, { key: at, stamp: headStamp(old), ballot, body });
+      const own = { head: withBallot(current.head, ballot), body: current.body };
+      return { write: isCurrent ? [{ head, body }] : [own, { head, body }] };
+    } catch (error) {
+      if (error instanceof Fault) return { keep: true, refuse: error };
+      throw error;
+    }
+  }
+
+  async #aside(versionId: string): Promise<Version | undefined> {
+    return liveVersion(await readQuorum(this.#asked.engine.cluster, versionKey(this.key, versionId), true));
+  }
+
+  /** Undefined where nothing changes. */
+  #changed(found: Version | undefined): ObjectRecord | undefined {
+    const { engine, context, ref, change, container, settled } = this.#asked;
+    const isMarker = found?.record.marker === true;
+    const isGone = !found || isMarker || (ref.versionId === undefined && engine.expired(found.record));
+    const record = isGone ? null : found.record;
+    if (!settled) authoriseFound(context, change.action, ref, { container: container.record, found: record });
+    if (!record || !found) throw nothingThere(ref, isMarker ? found : undefined);
+    const next = change.change(record, container.record);
+    this.info = toInfo(next ?? record, found.register.head, versioningOf(container) !== undefined);
+    return next;
+  }
 }
 
-function nothingThere({ versionId }: ObjectRef, current: ReadRegister | undefined): Fault {
-  const record = liveVersion(current)?.record;
-  const marker = record?.marker === true ? versionIdOf(record) : undefined;
-  const details = marker === undefined ? {} : { deleteMarker: marker };
+function nothingThere({ versionId }: ObjectRef, marker: Version | undefined): Fault {
+  const details = marker ? { deleteMarker: versionIdOf(marker.record) } : {};
   if (versionId === undefined) return new Fault(storeFaults.noSuchObject, details);
-  return new Fault(marker === versionId ? storeFaults.isDeleteMarker : storeFaults.noSuchVersion, details);
+  return new Fault(marker ? storeFaults.isDeleteMarker : storeFaults.noSuchVersion, details);
 }
