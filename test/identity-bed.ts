@@ -60,7 +60,9 @@ export async function startIdentityBed({
 }: BedOptions = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'needletail-identity-'));
   mkdirSync(join(directory, 'store'));
-  const store = lmdb ? await openLmdbStore({ path: join(directory, 'store'), clock }) : createMemoryStore({ clock });
+  const store = lmdb
+    ? await openLmdbStore({ path: join(directory, 'store'), clock })
+    : createMemoryStore({ clock, runTwice: true });
   const errors: unknown[] = [];
   const onError = (error: unknown): void => void errors.push(error);
   const service = await startIdentity(

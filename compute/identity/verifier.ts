@@ -28,6 +28,8 @@ const HOLD_MS = 300;
 const PAUSE_MS = 20;
 const RETRY_MS = 100;
 const ASK_MS = 5000;
+/** A question for changes that is not answered by then is asked anew. */
+const FEED_MS = 1500;
 export const TOKENS_KEPT_MAX = 10_000;
 export const KEYS_KEPT_MAX = 10_000;
 /** How long it is remembered that a token is none: key rotation is not in the feed. */
@@ -157,7 +159,7 @@ class Verifier implements RunningVerifier {
       const ask: ChangesAsk = this.#revision === undefined ? { waitMs: 0 } : { after: this.#revision, waitMs: HOLD_MS };
       let heard = false;
       try {
-        const reply = await this.#peer.call(IDENTITY_METHODS.changes, ask, { deadlineMs: ASK_MS });
+        const reply = await this.#peer.call(IDENTITY_METHODS.changes, ask, { deadlineMs: FEED_MS });
         if (this.#stopped) return;
         this.#apply(reply.value as ChangesReply, sentAtMs);
         heard = true;
