@@ -18,6 +18,8 @@ export interface User {
   readonly admin: boolean;
   /** Administers every account. */
   readonly reseller?: boolean;
+  /** A service, which opens accounts of services together with their users. */
+  readonly service?: boolean;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   /** Who this is to the store, when it is not what the fields above say. */

@@ -8,6 +8,8 @@ export interface SwiftOptions {
   readonly cnameDepth: number;
   /** Whom to ask, `address` or `address:port`; none: as the system is set up. */
   readonly nameservers: readonly string[];
+  /** Storage policies by index, as containers record them; the first one is the default. */
+  readonly policies: readonly PolicyOption[];
   readonly nameCheck?: NameCheck | undefined;
   /** Nothing is written but where an account or container says otherwise. */
   readonly readOnly: boolean;
@@ -18,6 +20,14 @@ export interface SwiftOptions {
   readonly quotedEtags: boolean;
   /** Inside of `/crossdomain.xml`; none: 404. */
   readonly crossDomainPolicy?: string | undefined;
+}
+
+/** All of them keep three replicas so far. */
+export interface PolicyOption {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  /** Containers that have it keep it; new ones cannot ask for it. */
+  readonly deprecated: boolean;
 }
 
 export interface NameCheck {
@@ -48,6 +58,7 @@ export const SWIFT_DEFAULTS: SwiftOptions = {
   storageDomains: [],
   cnameDepth: 0,
   nameservers: [],
+  policies: [{ name: 'gold', aliases: [], deprecated: false }],
   readOnly: false,
   readOnlyAllowsDeletes: false,
   quotedEtags: false,

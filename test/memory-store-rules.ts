@@ -1,25 +1,7 @@
 /** Pure rules of the store in memory: conditions, listings and metadata changes, apart from where things are kept. */
 import { Fault } from '../fabric/errors.ts';
 import { stampMs } from '../fabric/stamp.ts';
-import {
-  type Conditions,
-  type ListQuery,
-  type MetadataChange,
-  type ObjectInfo,
-  storeFaults,
-} from '../proxy/object/contract.ts';
-
-export function applyChange(
-  metadata: Readonly<Record<string, string>>,
-  change: MetadataChange,
-): Record<string, string> {
-  const next: Record<string, string> = { ...metadata };
-  for (const [name, value] of Object.entries(change)) {
-    if (value === null) delete next[name];
-    else next[name] = value;
-  }
-  return next;
-}
+import { type Conditions, type ListQuery, type ObjectInfo, storeFaults } from '../proxy/object/contract.ts';
 
 /** RFC 9110 §13.2.2 for reads. */
 export function checkRead(info: ObjectInfo, conditions: Conditions = {}): void {

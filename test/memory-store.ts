@@ -35,13 +35,14 @@ import type {
 import { storeFaults } from '../proxy/object/contract.ts';
 import { readableTags } from '../proxy/object/copy.ts';
 import { LINK_HEADER, listedLink, openThroughLinks, withLinkOf } from '../proxy/object/links.ts';
+import { applyChange } from '../proxy/object/metadata.ts';
 import { changedAcl, newAcl } from '../proxy/object/object-acl.ts';
 import type { ObjectRecord } from '../proxy/object/object-format.ts';
 import { newTags } from '../proxy/object/object-tags.ts';
 import { bufferBody, openSlo } from '../proxy/object/slo.ts';
 import { checkTags, keptTags } from '../proxy/object/tags.ts';
 import { attributesOf, bytesSource, copiedAttributes, joinSums, readAll, receive } from './memory-store-body.ts';
-import { applyChange, checkRead, checkWrite, listNames } from './memory-store-rules.ts';
+import { checkRead, checkWrite, listNames } from './memory-store-rules.ts';
 import {
   accountInfo,
   containerInfo,

@@ -32,6 +32,17 @@ export const RESELLER: User = {
   secretAccessKey: 'reseller-secret',
 };
 
+/** Opens accounts of services together with their owners. */
+export const SERVICE: User = {
+  account: 'glance',
+  name: 'glance',
+  key: 'glancing',
+  admin: false,
+  service: true,
+  accessKeyId: 'SERVICEACCESSKEY0000',
+  secretAccessKey: 'service-secret',
+};
+
 /** Of the owner's account, without rights of their own. */
 export const MEMBER: User = {
   account: 'test',
@@ -54,7 +65,7 @@ export function createMemoryWorld(errors: object[] = []): ProxyWorld {
   const clock = systemClock;
   return {
     store: new MemoryStore(clock),
-    users: createUsers([OWNER, STRANGER, MEMBER, RESELLER]),
+    users: createUsers([OWNER, STRANGER, MEMBER, RESELLER, SERVICE]),
     clock,
     random: createSeededRandom(1),
     log: { info: () => {}, warn: () => {}, error: (fields) => void errors.push(fields) },

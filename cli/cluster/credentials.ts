@@ -38,6 +38,8 @@ export interface CredentialsFile extends Credentials {
   readonly alt: Credentials;
   readonly member: Credentials;
   readonly reseller?: Credentials;
+  /** Of a service (X-Service-Token), where the operator has put it into the file. */
+  readonly service?: Credentials;
   readonly volumes: Credentials;
 }
 
@@ -87,6 +89,7 @@ interface People {
   readonly alt: User;
   readonly member: User;
   readonly reseller?: User | undefined;
+  readonly service?: User | undefined;
   readonly volumes: User;
   readonly keystonePassword: string;
 }
@@ -139,6 +142,7 @@ function parsePeople(text: string, file: string, random: Random): People {
     main: read(parsed, 's3 or swift', true),
     alt: read(parsed.alt, 'alt', true),
     member: read(parsed.member, 'member', false),
+    service: parsed.service && { ...read(parsed.service, 'service', false), service: true },
     reseller: parsed.reseller && { ...read(parsed.reseller, 'reseller', true), reseller: true },
     volumes: parsed.volumes ? read(parsed.volumes, 'volumes', true) : makeUser(random, PEOPLE.volumes, true),
     keystonePassword: parsed.keystone?.password ?? makePassword(random),
@@ -146,8 +150,8 @@ function parsePeople(text: string, file: string, random: Random): People {
 }
 
 function indexUsers(people: People): Users {
-  const { main, alt, member, reseller, volumes } = people;
-  const all = [main, alt, member, volumes, ...(reseller ? [reseller] : [])];
+  const { main, alt, member, reseller, service, volumes } = people;
+  const all = [main, alt, member, volumes, ...(reseller ? [reseller] : []), ...(service ? [service] : [])];
   const byName = new Map(all.map((user) => [`${user.account}:${user.name}`, user]));
   const byAccessKey = new Map(all.map((user) => [user.accessKeyId, user]));
   return {
@@ -162,7 +166,7 @@ function render(people: People, { s3, swiftAuth, keystone, region }: Endpoints):
     s3: { endpoint: s3, region, accessKeyId, secretAccessKey },
     swift: { authUrl: swiftAuth, user: `${account}:${name}`, key },
   });
-  const { main, alt, member, reseller, volumes } = people;
+  const { main, alt, member, reseller, service, volumes } = people;
   const others = {
     keystone: {
       ...{ authUrl: keystone, username: 'admin', password: people.keystonePassword },
@@ -172,6 +176,7 @@ function render(people: People, { s3, swiftAuth, keystone, region }: Endpoints):
     alt: block(alt),
     member: block(member),
     ...(reseller && { reseller: block(reseller) }),
+    ...(service && { service: block(service) }),
   };
   return { ...block(main), ...others };
 }

@@ -22,7 +22,12 @@ export function clusterInfo({
   return {
     swift: {
       version,
-      policies: [{ name: 'gold', aliases: 'gold', default: true }],
+      policies: swift.policies.map(({ name, aliases, deprecated }, index) => ({
+        name,
+        aliases: [name, ...aliases].join(', '),
+        ...(index === 0 && { default: true }),
+        ...(deprecated && { deprecated: true }),
+      })),
       max_file_size: OBJECT_BYTES_MAX,
       max_meta_name_length: 128,
       max_meta_value_length: 256,

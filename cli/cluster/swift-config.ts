@@ -1,5 +1,5 @@
 /** Section [swift] of the configuration file: what an operator may set of the Swift API. docs/operations.md lists it. */
-import { type RatePoint, SWIFT_DEFAULTS, type SwiftOptions } from '../../proxy/swift-options.ts';
+import { type PolicyOption, type RatePoint, SWIFT_DEFAULTS, type SwiftOptions } from '../../proxy/swift-options.ts';
 
 type Check = (value: unknown) => boolean;
 const text: Check = (value) => typeof value === 'string';
@@ -17,11 +17,38 @@ const pattern: Check = (value) => {
   }
 };
 
+const policies: Check = (value) =>
+  Array.isArray(value) &&
+  value.length > 0 &&
+  value.every(isPolicy) &&
+  value[0]?.deprecated !== true &&
+  hasOwnNames(value);
+
+interface PolicyTable {
+  readonly name: string;
+  readonly aliases?: readonly string[];
+  readonly deprecated?: boolean;
+}
+
+function isPolicy(value: unknown): value is PolicyTable {
+  if (typeof value !== 'object' || value === null) return false;
+  const { name, aliases = [], deprecated = false, ...rest } = value as Readonly<Record<string, unknown>>;
+  const names = Array.isArray(aliases) ? [name, ...aliases] : [undefined];
+  const areNames = names.every((each) => typeof each === 'string' && /^[A-Za-z0-9-]{1,64}$/.test(each));
+  return areNames && flag(deprecated) && Object.keys(rest).length === 0;
+}
+
+function hasOwnNames(tables: readonly PolicyTable[]): boolean {
+  const names = tables.flatMap(({ name, aliases = [] }) => [name, ...aliases]).map((name) => name.toLowerCase());
+  return new Set(names).size === names.length;
+}
+
 const KEYS: Readonly<Record<string, Check>> = {
   'storage-domains': texts,
   'default-reseller-prefix': text,
   'cname-depth': count,
   nameservers: texts,
+  policies,
   'forbidden-chars': text,
   'path-bytes-max': count,
   'forbidden-pattern': pattern,
@@ -61,6 +88,7 @@ export function readSwiftOptions(section: Readonly<Record<string, unknown>>): Sw
     defaultResellerPrefix: read<string | undefined>('default-reseller-prefix', undefined),
     cnameDepth: read('cname-depth', SWIFT_DEFAULTS.cnameDepth),
     nameservers: read('nameservers', SWIFT_DEFAULTS.nameservers),
+    policies: (section['policies'] as readonly PolicyTable[] | undefined)?.map(readPolicy) ?? SWIFT_DEFAULTS.policies,
     nameCheck: has(NAME_KEYS)
       ? {
           forbiddenChars: read('forbidden-chars', '\'"`<>'),
@@ -82,4 +110,8 @@ export function readSwiftOptions(section: Readonly<Record<string, unknown>>): Sw
     quotedEtags: read('quoted-etags', SWIFT_DEFAULTS.quotedEtags),
     crossDomainPolicy: read<string | undefined>('cross-domain-policy', undefined),
   };
+}
+
+function readPolicy({ name, aliases = [], deprecated = false }: PolicyTable): PolicyOption {
+  return { name, aliases, deprecated };
 }

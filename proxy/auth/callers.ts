@@ -10,7 +10,8 @@ export function callerOf(user: User): Caller {
   let caller = callers.get(user);
   if (caller === undefined) {
     const name = `${user.account}:${user.name}`;
-    caller = { account: `AUTH_${user.account}`, user: name, groups: [name, user.account], admin: user.admin };
+    const groups = [name, user.account, ...(user.service ? ['.service'] : [])];
+    caller = { account: `AUTH_${user.account}`, user: name, groups, admin: user.admin };
     callers.set(user, caller);
   }
   return caller;

@@ -126,6 +126,12 @@ async function accountInfo(engine: Engine, { record, rowPrefix }: AccountState):
     objectCount: totals.objectCount,
     bytesUsed: totals.bytesUsed,
     createdStamp: record.createdStamp,
+    perPolicy: Object.fromEntries(
+      Object.entries(totals.perPolicy).map(([policy, { rowCount: containerCount, objectCount, bytesUsed }]) => [
+        policy,
+        { containerCount, objectCount, bytesUsed },
+      ]),
+    ),
   };
 }
 

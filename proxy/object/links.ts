@@ -11,7 +11,7 @@ export const LINK_HEADER = 'x-symlink-target';
 export const LINK_ACCOUNT_HEADER = 'x-symlink-target-account';
 export const LINK_ETAG_HEADER = 'x-symlink-target-etag';
 export const LINK_BYTES_HEADER = 'x-symlink-target-bytes';
-const LINK_HEADERS = [LINK_HEADER, LINK_ACCOUNT_HEADER, LINK_ETAG_HEADER, LINK_BYTES_HEADER];
+export const LINK_HEADERS = [LINK_HEADER, LINK_ACCOUNT_HEADER, LINK_ETAG_HEADER, LINK_BYTES_HEADER];
 /** One after the other. */
 export const LINKS_MAX = 2;
 

@@ -4,6 +4,10 @@ import { Fault } from '../../fabric/errors.ts';
 import { type MetadataChange, storeFaults } from './contract.ts';
 
 const METADATA_BYTES_MAX = 64 * 1024;
+/** Of what clients set, in all, as Swift's limits are. */
+const META_COUNT_MAX = 90;
+const META_TOTAL_BYTES_MAX = 4096;
+const META = /^x-(account|container)-meta-/;
 
 /** null removes. Fault TooMuchMetadata. */
 export function applyChange(metadata: Metadata, change: MetadataChange = {}): Metadata {
@@ -13,7 +17,19 @@ export function applyChange(metadata: Metadata, change: MetadataChange = {}): Me
     if (value === null) delete next[name];
     else next[name] = value;
   }
-  for (const name in next) bytes += name.length + (next[name] as string).length;
+  let ownBytes = 0;
+  let ownCount = 0;
+  for (const name in next) {
+    const value = next[name] as string;
+    bytes += name.length + value.length;
+    const start = META.exec(name)?.[0].length;
+    if (start === undefined) continue;
+    ownCount++;
+    ownBytes += name.length - start + value.length;
+  }
+  const isLess = Object.values(change).every((value) => value === null);
+  if (!isLess && (ownCount > META_COUNT_MAX || ownBytes > META_TOTAL_BYTES_MAX))
+    throw new Fault(storeFaults.tooMuchMetadata, { count: ownCount, bytes: ownBytes });
   if (bytes > METADATA_BYTES_MAX) throw new Fault(storeFaults.tooMuchMetadata, { bytes, bytesMax: METADATA_BYTES_MAX });
   return next;
 }

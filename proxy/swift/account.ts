@@ -11,10 +11,12 @@ import { renderContainers } from './listing-render.ts';
 import { pushMetadata, readMetadataChange, readSysmeta, titleCase } from './metadata.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
 
-/** Accounts come and go with their users, not by request. */
+/** Accounts come and go with their users, not by request; for resellers there is no such method, for others no right. */
 export function refuseAccount(call: SwiftCall): never {
+  if (call.caller.reseller === true) throw refuse(swiftFaults.methodNotAllowed, undefined, ['Allow', METHODS]);
   throw refuse(call.caller.user === undefined ? swiftFaults.unauthorized : swiftFaults.forbidden);
 }
+const METHODS = 'GET, HEAD, POST, OPTIONS';
 
 export async function listContainers(call: SwiftCall): Promise<SwiftResponse> {
   const format = chooseFormat(call);
@@ -70,11 +72,14 @@ function pushAccount(headers: string[], call: SwiftCall, info: AccountInfo): voi
   pushMetadata(headers, call, info.metadata);
 }
 
-/** Totals by policy. With a single one they are the account's. */
+/** Totals by policy, of those that the account uses; a single one has all of them. */
 function pushPolicy(headers: string[], call: SwiftCall, info: AccountInfo): void {
-  const [policy, second] = call.world.policies;
-  if (policy === undefined || second !== undefined) return;
-  const start = `X-Account-Storage-Policy-${titleCase(policy.name.toLowerCase())}`;
-  headers.push(`${start}-Container-Count`, String(info.containerCount));
-  headers.push(`${start}-Object-Count`, String(info.objectCount), `${start}-Bytes-Used`, String(info.bytesUsed));
+  const { policies } = call.world;
+  policies.forEach(({ name }, index) => {
+    const sums = policies.length === 1 ? info : info.perPolicy?.[index];
+    if (!sums) return;
+    const start = `X-Account-Storage-Policy-${titleCase(name.toLowerCase())}`;
+    headers.push(`${start}-Container-Count`, String(sums.containerCount));
+    headers.push(`${start}-Object-Count`, String(sums.objectCount), `${start}-Bytes-Used`, String(sums.bytesUsed));
+  });
 }

@@ -14,6 +14,7 @@ import {
   type ObjectRef,
 } from '../object/contract.ts';
 import { CommonScope } from '../request-facts.ts';
+import type { PolicyName } from './info.ts';
 import type { CheckPath } from './name-check.ts';
 import { NO_PARAMS, type Params, parseQuery } from './names.ts';
 import { ownsAccount } from './owner.ts';
@@ -25,7 +26,7 @@ import type { UrlDigest } from './url-digests.ts';
 export interface SwiftWorld extends ProxyWorld {
   readonly tokens: Tokens;
   /** Storage policies by index. */
-  readonly policies: readonly { readonly name: string; readonly aliases: readonly string[] }[];
+  readonly policies: readonly PolicyName[];
   /** With which signed URLs and forms may be signed. */
   readonly urlDigests: readonly UrlDigest[];
   /** There only where the operator asked for them. */

@@ -97,9 +97,13 @@ function readPolicy(call: SwiftCall): number | undefined {
   const wanted = call.header('x-storage-policy');
   if (wanted === undefined || wanted === '') return undefined;
   const index = call.world.policies.findIndex(({ aliases }) => aliases.includes(wanted.toLowerCase()));
-  if (index < 0) throw refuse(swiftFaults.badRequest, 'Invalid X-Storage-Policy');
+  const policy = call.world.policies[index];
+  if (!policy) throw refuse(swiftFaults.badRequest, `Invalid X-Storage-Policy ${ascii(wanted)}`);
+  if (policy.deprecated) throw refuse(swiftFaults.badRequest, `Storage Policy ${policy.name} is deprecated`);
   return index;
 }
+
+const ascii = (text: string): string => text.slice(0, 100).replace(/[^\x20-\x7e]/g, '?');
 
 function describe(call: SwiftCall, info: ContainerInfo, format: string): string[] {
   const headers = ['Content-Type', `${format}; charset=utf-8`];

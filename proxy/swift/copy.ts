@@ -5,8 +5,8 @@
  */
 import { type ByteRange, parseRange } from '../http-range.ts';
 import type { CopyOptions, ObjectAttributes, ObjectInfo, ObjectRef } from '../object/contract.ts';
-import { manifestOf, withoutManifest } from '../object/dynamic.ts';
-import { LINK_HEADER } from '../object/links.ts';
+import { MANIFEST_HEADER, manifestOf, withoutManifest } from '../object/dynamic.ts';
+import { LINK_HEADER, LINK_HEADERS } from '../object/links.ts';
 import { bodySource, emptyBody } from './body-source.ts';
 import type { SwiftCall } from './call.ts';
 import { readConditions } from './conditions.ts';
@@ -18,7 +18,7 @@ import { createdResponse, FILE_BYTES_MAX } from './object-put.ts';
 import type { SwiftResponse } from './response.ts';
 import { lastModified } from './shown.ts';
 import { refuseManifestCopy } from './slo-put.ts';
-import { findObject } from './symlink.ts';
+import { findObject, wantsLink } from './symlink.ts';
 import { isTrue } from './true-value.ts';
 
 interface Copy {
@@ -121,13 +121,23 @@ function splitConditions(call: SwiftCall): Pick<CopyOptions, 'conditions' | 'sou
 function copyAttributes(call: SwiftCall, head: ObjectInfo): ObjectAttributes {
   const asked = readAttributes(call);
   const contentType = asked.contentType ?? head.contentType;
-  if (isTrue(call.header('x-fresh-metadata'))) return { ...asked, contentType };
+  if (isTrue(call.header('x-fresh-metadata')))
+    return { ...asked, contentType, headers: { ...nature(call, head), ...asked.headers } };
   return {
     contentType,
     user: { ...head.user, ...asked.user },
     headers: { ...head.headers, ...asked.headers },
     deleteAt: asked.deleteAt ?? head.deleteAt,
   };
+}
+
+/** What the copy is rather than what is said about it: a manifest or a link that is copied as such stays one. */
+function nature(call: SwiftCall, head: ObjectInfo): Record<string, string> {
+  const kept: Record<string, string> = {};
+  const isManifest = call.params.get('multipart-manifest') === 'get';
+  const names = [...(isManifest ? [MANIFEST_HEADER] : []), ...(wantsLink(call) ? LINK_HEADERS : [])];
+  for (const name of names) if (head.headers[name] !== undefined) kept[name] = head.headers[name];
+  return kept;
 }
 
 function sourceRange(call: SwiftCall, sizeBytes: number): ByteRange | undefined {
@@ -146,6 +156,8 @@ function copiedHeaders(source: ObjectRef, head: ObjectInfo, info: ObjectInfo): s
   const headers = ['X-Copied-From', encodeName(`${source.container}/${source.object}`)];
   headers.push('X-Copied-From-Account', encodeName(source.account));
   headers.push('X-Copied-From-Last-Modified', lastModified(head.stamp));
+  if (head.versionId !== undefined) headers.push('X-Copied-From-Version-Id', head.versionId);
   pushUserMetadata(headers, info);
+  if (info.deleteAt !== undefined) headers.push('X-Delete-At', String(info.deleteAt));
   return headers;
 }

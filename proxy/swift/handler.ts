@@ -22,6 +22,7 @@ import { route } from './operations.ts';
 import { RateLimits } from './rate-limit.ts';
 import { refuseUnsupported } from './request-rules.ts';
 import type { SwiftResponse } from './response.ts';
+import { joinService } from './service-token.ts';
 import { mayBeVisit, visit } from './static-web.ts';
 import { dressAnswer, openTempUrl, type TempUrl } from './temp-url.ts';
 import { makeTransId } from './trans-id.ts';
@@ -105,6 +106,8 @@ function dispatchAs(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
 }
 
 function runAs(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
+  const service = call.header('x-service-token');
+  if (service) joinService(call, service);
   const { rateLimits } = call.world;
   return rateLimits ? rateLimits.wait(call).then(() => runNamed(call)) : runNamed(call);
 }

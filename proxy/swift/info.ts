@@ -17,15 +17,23 @@ export interface PolicyName {
   readonly name: string;
   /** All lower-case names by which it may be asked for. */
   readonly aliases: readonly string[];
+  readonly deprecated: boolean;
+}
+
+interface Listed {
+  readonly name?: unknown;
+  readonly aliases?: unknown;
+  readonly deprecated?: unknown;
 }
 
 /** Storage policies by index, from `/info`: `swift.policies` lists them in that order, aliases split by commas. */
 export function policyNamesOf(info: Readonly<Record<string, unknown>>): readonly PolicyName[] {
-  const swift = info['swift'] as { policies?: readonly { name?: unknown; aliases?: unknown }[] } | undefined;
-  const listed = swift?.policies ?? [{ name: 'Policy-0' }];
-  return listed.map(({ name, aliases }) => {
+  const swift = info['swift'] as { policies?: readonly Listed[] } | undefined;
+  const listed = swift?.policies ?? [{ name: 'Policy-0' } as Listed];
+  return listed.map(({ name, aliases, deprecated }) => {
     const all = `${name},${aliases ?? ''}`.toLowerCase().split(',');
-    return { name: String(name), aliases: all.map((alias) => alias.trim()).filter((alias) => alias !== '') };
+    const known = { name: String(name), deprecated: deprecated === true };
+    return { ...known, aliases: all.map((alias) => alias.trim()).filter((alias) => alias !== '') };
   });
 }
 

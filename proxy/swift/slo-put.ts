@@ -12,7 +12,7 @@ import { sloSize } from '../object/slo.ts';
 import { emptyBody } from './body-source.ts';
 import type { SwiftCall } from './call.ts';
 import { readPutConditions } from './conditions.ts';
-import { statusLine, statusOf } from './errors.ts';
+import { errorResponse, statusLine, statusOf } from './errors.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { checkNewName } from './names.ts';
 import { readNewAttributes } from './object-headers.ts';
@@ -21,11 +21,38 @@ import { renderReport } from './report.ts';
 import type { SwiftResponse } from './response.ts';
 import { MANIFEST_BYTES_MAX, parseManifest, type WantedSegment } from './slo-manifest.ts';
 import { findObject } from './symlink.ts';
+import { isTrue } from './true-value.ts';
 
 /** Segments looked at at the same time. */
 const HEADS_AT_ONCE = 16;
 
+/** With `heartbeat=on` the status comes at the end of a body, for clients that would not wait for the head. */
 export async function putManifest(call: SwiftCall): Promise<SwiftResponse> {
+  if (!isTrue(call.params.get('heartbeat'))) return makeManifest(call);
+  const answer = await makeManifest(call).catch((error: unknown): SwiftResponse => {
+    const refused = isFault(error) ? errorResponse(error, call) : undefined;
+    if (refused === undefined || refused.status >= 499) throw error;
+    return refused;
+  });
+  const headerOf = (name: string): string => answer.headers[answer.headers.indexOf(name) + 1] ?? '';
+  const { contentType, body } = renderReport(call, {
+    root: 'upload',
+    fields: [
+      ['Response Status', statusLine(answer.status)],
+      ['Response Body', typeof answer.body === 'string' ? answer.body : ''],
+      ...(answer.status === 201
+        ? ([
+            ['Etag', headerOf('Etag')],
+            ['Last Modified', headerOf('Last-Modified')],
+          ] as const)
+        : []),
+    ],
+    errors: [],
+  });
+  return { status: 202, headers: ['Content-Type', contentType], body };
+}
+
+async function makeManifest(call: SwiftCall): Promise<SwiftResponse> {
   checkNewName('Object', call.object);
   if (call.header(LINK_HEADER)) throw refuse(swiftFaults.badRequest, 'A manifest cannot be a symlink');
   const body = readBody(call, MANIFEST_BYTES_MAX);

@@ -195,4 +195,23 @@ export const containers: SwiftSuite = {
     });
     t.equal(versioned.status, 204, 'v1.0 is v1');
   },
+
+  'metadata has its limits however it came together': async ({ t, client, c }) => {
+    const some = (start: number, count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [`X-Container-Meta-M${start + i}`, 'v']));
+    t.equal((await client.ask('POST', c, { headers: some(0, 60) })).status, 204);
+    t.equal((await client.ask('POST', c, { headers: some(60, 31) })).status, 400, 'ninety in all');
+    t.equal((await client.ask('POST', c, { headers: some(60, 30) })).status, 204);
+    t.equal((await client.ask('POST', c, { headers: { 'X-Remove-Container-Meta-M0': 'x' } })).status, 204);
+    const long = Object.fromEntries(Array.from({ length: 16 }, (_, i) => [`X-Container-Meta-M${i}`, 'v'.repeat(250)]));
+    t.equal((await client.ask('POST', c, { headers: long })).status, 400, 'and 4096 bytes');
+  },
+
+  'accounts are not made or removed by request': async ({ t, client, reseller }) => {
+    for (const method of ['PUT', 'DELETE']) {
+      t.equal((await client.ask(method, '', method === 'PUT' ? { body: '' } : {})).status, 403);
+      const got = await reseller.ask(method, '', method === 'PUT' ? { body: '' } : {});
+      t.match([got.status, got.headers['allow']], [405, /GET, HEAD, POST/]);
+    }
+  },
 };

@@ -2,7 +2,7 @@
 import type { Test } from 'tap';
 import { nodeEngine } from '../../fabric/http/node-engine.ts';
 import { createSwiftHandler } from '../../proxy/swift/handler.ts';
-import { createMemoryWorld, OWNER, RESELLER, STRANGER } from '../memory-world.ts';
+import { createMemoryWorld, OWNER, RESELLER, SERVICE, STRANGER } from '../memory-world.ts';
 import { certificate } from './http-rig.ts';
 import type { SwiftServer } from './swift-rig.ts';
 
@@ -18,6 +18,7 @@ export async function startInMemory(t: Test, tls: boolean): Promise<SwiftServer>
     owner: { user: `${OWNER.account}:${OWNER.name}`, key: OWNER.key },
     stranger: { user: `${STRANGER.account}:${STRANGER.name}`, key: STRANGER.key },
     reseller: { user: `${RESELLER.account}:${RESELLER.name}`, key: RESELLER.key },
+    service: { user: `${SERVICE.account}:${SERVICE.name}`, key: SERVICE.key },
     close: async () => {
       await listener.drain(1000);
       t.same(errors, [], 'nothing failed unexpectedly');

@@ -267,4 +267,25 @@ export const objects: SwiftSuite = {
     t.match([flat.text, flat.headers['x-object-manifest']], ['onetwo', undefined]);
     t.equal((await client.ask('PUT', `${c}/bad`, { body: '', headers: { 'X-Object-Manifest': 'x' } })).status, 400);
   },
+
+  'a copy without its source’s metadata stays what it is': async ({ t, client, c }) => {
+    await client.ask('PUT', `${c}/seg1`, { body: 'one' });
+    const meta = { 'X-Object-Manifest': `${c.slice(1)}/seg`, 'X-Object-Meta-Old': 'x' };
+    await client.ask('PUT', `${c}/dlo`, { body: '', headers: meta });
+    const fresh = { Destination: `${c}/copy`, 'X-Fresh-Metadata': 'true' };
+    t.equal((await client.ask('COPY', `${c}/dlo?multipart-manifest=get`, { headers: fresh })).status, 201);
+    const copy = await client.ask('GET', `${c}/copy`);
+    t.match([copy.text, copy.headers['x-object-manifest']], ['one', `${c.slice(1)}/seg`]);
+    t.equal(copy.headers['x-object-meta-old'], undefined);
+    await client.ask('PUT', `${c}/link`, { body: '', headers: { 'X-Symlink-Target': `${c.slice(1)}/seg1` } });
+    t.equal(
+      (await client.ask('COPY', `${c}/link?symlink=get`, { headers: { ...fresh, Destination: `${c}/link2` } })).status,
+      201,
+    );
+    t.equal((await client.ask('HEAD', `${c}/link2?symlink=get`)).headers['x-symlink-target'], `${c.slice(1)}/seg1`);
+    const timed = await client.ask('COPY', `${c}/seg1`, {
+      headers: { Destination: `${c}/timed`, 'X-Delete-After': '1000' },
+    });
+    t.match(timed.headers['x-delete-at'], /^\d{10}$/);
+  },
 };

@@ -26,6 +26,8 @@ export interface SwiftServer {
   readonly reseller: SwiftUser;
   /** Plain user of the owner's account, where the store knows such. */
   readonly member?: SwiftUser;
+  /** Whose tokens open accounts of services, where there is one. */
+  readonly service?: SwiftUser;
   readonly close: () => Promise<void>;
 }
 
@@ -58,6 +60,11 @@ export class SwiftClient {
   constructor(server: SwiftServer, agent: http.Agent) {
     this.server = server;
     this.#agent = agent;
+  }
+
+  /** For another client of the same server. */
+  get agent(): http.Agent {
+    return this.#agent;
   }
 
   async login({ user, key }: SwiftUser): Promise<void> {

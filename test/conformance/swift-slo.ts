@@ -215,4 +215,19 @@ export const slo: SwiftSuite = {
     const many = JSON.parse((await ask('/x/y\n'.repeat(10_001))).text) as unknown;
     t.match(many, { 'Number Deleted': 0, 'Response Status': '413 Request Entity Too Large' });
   },
+
+  'a client that would rather not wait for the head': async ({ t, client, c }) => {
+    await client.ask('PUT', `${c}/s`, { body: 'segment' });
+    const put = (list: unknown) =>
+      client.ask('PUT', `${c}/m?multipart-manifest=put&heartbeat=on`, {
+        body: JSON.stringify(list),
+        headers: { Accept: 'application/json' },
+      });
+    const made = await put([{ path: `${c}/s` }]);
+    t.equal(made.status, 202);
+    t.match(JSON.parse(made.text), { 'Response Status': '201 Created', Etag: /^"[0-9a-f]{32}"$/, Errors: [] });
+    t.equal((await client.ask('GET', `${c}/m`)).text, 'segment');
+    const refused = await put([{ path: `${c}/none` }]);
+    t.match([refused.status, JSON.parse(refused.text)], [202, { 'Response Status': '400 Bad Request' }]);
+  },
 };

@@ -16,6 +16,7 @@ import { runRclone } from './swift-rclone.ts';
 import { refusals } from './swift-refusals.ts';
 import { runSuites, type StartSwift } from './swift-rig.ts';
 import { rights } from './swift-rights.ts';
+import { services } from './swift-services.ts';
 import { slo } from './swift-slo.ts';
 import { symlinks } from './swift-symlinks.ts';
 import { tempUrl } from './swift-temp-url.ts';
@@ -40,6 +41,7 @@ export function swiftConformance(
     forms,
     accountAcls,
     web,
+    services,
   };
   t.test('over HTTP', (t) =>
     runSuites(t, start, {
