@@ -104,6 +104,7 @@ function s3Errors(): string {
 const SWIFT_PATHS: Readonly<Record<swift.Target, string>> = {
   info: '/info',
   healthcheck: '/healthcheck',
+  crossdomain: '/crossdomain.xml',
   auth: '/auth/v1.0',
   account: '/v1/{account}',
   container: '/v1/{account}/{container}',

@@ -9,7 +9,7 @@ import type { ExpiryHint } from './expiry-hint.ts';
 import type { KeyManager } from './key-manager.ts';
 import type { ObjectRecord } from './object-format.ts';
 import type { PageCache } from './page-cache.ts';
-import type { ReadOnlyRule } from './read-only.ts';
+import type { ReadOnlyRule } from './read-only-rule.ts';
 import type { RecentAccounts } from './recent-accounts.ts';
 
 /** A bucket name as it was resolved a moment ago. */

@@ -12,12 +12,6 @@ export const READ_ONLY = {
   container: 'x-container-sysmeta-read-only',
 } as const;
 
-/** What holds where nothing is said of an account or container. */
-export interface ReadOnlyRule {
-  readonly everywhere: boolean;
-  readonly allowsDeletes: boolean;
-}
-
 /** Resolves, or returns, when it may be written; Fault AccessDenied (details: readOnly). */
 export function checkWritable(
   engine: Engine,

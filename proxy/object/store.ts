@@ -25,7 +25,7 @@ import { PageCache } from './page-cache.ts';
 import * as parts from './parts.ts';
 import { peek } from './peek.ts';
 import { putObject } from './put.ts';
-import type { ReadOnlyRule } from './read-only.ts';
+import type { ReadOnlyRule } from './read-only-rule.ts';
 import { createRecentAccounts } from './recent-accounts.ts';
 import { setObjectLock } from './set-lock.ts';
 import { updateObject } from './update.ts';

@@ -1,0 +1,5 @@
+/** What holds where nothing is said of an account or container. */
+export interface ReadOnlyRule {
+  readonly everywhere: boolean;
+  readonly allowsDeletes: boolean;
+}
