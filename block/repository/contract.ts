@@ -78,6 +78,8 @@ export interface BeginUpload extends SnapshotRef {
   /** What may differ from the base, ascending; 'all' reads everything (a lost bitmap) and still uploads only what is new. */
   readonly changed: 'all' | readonly Extent[];
   readonly source: SnapshotSource;
+  /** Asked after the last read and before anything is visible: when it fails, so does the upload, with the same error. */
+  readonly verify?: () => Promise<void>;
   /**
    * Names the point in time that the source shows. An upload that is taken up again under the same name does not look anew at
    * what it had finished; without one it reads everything again, and uploads nothing twice.

@@ -1,5 +1,5 @@
 // Uploaders, deleters, readers and two collectors that put each other out of office, on one repository, operation by operation
-// in a random order; some die in the middle. Volumes are made of eight different chunks alone, so that nearly every upload
+// in a random order; some die in the middle. Volumes are made of four different chunks alone, so that nearly every upload
 // finds what another one is about to lose. SEEDS and SEED choose what is run.
 import process from 'node:process';
 import t from 'tap';
@@ -11,14 +11,15 @@ import { Died, MemoryClient, MemoryObjects } from '../../test/repository/memory-
 import { CHUNK, worldOf } from '../../test/repository/volume.ts';
 import type { Repository } from './contract.ts';
 import { openRepository } from './open-repository.ts';
+import { mark } from './upload-state.ts';
 
-const SEEDS = Number(process.env['SEEDS'] ?? 60);
+const SEEDS = Number(process.env['SEEDS'] ?? 20);
 const FIRST = Number(process.env['SEED'] ?? 1);
 const OPERATIONS_MAX = 100_000;
 /** Chunks of a volume, in two leaves; the others are holes. */
 const PLACES = [0, 1, 2, 1024, 1025];
 const SIZE_BYTES = 1100 * CHUNK;
-const PATTERNS = 8;
+const PATTERNS = 4;
 
 type Contents = readonly number[];
 
@@ -70,7 +71,7 @@ class World {
       await session.run();
       this.acknowledged.add(snapshot);
     } catch (error) {
-      if (!isFault(error, 'NoSuchSnapshot')) throw error;
+      if (!isFault(error, 'NoSuchSnapshot') && !isFault(error, 'UploadLost')) throw error;
     }
   }
 
@@ -80,6 +81,15 @@ class World {
     this.acknowledged.delete(snapshot);
     await repository.delete({ lineage: 'line', snapshot });
     this.maybe.delete(snapshot);
+  }
+
+  /** Somebody believes that an uploader is dead, and it is not. */
+  async abandon(repository: Repository): Promise<void> {
+    const [ref] = await repository.uploads();
+    if (ref === undefined) return;
+    await repository.abandonUpload(ref).catch((error) => {
+      if (!isFault(error, 'StoredObjectChanged') && !isFault(error, 'SnapshotExists')) throw error;
+    });
   }
 
   async read(repository: Repository): Promise<void> {
@@ -134,7 +144,11 @@ function sourceOf(contents: Contents) {
   };
 }
 
-const ROLES = ['upload', 'upload', 'upload', 'remove', 'remove', 'read', 'collect', 'collect', 'collect'] as const;
+const ROLES = [
+  ...(['upload', 'upload', 'upload', 'upload', 'remove', 'remove', 'abandon'] as const),
+  ...(['read', 'read', 'collect', 'collect', 'collect'] as const),
+];
+const TURNS = 8;
 
 async function runSeed(seed: number): Promise<number> {
   const world = new World(seed);
@@ -144,7 +158,7 @@ async function runSeed(seed: number): Promise<number> {
       try {
         const { client, repository } = await world.client();
         const mortal = world.random.below(4) === 0;
-        for (let turn = 0; turn < 5; turn++) {
+        for (let turn = 0; turn < TURNS; turn++) {
           if (mortal && world.random.below(4) === 0) client.killIn(1 + world.random.below(30));
           await world[role](repository);
         }
@@ -157,6 +171,8 @@ async function runSeed(seed: number): Promise<number> {
   await Promise.all(actors);
   if (failures.length > 0) throw failures[0];
   for (const name of world.store.names('readers/')) world.store.objects.delete(name);
+  // An uploader that was given up, wrote on and then died left garbage that nobody tells of: any later pass takes it.
+  await mark(new MemoryClient(world.store), { lineage: 'line', snapshot: 'any' }, { why: 'delete', nonce: 'aa' });
   const sums = (ids: Iterable<string>) => new Map([...ids].map((id) => [id, textOf(world.contents.get(id) ?? [])]));
   await checkAfterCrash(world.store, sums(world.acknowledged), sums(world.maybe), readText);
   return world.order.operations;

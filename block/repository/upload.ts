@@ -17,7 +17,7 @@ import { Tree } from './tree.ts';
 import { TreeBuilder } from './tree-builder.ts';
 import { type LeafWork, makeLeaf } from './upload-leaves.ts';
 import { readProgress, saveProgress } from './upload-progress.ts';
-import { beat, commit, giveUp, type HeldSession } from './upload-state.ts';
+import { beat, commit, giveUp, type HeldSession, mark, newNonce } from './upload-state.ts';
 import { NO_COUNTERS, Tally } from './upload-tally.ts';
 import type { World } from './world.ts';
 
@@ -57,7 +57,13 @@ export class Upload implements UploadSession {
   }
 
   run(): Promise<SnapshotInfo> {
-    this.#running ??= this.#run();
+    this.#running ??= this.#run().catch(async (error) => {
+      // What was uploaded since it was lost is garbage that the collector may have looked for too early.
+      const { world } = this.#parts;
+      if (isFault(error, repositoryFaults.uploadLost))
+        await mark(world.client, this.ref, { why: 'upload', nonce: newNonce(world) });
+      throw error;
+    });
     return this.#running;
   }
 
@@ -103,6 +109,7 @@ export class Upload implements UploadSession {
     const work = { world, lineage, geometry, source, base, nodes, dedup, generation, lanes: this.#lanes, tally };
     await this.#leaves(work, builder, byLeaf(ranges, saved?.leavesDone ?? 0));
     const tree = await builder.finish();
+    await options.verify?.();
     return await this.#lanes.run(() => this.#commit(tree, tally));
   }
 
