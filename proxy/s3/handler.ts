@@ -43,9 +43,13 @@ export const createS3Handler: CreateHandler = (world) => {
     let address: Address = NOWHERE;
     try {
       const site = websiteBucket(request.headers.get('host'), world.s3Domains);
-      if (site !== undefined) return await serveWebsite(world, request, { bucket: site, requestId, hostId });
-      address = readAddress(request, world.s3Domains);
-      if (request.method === 'OPTIONS') return await answerOptions(world, request, { requestId, hostId, address });
+      const isPreflight = request.method === 'OPTIONS';
+      if (site !== undefined && !isPreflight) {
+        return await serveWebsite(world, request, { bucket: site, requestId, hostId });
+      }
+      address =
+        site === undefined ? readAddress(request, world.s3Domains) : { bucket: site, key: request.path.slice(1) };
+      if (isPreflight) return await answerOptions(world, request, { requestId, hostId, address });
       const own = { sigv4, sigv2, requestId, hostId, address };
       let call: S3Call;
       try {

@@ -121,6 +121,8 @@ export const website: S3Suite = {
       '<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>';
     await client.ask('PUT', `/${bucket}`, { query: 'cors', body: cors });
     t.equal((await look(rig, '/', { origin: 'http://o' })).headers['access-control-allow-origin'], '*');
+    const asking = { origin: 'http://o', 'access-control-request-method': 'GET' };
+    t.equal((await look(rig, '/', asking, 'OPTIONS')).headers['access-control-allow-origin'], '*');
   },
 
   redirects: async (rig) => {
