@@ -89,7 +89,7 @@ export interface FillSource {
   readonly exportName: string;
 }
 
-export const FILL_STATES = { none: 'none', filling: 'filling', done: 'done' } as const;
+export const FILL_STATES = { none: 'none', filling: 'filling' } as const;
 
 export interface FillStatus {
   readonly state: (typeof FILL_STATES)[keyof typeof FILL_STATES];

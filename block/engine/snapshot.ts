@@ -20,7 +20,7 @@ const PROBE_JOB = 'probe';
 const PROBE_BYTES = 65536;
 /** A copy into the reserve that takes longer than this gives up the snapshot, so that the guest need not wait. */
 const COPY_SECONDS_MAX = 5;
-const RESERVE_BYTES_DEFAULT = 256 * 1024 * 1024;
+const RESERVE_BYTES_DEFAULT = 1024 * 1024 * 1024;
 const RESERVE_SHARE_DEFAULT = 16;
 const RESERVE_BYTES_MIN = 4 * 1024 * 1024;
 /** Above this share of the reserve the snapshot is given up. */

@@ -26,13 +26,12 @@ import {
   dropAllExports,
   hideExports,
   removeExport,
-  renewExports,
   showExports,
   syncExports,
 } from './exports.ts';
-import { fillProgress, pivot, streamAndRepair } from './fill.ts';
+import { Filler } from './filler.ts';
 import { changeLimits, NODES } from './graph.ts';
-import { Keeper, pause, retryDelayMs } from './keeper.ts';
+import { Keeper, pause } from './keeper.ts';
 import type { VolumePaths } from './paths.ts';
 import type { Qmp } from './qmp.ts';
 import {
@@ -67,22 +66,20 @@ export class Volume implements VolumeContext {
   readonly paths: VolumePaths;
   readonly emit: (event: EngineEvent) => void;
   readonly #keeper: Keeper;
+  readonly #filler: Filler;
   #state: VolumeState;
   #turn: Promise<unknown> = Promise.resolve();
   #queued = 0;
-  #filling = false;
   #watching = false;
-  #fillError: string | undefined;
 
   constructor({ world, paths, state, emit }: VolumeOptions) {
     this.world = world;
     this.paths = paths;
     this.emit = emit;
     this.#state = state;
-    this.#keeper = new Keeper(this, {
-      exclusive: (run) => this.#exclusive(run),
-      up: () => this.#startBackground(),
-    });
+    const exclusive = <T>(run: () => Promise<T>): Promise<T> => this.#exclusive(run);
+    this.#keeper = new Keeper(this, { exclusive, up: () => this.#startBackground() });
+    this.#filler = new Filler(this, this.#keeper, exclusive);
   }
 
   get state(): VolumeState {
@@ -367,7 +364,7 @@ export class Volume implements VolumeContext {
 
   #startBackground(): void {
     this.#watchSnapshot();
-    this.#fill();
+    this.#filler.start();
   }
 
   #watchSnapshot(): void {
@@ -398,56 +395,8 @@ export class Volume implements VolumeContext {
     });
   }
 
-  async fillStatus(): Promise<FillStatus> {
-    const { phase, sizeBytes } = this.#state;
-    if (phase !== 'filling') return { state: 'none', doneBytes: sizeBytes, totalBytes: sizeBytes };
-    const { qmp } = this.#keeper;
-    const job = qmp && (await fillProgress(qmp).catch(() => undefined));
-    return {
-      state: 'filling',
-      doneBytes: job?.['current-progress'] ?? 0,
-      totalBytes: sizeBytes,
-      ...(this.#fillError !== undefined && { lastError: this.#fillError }),
-    };
-  }
-
-  #fill(): void {
-    if (this.#filling || this.#state.phase !== 'filling') return;
-    this.#filling = true;
-    void this.#fillUntilDone().finally(() => {
-      this.#filling = false;
-    });
-  }
-
-  async #fillUntilDone(): Promise<void> {
-    const { id } = this.#state;
-    for (let attempt = 1; this.#state.phase === 'filling' && !this.#keeper.released; attempt++) {
-      try {
-        const qmp = await this.#exclusive(() => this.#keeper.running());
-        await streamAndRepair(this, qmp);
-        await this.#exclusive(() => this.#pivot(qmp));
-        this.emit({ type: 'fill-done', id });
-      } catch (error) {
-        if (this.#keeper.released) return;
-        this.#fillError = (error as Error).message;
-        this.emit({ type: 'fill-failed', id, reason: this.#fillError });
-        await pause(this.world.clock, retryDelayMs(attempt));
-      }
-    }
-  }
-
-  async #pivot(qmp: Qmp): Promise<void> {
-    try {
-      await pivot(this, qmp);
-      await renewExports(this, qmp);
-    } catch (error) {
-      // The state says that the raw file is the volume, the graph may not: a fresh daemon has the right one.
-      if (this.#state.phase === 'ready') {
-        await this.#keeper.end('at once');
-        this.#keeper.recover();
-      }
-      throw error;
-    }
+  fillStatus(): Promise<FillStatus> {
+    return this.#filler.status();
   }
 
   setSource(source: FillSource): Promise<void> {
