@@ -56,11 +56,18 @@ export interface SegmentPlace {
   readonly isLast: boolean;
 }
 
-export function sealSegment(plain: Uint8Array, { key, index, isLast }: SegmentPlace): Buffer {
+export function sealSegment(plain: Uint8Array, place: SegmentPlace): Buffer {
+  const sealed = Buffer.allocUnsafe(plain.length + TAG_BYTES);
+  sealInto(sealed, 0, plain, place);
+  return sealed;
+}
+
+/** Writes the segment into `out` from `at`. */
+export function sealInto(out: Buffer, at: number, plain: Uint8Array, { key, index, isLast }: SegmentPlace): void {
   const cipher = createCipheriv(CIPHER, key, nonceOf(index, isLast));
-  const text = cipher.update(plain);
+  out.set(cipher.update(plain), at);
   cipher.final();
-  return Buffer.concat([text, cipher.getAuthTag()]);
+  out.set(cipher.getAuthTag(), at + plain.length);
 }
 
 /** Fault DataLost when it is not what was sealed here. */

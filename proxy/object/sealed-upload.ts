@@ -47,9 +47,13 @@ export async function receiveSealed(engine: Engine, target: Target, options: Put
   if (options.md5 !== undefined && options.md5 !== plainMd5)
     throw new Fault(storeFaults.badDigest, { algorithm: 'md5' });
   const finished = options.finish?.({ md5: plainMd5, sizeBytes: received.sizeBytes });
-  const { mode } = sealing.sealed;
-  const isOpaque = mode === 'SSE-C' || (mode === 'aws:kms' && options.opaqueEtag === true);
-  return { ...received, md5: isOpaque ? sealedMd5 : plainMd5, checksums: finished?.checksums };
+  const md5 = hidesText(sealing.sealed, options) ? sealedMd5 : plainMd5;
+  return { ...received, md5, checksums: finished?.checksums };
+}
+
+/** Whether the ETag is to say nothing about the text. */
+function hidesText({ mode }: Sealed, { opaqueEtag }: PutOptions): boolean {
+  return mode === 'SSE-C' || (mode === 'aws:kms' && opaqueEtag === true);
 }
 
 interface Taken extends Omit<ReceivedSealed, 'md5'> {
@@ -71,9 +75,17 @@ async function sealLarge(
 ): Promise<Taken> {
   const { dataKey, sealed } = sealing;
   const blobId = Buffer.from(engine.random.bytes(SALT_BYTES));
-  const plainDigest = engine.digests.md5();
-  const digest = sealed.mode === 'AES256' ? NO_DIGEST : engine.digests.md5();
-  const body = new SealingBody({ source: options.body, start, key: streamKey(dataKey, blobId), digest: plainDigest });
+  const isOpaque = hidesText(sealed, options);
+  // Nobody asks for the other one.
+  const plainDigest = isOpaque && options.md5 === undefined ? undefined : engine.digests.md5();
+  const digest = isOpaque ? engine.digests.md5() : NO_DIGEST;
+  const body = new SealingBody({
+    source: options.body,
+    start,
+    key: streamKey(dataKey, blobId),
+    digest: plainDigest,
+    pool: engine.digests,
+  });
   const { account, name: containerName } = container.record;
   const hash = engine.cluster.hash(account, containerName, name);
   const { allocate } = engine.digests;
@@ -81,10 +93,10 @@ async function sealLarge(
   try {
     const at = { hash, incarnation: container.incarnation, blobId };
     const { extents } = await uploadBlob(engine, { ...at, body, digest, allocate, bodyBytesMax });
-    const [plainMd5, sealedMd5] = await Promise.all([plainDigest.hex(), digest.hex()]);
+    const [plainMd5, sealedMd5] = await Promise.all([plainDigest?.hex() ?? '', digest.hex()]);
     return { sizeBytes: body.plain, extents, plainMd5, sealedMd5, sealed };
   } catch (error) {
-    plainDigest.cancel();
+    plainDigest?.cancel();
     throw error;
   }
 }
