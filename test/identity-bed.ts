@@ -49,6 +49,8 @@ export interface BedOptions {
   readonly settings?: Partial<IdentitySettings>;
   readonly lmdb?: boolean;
   readonly clock?: Clock;
+  /** Where it is mounted; `url` has it at its end. */
+  readonly prefix?: string;
   readonly endpoints?: (url: string) => readonly CatalogEntry[];
 }
 
@@ -56,6 +58,7 @@ export async function startIdentityBed({
   settings = {},
   lmdb = false,
   clock = systemClock,
+  prefix = '',
   endpoints,
 }: BedOptions = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'needletail-identity-'));
@@ -66,12 +69,12 @@ export async function startIdentityBed({
   const errors: unknown[] = [];
   const onError = (error: unknown): void => void errors.push(error);
   const service = await startIdentity(
-    { directory, settings: { passwordCost: CHEAP, ...settings } },
+    { directory, prefix, settings: { passwordCost: CHEAP, ...settings } },
     { store, clock, random: systemRandom, disk: systemDisk, onError },
   );
   const address = { host: '127.0.0.1', port: 0 };
   const listener = await listen('node', service.handler, address, { clock: systemClock, onError });
-  const url = `http://127.0.0.1:${listener.port}`;
+  const url = `http://127.0.0.1:${listener.port}${prefix}`;
   const ids = await bootstrapIdentity(service.identity, {
     adminPassword: ADMIN_PASSWORD,
     regions: ['RegionTwo'],

@@ -285,6 +285,18 @@ t.test('a manager manages a domain, and no more', async (t) => {
   t.equal((await client.call('GET', '/v3/users?domain_id=default')).status, 403);
 });
 
+t.test('mounted below a path', async (t) => {
+  const mounted = await startIdentityBed({ prefix: '/identity' });
+  t.teardown(() => mounted.stop());
+  t.match((await mounted.client().call('GET', '/')).body.versions.values[0].links, [{ href: `${mounted.url}/v3/` }]);
+  const page = await mounted.admin.call('GET', '/v3/roles?limit=2');
+  t.equal(page.body.links.self, `${mounted.url}/v3/roles?limit=2`);
+  t.match(page.body.roles[0].links.self, `${mounted.url}/v3/roles/`);
+  const next = await mounted.admin.call('GET', page.body.links.next.slice(mounted.url.length));
+  t.equal(next.body.roles.length, 2);
+  t.equal((await fetch(`${mounted.url.replace('/identity', '')}/v3`)).status, 404, 'and nowhere else');
+});
+
 t.test('nothing failed behind the scenes', async (t) => {
   t.same(bed.errors, []);
   t.equal(ADMIN_PASSWORD.length > 0, true);

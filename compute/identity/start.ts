@@ -29,7 +29,7 @@ const SWEEP_MS = 10 * 60_000;
 export interface IdentityOptions extends FeedOptions {
   /** Holds `fernet-keys` and `credential-keys`; made when it is not there. */
   readonly directory: string;
-  /** Without a slash at the end; else taken from the Host header. */
+  /** With the mount point, without a slash at the end; else taken from the Host header. */
   readonly publicUrl?: string;
   /** Where `/v3` is mounted, e.g. `/identity`. */
   readonly prefix?: string;
@@ -79,7 +79,7 @@ export async function startIdentity(options: IdentityOptions, world: IdentityWor
     clock,
     random,
     onError: world.onError,
-    ...(publicUrl === undefined ? {} : { publicUrl, identityUrl: `${publicUrl}${prefix ?? ''}` }),
+    ...(publicUrl === undefined ? {} : { publicUrl, identityUrl: publicUrl }),
     ...(prefix === undefined ? {} : { prefix }),
     ...(audit === undefined ? {} : { audit }),
   });

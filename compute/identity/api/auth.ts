@@ -131,7 +131,7 @@ export function authRoutes(identity: Identity): Route[] {
       head: true,
       run: async (call) => {
         const has = await store.read((tx) => hasSystemRole(tx, call.credentials.userId));
-        return { body: { system: has ? [{ all: true }] : [], links: linked(call, call.request.path, {})['links'] } };
+        return { body: { system: has ? [{ all: true }] : [], links: linked(call, call.path, {})['links'] } };
       },
     }),
   ];

@@ -27,7 +27,7 @@ export interface ListOptions {
 export function listed(call: Call, collection: string, items: readonly Body[], options: ListOptions): Answer {
   const kept = items.filter((item) => options.filters.every((name) => matches(call, item, name)));
   const { page, next, truncated } = cut(call, kept, options.listMax ?? 0);
-  const self = call.url(call.request.path + (call.request.query ? `?${call.request.query}` : ''));
+  const self = call.url(call.path + (call.request.query ? `?${call.request.query}` : ''));
   const links = { self, previous: null, next };
   return { body: { [collection]: page, links, ...(truncated ? { truncated: true } : {}) } };
 }
@@ -63,7 +63,6 @@ function cut(call: Call, items: readonly Body[], listMax: number) {
   const page = items.slice(start, start + size);
   const more = start + size < items.length;
   const last = page.at(-1)?.['id'];
-  const next =
-    more && typeof last === 'string' ? call.url(`${call.request.path}?${call.query.with({ marker: last })}`) : null;
+  const next = more && typeof last === 'string' ? call.url(`${call.path}?${call.query.with({ marker: last })}`) : null;
   return { page, next, truncated: more && asked === undefined };
 }

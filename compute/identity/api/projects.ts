@@ -238,7 +238,7 @@ function tagRoutes(identity: Identity): Route[] {
       head: true,
       policy: 'identity:list_project_tags',
       run: async (call) => ({
-        body: { tags: await current(call.params.project_id), links: { self: call.url(call.request.path) } },
+        body: { tags: await current(call.params.project_id), links: { self: call.url(call.path) } },
       }),
     }),
     route({
@@ -279,7 +279,7 @@ function tagRoutes(identity: Identity): Route[] {
       policy: 'identity:create_project_tag',
       run: async (call) => {
         await change(call.params.project_id, (tags) => [...tags, checkTag(call.params.tag)]);
-        return { headers: ['Location', call.url(call.request.path)] };
+        return { headers: ['Location', call.url(call.path)] };
       },
     }),
     route({

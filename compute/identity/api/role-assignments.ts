@@ -76,7 +76,7 @@ async function list(tx: ReadTx, call: Call): Promise<Answer> {
     if (everywhere || (await domainOf(tx, row)) === domainId)
       shown.push(await show(tx, call, { row, names: ask.names }));
   }
-  const path = call.request.query ? `${call.request.path}?${call.request.query}` : call.request.path;
+  const path = call.request.query ? `${call.path}?${call.request.query}` : call.path;
   return { body: { role_assignments: shown, links: { self: call.url(path), previous: null, next: null } } };
 }
 

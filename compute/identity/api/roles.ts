@@ -145,7 +145,7 @@ function implicationRoutes(identity: Identity): Route[] {
   const single = async (tx: ReadTx, call: Call<Pair, unknown>) => {
     const prior = await getRole(tx, call.params.prior_role_id);
     const implied = await getRole(tx, call.params.implied_role_id);
-    const links = { self: call.url(call.request.path) };
+    const links = { self: call.url(call.path) };
     return { body: { role_inference: { prior_role: brief(call, prior), implies: brief(call, implied) }, links } };
   };
   return [
@@ -212,7 +212,7 @@ function inferenceRoutes({ store }: Identity): Route[] {
         store.read(async (tx) => {
           const priorId = call.params.prior_role_id;
           const rule = await inference(tx, call, { priorId, impliedIds: await impliedBy(tx, priorId) });
-          return { body: { role_inference: rule, links: { self: call.url(call.request.path) } } };
+          return { body: { role_inference: rule, links: { self: call.url(call.path) } } };
         }),
     }),
     route({
@@ -227,7 +227,7 @@ function inferenceRoutes({ store }: Identity): Route[] {
           const shown = await Promise.all(
             rules.map(([priorId, impliedIds]) => inference(tx, call, { priorId, impliedIds })),
           );
-          return { body: { role_inferences: shown, links: { self: call.url(call.request.path) } } };
+          return { body: { role_inferences: shown, links: { self: call.url(call.path) } } };
         }),
     }),
   ];

@@ -35,8 +35,7 @@ export function guarded(routes: readonly Route[]): Route[] {
   return routes.map((spec) => ({
     ...spec,
     run(call) {
-      const { method, path } = call.request;
-      const asked = { service: CATALOG_TYPE, method, path };
+      const asked = { service: CATALOG_TYPE, method: call.request.method, path: call.path };
       if (!call.isAnonymous && !permitsRequest(caller(call), asked))
         throw forbidden('You are not authorized to perform the requested action: no access rule allows it.');
       return spec.run(call);
