@@ -90,6 +90,7 @@ const KEYS: ReadonlySet<string> = new Set(
     's3:authType s3:delimiter s3:ExistingObjectTag/ s3:max-keys s3:prefix',
     's3:RequestObjectTag/ s3:RequestObjectTagKeys s3:ResourceAccount s3:signatureAge s3:signatureversion s3:VersionId',
     's3:object-lock-legal-hold s3:object-lock-mode s3:object-lock-retain-until-date',
+    's3:object-lock-remaining-retention-days',
     's3:x-amz-acl s3:x-amz-content-sha256 s3:x-amz-copy-source s3:x-amz-grant-full-control s3:x-amz-grant-read',
     's3:x-amz-grant-read-acp s3:x-amz-grant-write s3:x-amz-grant-write-acp s3:x-amz-metadata-directive',
     's3:x-amz-object-ownership s3:x-amz-server-side-encryption s3:x-amz-server-side-encryption-aws-kms-key-id',

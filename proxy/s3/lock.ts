@@ -151,6 +151,7 @@ export async function putRetention(call: S3Call): Promise<HttpResponse> {
   if (root.name !== 'Retention') throw s3Fault('MalformedXML');
   checkChildren(root, new Set(['Mode', 'RetainUntilDate']));
   const retention = root.children.length === 0 ? null : readRetention(call, root);
+  call.scope.lock = { retention: retention ?? undefined };
   const ref = await resolveObject(call);
   await call.world.store.setObjectLock(call.context, ref, { retention, bypassGovernance: readBypass(call) });
   return emptyAnswer(call, 200);
@@ -176,7 +177,9 @@ export async function putLegalHold(call: S3Call): Promise<HttpResponse> {
   checkChildren(root, new Set(['Status']));
   const status = childText(root, 'Status')?.trim();
   if (status !== 'ON' && status !== 'OFF') throw s3Fault('MalformedXML');
-  await call.world.store.setObjectLock(call.context, await resolveObject(call), { hold: status === 'ON' });
+  const hold = status === 'ON';
+  call.scope.lock = { hold };
+  await call.world.store.setObjectLock(call.context, await resolveObject(call), { hold });
   return emptyAnswer(call, 200);
 }
 

@@ -6,7 +6,7 @@
 import type { Clock } from '../../fabric/clock.ts';
 import type { HttpRequest } from '../../fabric/http/contract.ts';
 import { parseAmzDate } from '../auth/sigv4-time.ts';
-import type { RequestScope, Tags } from '../object/contract.ts';
+import type { ObjectLock, RequestScope, Tags } from '../object/contract.ts';
 import { tagValue } from '../object/tags.ts';
 import { commonFact, one } from '../request-facts.ts';
 import type { Query } from './query.ts';
@@ -82,6 +82,8 @@ const PARAMETERS: Readonly<Record<string, string>> = {
 };
 
 const TAG = 's3:requestobjecttag/';
+const LOCK_UNTIL = 'x-amz-object-lock-retain-until-date';
+const DAY_MS = 24 * 3600 * 1000;
 
 export class S3Scope implements RequestScope {
   /** With the headers that a presigned URL carries in its query. */
@@ -92,6 +94,8 @@ export class S3Scope implements RequestScope {
   postedBy: 'AWS4-HMAC-SHA256' | 'AWS' | undefined;
   /** Of its body; those of x-amz-tagging need not be told. */
   tags: Tags | undefined;
+  /** Of its body; what headers say need not be told. */
+  lock: ObjectLock | undefined;
   readonly #clock: Clock;
   readonly #query: Query;
 
@@ -110,7 +114,7 @@ export class S3Scope implements RequestScope {
     if (parameter !== undefined) return one(this.#query.get(parameter));
     const { headers } = this.request;
     if (key.startsWith('s3:x-amz-') || key.startsWith('s3:if-')) return one(headers.get(key.slice(3)));
-    if (key.startsWith('s3:object-lock-')) return one(headers.get(`x-amz-${key.slice(3)}`));
+    if (key.startsWith('s3:object-lock-')) return one(this.#lock(key.slice('s3:object-lock-'.length)));
     if (key.startsWith(TAG)) return one(tagValue(this.#tags(), key.slice(TAG.length)));
     if (key === 's3:requestobjecttagkeys') return this.#tags().map(([name]) => name);
     if (key.startsWith('s3:')) return this.#signature(key);
@@ -125,6 +129,18 @@ export class S3Scope implements RequestScope {
     } catch {
       return [];
     }
+  }
+
+  #lock(name: string): string | undefined {
+    const { headers } = this.request;
+    const { retention, hold } = this.lock ?? {};
+    if (name === 'mode' && retention) return retention.mode;
+    if (name === 'legal-hold' && hold !== undefined) return hold ? 'ON' : 'OFF';
+    const until = retention ? new Date(retention.untilMs).toISOString() : headers.get(LOCK_UNTIL);
+    if (name === 'retain-until-date') return until;
+    if (name !== 'remaining-retention-days') return headers.get(`x-amz-object-lock-${name}`);
+    const leftMs = Date.parse(until ?? '') - this.#clock.nowMs();
+    return Number.isNaN(leftMs) ? undefined : String(Math.ceil(leftMs / DAY_MS));
   }
 
   #signature(key: string): readonly string[] | undefined {

@@ -308,6 +308,19 @@ export const locks: S3Suite = {
     t.equal((await lab.ask('DELETE', 'k', { user, query, headers: BYPASS })).code, 'AccessDenied');
     await allow('DeleteObjectVersion', 'BypassGovernanceRetention');
     t.equal((await lab.ask('DELETE', 'k', { user, query, headers: BYPASS })).status, 204);
+    const deny = {
+      Effect: 'Deny',
+      Principal: '*',
+      Action: ['s3:PutObjectRetention'],
+      Resource: `arn:aws:s3:::${lab.bucket}/*`,
+      Condition: { NumericGreaterThan: { 's3:object-lock-remaining-retention-days': '10' } },
+    };
+    const policy = JSON.stringify({ Version: '2012-10-17', Statement: [deny] });
+    t.equal((await lab.ask('PUT', '', { query: 'policy', body: policy })).status, 204);
+    await lab.put('days');
+    t.equal(await lab.retain('days', RETENTION('GOVERNANCE', later(20 * 24 * HOUR))), 'AccessDenied', 'too long');
+    t.equal(await lab.put('days', { mode: 'GOVERNANCE', until: later(20 * 24 * HOUR) }), 'AccessDenied');
+    t.equal(await lab.retain('days', RETENTION('GOVERNANCE', later(5 * 24 * HOUR))), '200');
   },
 
   'a lock and a deletion that race': async (rig) => {
