@@ -13,21 +13,22 @@ import { chainOf, layOver, listCinderBackups, openCinderBackup } from './cinder-
 
 t.setTimeout(120_000);
 const skip = missingPython('cinder');
-const KIB = 1024;
-const SIZE_BYTES = 3 * 1024 * KIB + 40 * KIB;
+/** Everything is small: unpacking bzip2 takes its time. */
+const UNIT = 256;
+const SIZE_BYTES = 3 * 1024 * UNIT + 64 * UNIT;
 const WRITER_MS = 90_000;
 
 /** Three states of a volume; holes, random bytes and bytes that pack well. */
 function states(): Buffer[] {
   const first = Buffer.alloc(SIZE_BYTES);
-  first.set(randomBytes(700 * KIB), 100 * KIB);
-  first.fill('needletail ', 1200 * KIB, 1900 * KIB);
+  first.set(randomBytes(700 * UNIT), 100 * UNIT);
+  first.fill('needletail ', 1200 * UNIT, 1900 * UNIT);
   const second = Buffer.from(first);
-  second.set(randomBytes(33 * KIB), 500 * KIB);
-  second.set(randomBytes(KIB), SIZE_BYTES - KIB);
+  second.set(randomBytes(33 * UNIT), 500 * UNIT);
+  second.set(randomBytes(UNIT), SIZE_BYTES - UNIT);
   const third = Buffer.from(second);
-  third.fill(0, 490 * KIB, 520 * KIB);
-  third.set(randomBytes(200 * KIB), 1500 * KIB);
+  third.fill(0, 490 * UNIT, 520 * UNIT);
+  third.set(randomBytes(200 * UNIT), 1500 * UNIT);
   return [first, second, third];
 }
 
@@ -40,7 +41,7 @@ function write(t: Test, algorithm: string, volumes: readonly Buffer[]): { ids: s
     return file;
   });
   const script = fileURLToPath(new URL('../../../block/backup/cinder_backups.py', import.meta.url));
-  const args = [script, folder, algorithm, String(32 * KIB), String(1024 * KIB), ...files];
+  const args = [script, folder, algorithm, String(32 * UNIT), String(1024 * UNIT), ...files];
   const ran = spawnSync(findPython('cinder') as string, args, { encoding: 'utf8', timeout: WRITER_MS });
   if (ran.status !== 0) throw new Error(ran.stderr);
   const objects = new MemoryObjects();
@@ -66,7 +67,7 @@ for (const algorithm of ['zlib', 'bz2']) {
       const source = await openCinderBackup(client, id);
       t.equal(source.sizeBytes, SIZE_BYTES);
       t.ok(Buffer.from(await source.read(0, SIZE_BYTES)).equals(volumes[i] as Buffer), `backup ${i} as it was`);
-      t.ok(Buffer.from(await source.read(505_001, 31)).equals((volumes[i] as Buffer).subarray(505_001, 505_032)));
+      t.ok(Buffer.from(await source.read(126_251, 31)).equals((volumes[i] as Buffer).subarray(126_251, 126_282)));
       const extents = await source.allocated(0, SIZE_BYTES + 4096);
       t.equal(
         extents.reduce((sum, { length }) => sum + length, 0),
@@ -79,7 +80,7 @@ for (const algorithm of ['zlib', 'bz2']) {
     const { body } = objects.objects.get(victim as string) as { body: Buffer };
     objects.objects.set(victim as string, { body: Buffer.concat([body.subarray(0, -1), Buffer.from([7])]), etag: 'x' });
     const source = await openCinderBackup(client, ids[0] as string);
-    await t.rejects(source.read(0, 200 * KIB), { code: 'UnreadableBackup' }, 'damage is found');
+    await t.rejects(source.read(0, 200 * UNIT), { code: 'UnreadableBackup' }, 'damage is found');
     await source.close();
     await t.rejects(openCinderBackup(client, 'nobody'), { code: 'NoSuchBackup' });
   });
