@@ -6,10 +6,15 @@
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { type Extract, extract } from 'tar-stream';
-import { Fault } from '../../fabric/errors.ts';
+import { Fault, fabricFaults } from '../../fabric/errors.ts';
+import { bunzipOnThread } from '../../fabric/worker-bunzip.ts';
 import { type BodySource, storeFaults } from '../object/contract.ts';
 
-export type Packing = 'tar' | 'tar.gz';
+export type Packing = 'tar' | 'tar.gz' | 'tar.bz2';
+
+/** Archives in bzip2 unpacked at a time, each on a thread of its own. */
+const BUNZIPS_MAX = 4;
+let bunzips = 0;
 
 /** `tar-stream`'s own, for what it says of a file. */
 type Entry = Extract extends AsyncIterable<infer Each> ? Each : never;
@@ -26,7 +31,7 @@ export interface ArchivedFile {
 export async function* readArchive(source: BodySource, packing: Packing): AsyncGenerator<ArchivedFile> {
   const archive = extract();
   const raw = Readable.from(piecesOf(source));
-  const tar = packing === 'tar' ? raw : pipeline(raw, createGunzip(), () => {});
+  const tar = unpacked(raw, packing);
   const fed = feed(tar, archive);
   try {
     for await (const entry of archive) {
@@ -39,6 +44,22 @@ export async function* readArchive(source: BodySource, packing: Packing): AsyncG
     raw.destroy();
     tar.destroy();
     await fed;
+  }
+}
+
+function unpacked(raw: Readable, packing: Packing): Readable {
+  if (packing === 'tar') return raw;
+  if (packing === 'tar.gz') return pipeline(raw, createGunzip(), () => {});
+  if (bunzips >= BUNZIPS_MAX) throw new Fault(fabricFaults.overloaded, { bunzips });
+  return Readable.from(counted(bunzipOnThread(raw)));
+}
+
+async function* counted(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  bunzips++;
+  try {
+    yield* pieces;
+  } finally {
+    bunzips--;
   }
 }
 

@@ -43,9 +43,8 @@ export async function extractArchive(call: SwiftCall): Promise<SwiftResponse> {
 
 function readPacking(text: string): Packing {
   const format = text.toLowerCase().replace(/^\.+|\.+$/g, '');
-  if (format === 'tar' || format === 'tar.gz') return format;
-  const why = format === 'tar.bz2' ? 'bzip2 is not supported, gzip is' : 'Unsupported archive format';
-  throw refuse(swiftFaults.badRequest, why);
+  if (format === 'tar' || format === 'tar.gz' || format === 'tar.bz2') return format;
+  throw refuse(swiftFaults.badRequest, 'Unsupported archive format');
 }
 
 async function extractAll(call: SwiftCall, packing: Packing, tally: Tally): Promise<Stop | undefined> {

@@ -62,7 +62,7 @@ function row(wire: string, status: string, run: Run, note = ''): OperationRow {
 const LISTING = 'format, prefix, delimiter, marker, end_marker, limit (10,000 at most), reverse';
 
 const PREFLIGHT = 'preflight of a cross-origin request: 401 unless the container allows the origin';
-const EXTRACT = 'tar or tar.gz: its files become objects below the path, the report says what happened; tar.bz2 is 400';
+const EXTRACT = 'tar, tar.gz or tar.bz2: its files become objects below the path, the report says what happened';
 
 /** Rows of one target in the order in which Allow names their methods. */
 export const OPERATIONS: readonly OperationRow[] = [
