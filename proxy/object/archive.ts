@@ -35,10 +35,11 @@ export interface Archive {
   readonly mode: 'stack' | 'history';
 }
 
-export function archiveOf({ metadata }: Pick<ContainerRecord, 'metadata'>): Archive | undefined {
+/** A container with versions of its own has no need of one. */
+export function archiveOf({ metadata, s3 }: Pick<ContainerRecord, 'metadata' | 's3'>): Archive | undefined {
   const stack = metadata[VERSIONS_LOCATION];
   const location = stack ?? metadata[HISTORY_LOCATION];
-  if (location === undefined) return undefined;
+  if (location === undefined || s3?.['versioning'] !== undefined) return undefined;
   return { container: decoded(location), mode: stack === undefined ? 'history' : 'stack' };
 }
 

@@ -14,13 +14,19 @@ import {
   type ObjectRef,
 } from '../object/contract.ts';
 import { CommonScope } from '../request-facts.ts';
-import type { PolicyName } from './info.ts';
 import type { CheckPath } from './name-check.ts';
 import { NO_PARAMS, type Params, parseQuery } from './names.ts';
 import { ownsAccount } from './owner.ts';
-import type { RateLimits } from './rate-limit.ts';
 import { isTrue } from './true-value.ts';
 import type { UrlDigest } from './url-digests.ts';
+
+export interface PolicyName {
+  /** As shown. */
+  readonly name: string;
+  /** All lower-case names by which it may be asked for. */
+  readonly aliases: readonly string[];
+  readonly deprecated: boolean;
+}
 
 /** What all requests share. */
 export interface SwiftWorld extends ProxyWorld {
@@ -30,7 +36,7 @@ export interface SwiftWorld extends ProxyWorld {
   /** With which signed URLs and forms may be signed. */
   readonly urlDigests: readonly UrlDigest[];
   /** There only where the operator asked for them. */
-  readonly rateLimits?: RateLimits | undefined;
+  readonly rateLimits?: { wait(call: SwiftCall): Promise<void> } | undefined;
   readonly checkPath?: CheckPath | undefined;
 }
 

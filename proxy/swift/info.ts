@@ -1,5 +1,5 @@
 /** `/info` and `/healthcheck`: what anybody may know without a token. */
-import type { SwiftCall } from './call.ts';
+import type { PolicyName, SwiftCall } from './call.ts';
 import type { SwiftResponse } from './response.ts';
 import { URL_DIGESTS, type UrlDigest } from './url-digests.ts';
 
@@ -10,14 +10,6 @@ export function answerInfo(call: SwiftCall): SwiftResponse {
 
 export function answerHealthcheck(): SwiftResponse {
   return { status: 200, headers: ['Content-Type', 'text/plain'], body: 'OK' };
-}
-
-export interface PolicyName {
-  /** As shown. */
-  readonly name: string;
-  /** All lower-case names by which it may be asked for. */
-  readonly aliases: readonly string[];
-  readonly deprecated: boolean;
 }
 
 interface Listed {
