@@ -107,11 +107,16 @@ export async function findDaemon(
 ): Promise<Daemon | undefined> {
   const mark = await liveMark(world, paths);
   if (!mark) return undefined;
-  try {
-    return { mark, qmp: await connect(world, paths, closed) };
-  } catch (error) {
-    if (!(await world.processes.isAlive(mark))) return undefined;
-    throw error;
+  const deadlineMs = world.clock.monotonicMs() + START_MS_MAX;
+  for (;;) {
+    try {
+      return { mark, qmp: await connect(world, paths, closed) };
+    } catch (error) {
+      // The earlier agent may have died just after it started this one: it will listen soon.
+      if (!(await world.processes.isAlive(mark))) return undefined;
+      if (world.clock.monotonicMs() > deadlineMs) throw error;
+      await world.clock.sleep(START_POLL_MS);
+    }
   }
 }
 

@@ -23,7 +23,7 @@ export const VOLUME_BYTES_MIN = 1024 * 1024;
 /** What a file of ext4 can be. */
 export const VOLUME_BYTES_MAX = 16 * 2 ** 40 - 4096;
 /** Of one volume, at a time. */
-export const ATTACHMENTS_MAX = 64;
+export const ATTACHMENTS_MAX = 32;
 
 /** Where a snapshot is, for anybody who can reach the object store. */
 export interface SnapshotPlace {

@@ -31,7 +31,7 @@ import {
 } from './contract.ts';
 import type { Imports } from './imports.ts';
 import { type Job, needsSource, type VolumeRecord } from './record-format.ts';
-import { SnapshotJobs } from './snapshot-jobs.ts';
+import { keyOf, SnapshotJobs } from './snapshot-jobs.ts';
 import { Snapshots, type SnapshotsWorld } from './snapshots.ts';
 
 export interface ManagerWorld extends SnapshotsWorld {
@@ -59,8 +59,10 @@ export class VolumeManager {
 
   /** Finishes or undoes what an earlier process left; one volume that cannot be used keeps no other from working. */
   async start(): Promise<void> {
-    const { table, exports, log } = this.#world;
-    for (const { id, error } of await table.load()) log.error({ err: error, volume: id }, 'a volume cannot be used');
+    const { table, exports, files, log } = this.#world;
+    const { damaged, empty } = await table.load();
+    for (const { id, error } of damaged) log.error({ err: error, volume: id }, 'a volume cannot be used');
+    for (const id of empty) await files.removeTree(table.directoryOf(id));
     for (const record of table.all()) if (needsSource(record)) this.#serve(record);
     await exports.start();
     for (const record of table.all()) {
@@ -68,7 +70,7 @@ export class VolumeManager {
         await this.#recover(record);
       } catch (error) {
         log.error({ err: error, volume: record.id }, 'a volume could not be taken over');
-        await table.change(record.id, () => ({ phase: 'failed', error: (error as Error).message }));
+        await this.#failed(record.id, error as Error);
       }
     }
   }
@@ -76,8 +78,9 @@ export class VolumeManager {
   /** Volumes go on being served; the next process takes them over. */
   async stop(): Promise<void> {
     await this.#jobs.release();
-    await Promise.allSettled(this.#copies.values());
+    // A copy ends with its engine: one of a terabyte would take hours.
     await this.#world.engine.release();
+    await Promise.allSettled(this.#copies.values());
     await this.#world.exports.stop();
   }
 
@@ -100,9 +103,9 @@ export class VolumeManager {
       if (known) return this.#view(known);
       const record = await table.add(await this.#design(asked));
       try {
-        await this.#make(record, asked.limits);
+        await this.#make(record);
       } catch (error) {
-        await this.#remove(record);
+        await this.#orFailed(record.id, () => this.#remove(record));
         throw error;
       }
       return this.#view(table.get(record.id));
@@ -128,7 +131,8 @@ export class VolumeManager {
       const record = table.find(id);
       if (!record) return;
       if (!force) await this.#needIdle(record);
-      await this.#remove(await table.change(id, () => ({ phase: 'deleting' })));
+      const leaving = await table.change(id, () => ({ phase: 'deleting', error: undefined }));
+      await this.#orFailed(id, () => this.#remove(leaving));
     });
   }
 
@@ -139,7 +143,7 @@ export class VolumeManager {
       const record = this.#ready(id);
       if (sizeBytes < record.sizeBytes)
         throw bad(`volume ${id} has ${record.sizeBytes} bytes: it cannot become smaller`);
-      if (sizeBytes > record.sizeBytes) await engine.resize(id, sizeBytes);
+      if (sizeBytes > record.sizeBytes) await told(id, () => engine.resize(id, sizeBytes));
       return this.#view(await table.change(id, () => ({ sizeBytes })));
     });
   }
@@ -179,12 +183,21 @@ export class VolumeManager {
     const { table, repository } = this.#world;
     const info = await repository.get(place);
     return table.inTurn(id, async () => {
-      const record = this.#ready(id);
+      const record = table.get(id);
+      // What failed, its old bytes lost perhaps, can be had again from a snapshot.
+      if (record.phase !== 'failed') this.#ready(id);
+      if (record.dropSource && record.source && keyOf(record.source) === keyOf(place))
+        throw busy(`snapshot ${place.snapshot} is being deleted`);
       await this.#needIdle(record);
       if (info.sizeBytes > record.sizeBytes) throw bad(`snapshot ${place.snapshot} is larger than volume ${id}`);
       const source = { lineage: place.lineage, snapshot: place.snapshot };
-      const changed = { phase: 'reverting', source, filled: false, copyOf: undefined, baseInstead: undefined } as const;
-      await this.#revert(await table.change(id, () => changed));
+      const limits = (await this.#engineStatus(id))?.limits;
+      const gone = { copyOf: undefined, baseInstead: undefined, dropSource: undefined, error: undefined } as const;
+      const changed = { phase: 'reverting', source, filled: false, ...gone, limits } as const;
+      const reverting = await table.change(id, () => changed);
+      await this.#orFailed(id, () => this.#revert(reverting));
+      // What it was being filled from before may have waited to be deleted.
+      if (needsSource(record)) await this.snapshots.sourceDone(record);
       return this.#view(table.get(id));
     });
   }
@@ -193,7 +206,10 @@ export class VolumeManager {
     checkId(asked.snapshot, 'snapshot');
     checkName(asked.name ?? '');
     this.#needFit();
-    return this.#world.table.inTurn(asked.volume, () => this.snapshots.take(this.#ready(asked.volume), asked));
+    const { table } = this.#world;
+    return table.inTurn(asked.volume, () =>
+      told(asked.volume, () => this.snapshots.take(this.#ready(asked.volume), asked)),
+    );
   }
 
   async hostStatus(): Promise<HostStatus> {
@@ -215,8 +231,9 @@ export class VolumeManager {
 
   async #design(asked: CreateVolume): Promise<VolumeRecord> {
     const { repository, clock } = this.#world;
-    const { id, name = '', sizeBytes, source } = asked;
-    const base = { id, name, sizeBytes, createdMs: clock.nowMs(), phase: 'making', jobs: [] } as const;
+    const { id, name = '', sizeBytes, source, limits } = asked;
+    const first = { id, name, sizeBytes, createdMs: clock.nowMs(), phase: 'making', jobs: [] } as const;
+    const base = { ...first, ...(limits && { limits }) };
     if (source === undefined) {
       return {
         ...base,
@@ -243,43 +260,59 @@ export class VolumeManager {
     };
   }
 
-  async #make(record: VolumeRecord, limits?: VolumeLimits): Promise<void> {
+  async #make(record: VolumeRecord): Promise<void> {
     const { table, engine, exports } = this.#world;
-    const spec = { ...table.placeOf(record.id), sizeBytes: record.sizeBytes, ...(limits && { limits }) };
-    if (record.copyOf !== undefined) return this.#copy(record, limits);
+    const { id, sizeBytes, limits } = record;
+    const spec = { ...table.placeOf(id), sizeBytes, ...(limits && { limits }) };
+    if (record.copyOf !== undefined) return this.#copy(record);
     if (record.source) {
       await exports.add(fillOf(record), record.source, record.sizeBytes);
       await engine.startFrom(spec, { endpoint: exports.endpoint, exportName: fillOf(record) });
     } else await engine.create(spec);
-    await table.change(record.id, () => ({ phase: 'ready' }));
+    await table.change(id, () => ({ phase: 'ready', limits: undefined }));
   }
 
   /** Goes on behind the answer: a copy takes as long as its bytes do. */
-  #copy(record: VolumeRecord, limits: VolumeLimits | undefined): void {
+  #copy(record: VolumeRecord): void {
     const { table, engine, log } = this.#world;
-    const { id } = record;
+    const { id, limits } = record;
     const work = async (): Promise<void> => {
       try {
         await engine.clone(record.copyOf as string, table.placeOf(id));
         const { sizeBytes } = await engine.status(id);
         if (sizeBytes < record.sizeBytes) await engine.resize(id, record.sizeBytes);
         if (limits) await engine.setLimits(id, limits);
-        await table.change(id, () => ({ phase: 'ready' }));
+        await table.change(id, () => ({ phase: 'ready', limits: undefined }));
       } catch (error) {
         log.warn({ err: error, volume: id }, 'a copy of a volume failed');
-        if (table.find(id)) await table.change(id, () => ({ phase: 'failed', error: (error as Error).message }));
+        if (table.find(id)) await this.#failed(id, error as Error);
       } finally {
         this.#copies.delete(id);
       }
     };
-    this.#copies.set(id, work());
+    this.#copies.set(id, work().catch((error: unknown) => log.error({ err: error, volume: id }, 'a copy is lost')));
   }
 
   async #revert(record: VolumeRecord): Promise<void> {
-    const { engine } = this.#world;
-    const { limits } = await this.#engineStatus(record.id).then((status) => status ?? { limits: {} });
+    const { engine, exports } = this.#world;
     if (await this.#engineStatus(record.id)) await engine.remove(record.id);
-    await this.#make(record, limits);
+    // It may still serve what the volume was being filled from.
+    await exports.remove(fillOf(record));
+    await this.#make(record);
+  }
+
+  /** Nothing is left half-way: what cannot be done leaves the volume in error, to be deleted or tried again. */
+  async #orFailed(id: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (this.#world.table.find(id)) await this.#failed(id, error as Error);
+      throw error;
+    }
+  }
+
+  async #failed(id: string, { message }: Error): Promise<void> {
+    await this.#world.table.change(id, () => ({ phase: 'failed', error: message }));
   }
 
   async #remove(record: VolumeRecord): Promise<void> {
@@ -315,10 +348,13 @@ export class VolumeManager {
     if (record.phase === 'making') {
       if (record.copyOf !== undefined) throw new Fault(volumeFaults.broken, {}, 'the copy was interrupted');
       if (!adopted) return this.#make(record);
-      await table.change(record.id, () => ({ phase: 'ready' }));
+      await table.change(record.id, () => ({ phase: 'ready', limits: undefined }));
     }
+    if (!adopted) throw new Fault(volumeFaults.broken, {}, 'its files are gone');
+    if (adopted.sizeBytes > record.sizeBytes) await table.change(record.id, () => ({ sizeBytes: adopted.sizeBytes }));
     if (!record.filled && (await engine.fillStatus(record.id)).state !== FILL_STATES.filling)
       await this.#filled(record.id);
+    else if (record.filled && record.dropSource) await this.#dropSource(record);
     for (const job of record.jobs) if (job.phase !== 'failed') await this.#jobs.resume(record.id, job);
   }
 
@@ -347,7 +383,12 @@ export class VolumeManager {
     if (!before || before.filled) return;
     await table.change(id, () => ({ filled: true }));
     await this.#world.exports.remove(fillOf(before));
-    await this.snapshots.sourceDone(before);
+    if (before.dropSource) await this.#dropSource(before);
+  }
+
+  async #dropSource(record: VolumeRecord): Promise<void> {
+    await this.snapshots.sourceDone(record);
+    await this.#world.table.change(record.id, () => ({ dropSource: undefined }));
   }
 
   #serve(record: VolumeRecord): void {
@@ -404,6 +445,19 @@ export class VolumeManager {
   #needFit(): void {
     const reason = this.#world.unfit();
     if (reason !== undefined) throw new Fault(volumeFaults.unfit, { host: this.#world.host }, reason);
+  }
+}
+
+/** What the engine refuses for a time, in words. */
+async function told<T>(id: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isFault(error, engineFaults.filling)) throw busy(`volume ${id} is still being filled`);
+    if (isFault(error, engineFaults.snapshotOpen)) throw busy(`a snapshot or a copy of volume ${id} is being taken`);
+    if (isFault(error, engineFaults.noSpace))
+      throw new Fault(engineFaults.noSpace, { id }, `there is no space on the disk for what volume ${id} needs`);
+    throw error;
   }
 }
 

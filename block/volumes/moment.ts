@@ -12,6 +12,8 @@ const CONNECTIONS = 2;
 
 export interface Moment {
   readonly source: SnapshotSource;
+  /** After the last read: fails when what was read may be torn. */
+  verify(): Promise<void>;
   /** What changed since the engine's base; undefined: not known. */
   changed(): Promise<Extent[] | undefined>;
   close(): Promise<void>;
@@ -23,22 +25,31 @@ export const emptyMoment: Moment = {
     read: async (_offset, length) => Buffer.alloc(length),
     allocated: async (offset, length) => [{ offset, length, data: false }],
   },
+  verify: async () => {},
   changed: async () => undefined,
   close: async () => {},
 };
 
 export async function openMoment(
   world: { readonly net: StreamNet; readonly clock: Clock },
-  uri: string,
-  dirtyContext: string | undefined,
+  {
+    exportUri,
+    dirtyContext,
+    verify,
+  }: {
+    readonly exportUri: string;
+    readonly dirtyContext: string | undefined;
+    readonly verify: () => Promise<void>;
+  },
 ): Promise<Moment> {
   const contexts = [nbdContexts.allocation, ...(dirtyContext === undefined ? [] : [dirtyContext])];
-  const client = await connectNbd({ ...world, ...parseUnixUri(uri), contexts, connections: CONNECTIONS });
+  const client = await connectNbd({ ...world, ...parseUnixUri(exportUri), contexts, connections: CONNECTIONS });
   return {
     source: {
       read: (offset, length) => client.read(offset, length),
       allocated: (offset, length) => allocated(client, offset, length),
     },
+    verify,
     changed: async () => (dirtyContext === undefined ? undefined : changed(client, dirtyContext)),
     close: () => client.close(),
   };

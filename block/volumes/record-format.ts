@@ -11,7 +11,7 @@ import { assert } from '../../fabric/assert.ts';
 import { Fault } from '../../fabric/errors.ts';
 import { xxh64 } from '../../fabric/hash.ts';
 import type { Extent } from '../repository/contract.ts';
-import { type SnapshotPlace, volumeFaults } from './contract.ts';
+import { type SnapshotPlace, type VolumeLimits, volumeFaults } from './contract.ts';
 
 const MAGIC = 'needletail-volume';
 const VERSION = '1';
@@ -53,6 +53,8 @@ export interface VolumeRecord {
   /** Where its bytes came from, and whether they are all here. */
   readonly source?: SnapshotPlace;
   readonly copyOf?: string;
+  /** making, reverting: those that the engine is to be told of. */
+  readonly limits?: VolumeLimits;
   readonly filled: boolean;
   /** The source was to be deleted while it was still needed: it goes once the volume is filled. */
   readonly dropSource?: boolean;

@@ -62,8 +62,10 @@ export class SnapshotJobs {
     const running = this.#start(volume, job);
     try {
       await this.#take(running, job);
+      if (running.stop) throw running.stop;
     } catch (error) {
       this.#running.delete(keyOf(job));
+      await this.#clearAway(running);
       await this.#forget(running);
       throw error;
     }
@@ -151,10 +153,9 @@ export class SnapshotJobs {
   async #work(running: Running): Promise<void> {
     try {
       const job = this.#job(running);
-      if (!(await this.#isStored(running))) {
-        if (job.phase === 'asked') await this.#take(running, job);
-        await this.#upload(running, job);
-      }
+      // What was stored before a moment was taken would not be that moment.
+      if (job.phase === 'asked') await this.#take(running, job);
+      if (job.phase === 'asked' || !(await this.#isStored(running))) await this.#upload(running, job);
       await this.#settle(running, !job.alone);
     } catch (error) {
       await this.#fail(running, error as Error);
@@ -187,6 +188,7 @@ export class SnapshotJobs {
         chunkBytes: record.chunkBytes,
         ...(plan ? { base: plan.base, changed: plan.changed } : { changed: 'all' }),
         source: moment.source,
+        ...{ verify: moment.verify, pointInTime: job.snapshot },
         ...(job.streams !== undefined && { streams: job.streams }),
         labels: { ...job.labels, name: job.name, kind: job.kind, volumeName: record.name },
         onProgress: (progress) => {
@@ -213,11 +215,12 @@ export class SnapshotJobs {
       throw new Fault(engineFaults.snapshotLost, { ...place }, `the moment of the snapshot is lost: ${why}`);
     }
     const { engine, net, clock } = this.#world;
-    const handle = await engine.beginSnapshot(volume, { snapshotId: place.snapshot });
-    return {
-      moment: await openMoment({ net, clock }, handle.exportUri, handle.dirtyContext),
-      counted: handle.baseSnapshotId,
-    };
+    const { exportUri, dirtyContext, baseSnapshotId } = await engine.beginSnapshot(volume, {
+      snapshotId: place.snapshot,
+    });
+    const verify = (): Promise<void> => engine.verifySnapshot(volume, place.snapshot);
+    const moment = await openMoment({ net, clock }, { exportUri, dirtyContext, verify });
+    return { moment, counted: baseSnapshotId };
   }
 
   /** Undefined: everything must be read. */
@@ -255,14 +258,24 @@ export class SnapshotJobs {
     if (isFault(reason, RELEASED)) return;
     const { log } = this.#world;
     log.warn({ err: error, volume: running.volume, ...running.place }, 'a snapshot failed');
-    try {
-      await this.#world.repository.abandonUpload(running.place);
-      await this.#endMoment(running, false);
-    } catch (cleanup) {
-      log.warn({ err: cleanup, ...running.place }, 'what is left of a failed snapshot could not be cleared away');
-    }
+    await this.#clearAway(running);
     if (!this.#world.table.find(running.volume) || isFault(reason, repositoryFaults.cancelled)) return;
     await this.#record(running.volume, { ...this.#job(running), phase: 'failed', error: reason.message });
+  }
+
+  /** The guest's moment first: it holds space, the rest is garbage that somebody will collect. */
+  async #clearAway(running: Running): Promise<void> {
+    const steps = [
+      () => this.#endMoment(running, false),
+      () => this.#world.repository.abandonUpload(running.place),
+    ] as const;
+    for (const step of steps) {
+      try {
+        await step();
+      } catch (error) {
+        this.#world.log.warn({ err: error, ...running.place }, 'what is left of a failed snapshot stays for now');
+      }
+    }
   }
 
   async #endMoment({ volume, place }: Running, keep: boolean): Promise<void> {

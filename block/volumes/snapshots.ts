@@ -36,6 +36,9 @@ export class Snapshots {
     const other = record.jobs.find((job) => job.phase !== 'failed');
     if (other) throw busy(`snapshot ${other.snapshot} of volume ${record.id} is being taken`);
     const lineage = alone ? snapshot : record.lineage;
+    // Asked again after its end, it is the one that is stored: a new moment under an old name would corrupt what follows.
+    const stored = await this.#find({ lineage, snapshot });
+    if (stored) return this.#stored(stored);
     const job: Job = {
       ...{ lineage, snapshot, kind, name, alone, labels, createdMs: this.#world.clock.nowMs(), phase: 'asked' },
       ...(streams !== undefined && { streams }),
@@ -143,7 +146,7 @@ export class Snapshots {
     try {
       return await this.#world.repository.get(place);
     } catch (error) {
-      if (isFault(error, repositoryFaults.noSuchSnapshot)) return undefined;
+      if (isFault(error, repositoryFaults.noSuchSnapshot) || isFault(error, repositoryFaults.noSuchLineage)) return;
       throw error;
     }
   }

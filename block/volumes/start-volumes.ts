@@ -13,7 +13,7 @@ import { type ChunkCache, openChunkCache } from '../nbd/chunk-cache.ts';
 import { ChunkDevice } from '../nbd/chunk-device.ts';
 import type { ObjectClient } from '../repository/contract.ts';
 import { openRepository } from '../repository/open-repository.ts';
-import { createThreadSealer } from '../repository/sealer.ts';
+import { createThreadSealer, type Sealer } from '../repository/sealer.ts';
 import { Garbage } from './garbage.ts';
 import { Imports } from './imports.ts';
 import { lateRepository } from './late-repository.ts';
@@ -50,6 +50,10 @@ export interface VolumesOptions {
   /** Why volumes cannot be served here. */
   readonly unfit: () => string | undefined;
   readonly threads?: number;
+  /** What hashes and packs; threads of its own where absent. */
+  readonly sealer?: Sealer;
+  /** What reservations for snapshots leave to the volumes. */
+  readonly headroomBytes?: number;
 }
 
 export interface RunningVolumes {
@@ -65,13 +69,13 @@ export interface RunningVolumes {
 const SEAL_THREADS = 2;
 /** Of the chunks that instant restores and exports fetched. */
 const CACHE_BYTES_MAX = 1024 * 1024 * 1024;
-/** What reservations for snapshots leave to the volumes. */
 const HEADROOM_BYTES = 256 * 1024 * 1024;
 
 export async function startVolumes(options: VolumesOptions, world: VolumesWorld): Promise<RunningVolumes> {
   const { host, directory, runtimeDir, command, fronts, openStore, openContainer, unfit } = options;
+  const { headroomBytes = HEADROOM_BYTES } = options;
   const { clock, random, disk, net, files, processes, log } = world;
-  const sealer = createThreadSealer(options.threads ?? SEAL_THREADS);
+  const sealer = options.sealer ?? createThreadSealer(options.threads ?? SEAL_THREADS);
   const repository = lateRepository(async () =>
     openRepository({ client: await openStore(), clock, random, sealer, codec: 'lz4' }),
   );
@@ -85,7 +89,7 @@ export async function startVolumes(options: VolumesOptions, world: VolumesWorld)
   const imports = new Imports({ repository, clock, openContainer, log });
   let manager: VolumeManager | undefined;
   const engine = await createQsdEngine({
-    world: { net, clock, disk, processes, command, files, random, fronts, headroomBytes: HEADROOM_BYTES },
+    world: { net, clock, disk, processes, command, files, random, fronts, headroomBytes },
     runtimeDir,
     onEvent: (event) => manager?.engineEvent(event),
   });

@@ -30,10 +30,11 @@ export class VolumeTable {
     this.#directory = directory;
   }
 
-  /** Reads what is there; gives the ones that cannot be used, which stay untouched. */
-  async load(): Promise<DamagedRecord[]> {
+  /** Reads what is there; gives the ones that cannot be used, which stay untouched, and directories that hold nothing. */
+  async load(): Promise<{ readonly damaged: readonly DamagedRecord[]; readonly empty: readonly string[] }> {
     await this.#disk.makeDirectory(this.#directory);
     const damaged: DamagedRecord[] = [];
+    const empty: string[] = [];
     for (const id of await this.#disk.list(this.#directory)) {
       if (id.startsWith('.')) continue;
       try {
@@ -41,11 +42,17 @@ export class VolumeTable {
         this.#records.set(id, decodeVolumeRecord(bytes, id));
       } catch (error) {
         if (!isFault(error)) throw error;
-        // Without a record a directory is of a volume that was being made or removed.
         if (error.code !== diskFaults.notFound) damaged.push({ id, error });
+        else if (await this.#isEmpty(id)) empty.push(id);
       }
     }
-    return damaged;
+    return { damaged, empty };
+  }
+
+  /** Of a volume that was being made, its record half written perhaps, or of one that was being removed. */
+  async #isEmpty(id: string): Promise<boolean> {
+    const names = await this.#disk.list(this.directoryOf(id));
+    return names.every((name) => name === `${RECORD_FILE}.new`);
   }
 
   /** Of the engine's own files. */
