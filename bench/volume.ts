@@ -1,10 +1,11 @@
 /**
- * The volume engine beside a plain storage daemon on the same raw file, fio's nbd engine as the load: paired rounds in one run,
- * ratios of each pair. Then the guest's stall by a snapshot, its throughput while one is read, and memory of a daemon.
+ * The volume engine beside a plain storage daemon on the same raw file, fio's nbd engine as the load: short slices in turn in one
+ * run, ratios of each round. Then the guest's stall by a snapshot, its throughput while one is read, and memory of a daemon.
  * `node scripts/run.mjs bench/volume [--seconds N] [--rounds N] [--dir DIR]`; Markdown on stdout, JSON in bench/results/.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
@@ -17,15 +18,18 @@ import { systemClock } from '../fabric/clock.ts';
 import { systemNet } from '../fabric/net.ts';
 import { systemRandom } from '../fabric/random.ts';
 import { systemDisk } from '../fabric/system-disk.ts';
+import { usageOf } from './process-tree.ts';
 
 const MIB = 1024 * 1024;
 const VOLUME_BYTES = 512 * MIB;
 const TEBIBYTE = 2 ** 40;
 const SNAPSHOTS = 40;
+const SNAPSHOT_READS = 5;
 const SNAPSHOT_EVERY_MS = 250;
 /** A write that was held up by a snapshot is answered within this after it. */
 const AFTER_MS = 40;
 const START_MS = 10_000;
+const FIO_SECONDS_MAX = 300;
 
 const LOADS = [
   { label: '1 MiB sequential write, depth 4', rw: 'write', bs: '1M', depth: 4 },
@@ -79,7 +83,7 @@ async function plainDaemon(path: string, file: string): Promise<ChildProcess> {
     'qemu-storage-daemon',
     [
       '--blockdev',
-      `driver=file,node-name=f,filename=${file},discard=unmap`,
+      `driver=file,node-name=f,filename=${file},discard=unmap,locking=off`,
       '--blockdev',
       'driver=raw,node-name=d,file=f,discard=unmap',
       '--nbd-server',
@@ -100,45 +104,56 @@ async function ended(child: ChildProcess): Promise<void> {
   await gone;
 }
 
-async function throughEngine(bench: Bench, kind: Kind, work: (uri: string) => Promise<void>): Promise<void> {
-  const { engine } = bench;
-  const { uri } = await engine.attach('bench', { attachmentId: 'guest', transport: 'unix' });
-  if (kind === 'engine') {
-    await engine.forgetBase('bench');
-  } else {
-    await engine.beginSnapshot('bench', { snapshotId: 'base' });
-    await engine.endSnapshot('bench', { snapshotId: 'base', keep: true });
-  }
-  await work(uri);
-  await engine.detach('bench', 'guest');
-  await engine.close('bench');
+interface Sample {
+  readonly bytesPerSecond: number;
+  /** CPU time of the daemon for each I/O. */
+  readonly cpuUs: number;
+}
+type Figures = Map<string, Record<Kind, Sample[]>>;
+
+async function slice(uri: string, pid: number, load: Load, seconds: number): Promise<Sample> {
+  const before = usageOf([pid]).cpuUs;
+  const speed = await bytesPerSecond(uri, load, seconds);
+  const ioBytes = load.bs === '1M' ? MIB : 4096;
+  return { bytesPerSecond: speed, cpuUs: (usageOf([pid]).cpuUs - before) / ((speed * seconds) / ioBytes) };
 }
 
-async function throughPlain(bench: Bench, work: (uri: string) => Promise<void>): Promise<void> {
-  const socket = join(bench.folder, 'plain');
-  rmSync(socket, { force: true });
-  const child = await plainDaemon(socket, join(bench.folder, 'bench', 'data.raw'));
-  await work(`nbd+unix:///guest?socket=${socket}`);
-  await ended(child);
-}
-
-type Figures = Map<string, Record<Kind, number[]>>;
-
-/** Each round asks all three, in turned order, for every load: what the machine does to one it does to the others. */
+/**
+ * Both daemons stand over the same file, one at a time has work, in short slices and in turned order: what the machine does to
+ * one it does to the others. The plain one opens the file without locks.
+ */
 async function compare(bench: Bench): Promise<Figures> {
+  const { engine, folder, seconds } = bench;
+  const { uri } = await engine.attach('bench', { attachmentId: 'guest', transport: 'unix' });
+  const socket = join(folder, 'plain');
+  const plain = await plainDaemon(socket, join(folder, 'bench', 'data.raw'));
+  const pids = { plain: plain.pid ?? 0, engine: (await engine.status('bench')).daemonPid ?? 0 };
   const figures: Figures = new Map(
     LOADS.map((load) => [load.label, { plain: [], engine: [], 'engine with bitmap': [] }]),
   );
   for (let round = 0; round < bench.rounds; round++) {
-    for (let i = 0; i < KINDS.length; i++) {
-      const kind = KINDS[(i + round) % KINDS.length] as Kind;
-      const work = async (uri: string): Promise<void> => {
-        for (const load of LOADS) figures.get(load.label)?.[kind].push(await bytesPerSecond(uri, load, bench.seconds));
-      };
-      await (kind === 'plain' ? throughPlain(bench, work) : throughEngine(bench, kind, work));
+    for (const load of LOADS) {
+      for (let i = 0; i < KINDS.length; i++) {
+        const kind = KINDS[(i + round) % KINDS.length] as Kind;
+        await engine.forgetBase('bench');
+        if (kind === 'engine with bitmap') await takeBase(engine);
+        const sample =
+          kind === 'plain'
+            ? await slice(`nbd+unix:///guest?socket=${socket}`, pids.plain, load, seconds)
+            : await slice(uri, pids.engine, load, seconds);
+        figures.get(load.label)?.[kind].push(sample);
+      }
     }
   }
+  await ended(plain);
+  await engine.detach('bench', 'guest');
+  await engine.close('bench');
   return figures;
+}
+
+async function takeBase(engine: VolumeEngine): Promise<void> {
+  await engine.beginSnapshot('bench', { snapshotId: 'base', reserveBytes: MIB });
+  await engine.endSnapshot('bench', { snapshotId: 'base', keep: true });
 }
 
 const sorted = (values: readonly number[]): number[] => [...values].sort((a, b) => a - b);
@@ -168,9 +183,9 @@ async function stall(bench: Bench): Promise<Record<string, number>> {
   const { engine, folder } = bench;
   const { uri } = await engine.attach('bench', { attachmentId: 'guest', transport: 'unix' });
   const load = LOADS[2];
-  const seconds = Math.ceil((SNAPSHOTS * (SNAPSHOT_EVERY_MS + 150)) / 1000) + 3;
   const log = ['--write_lat_log', join(folder, 'fio'), '--log_unix_epoch=1', '--disable_slat=1', '--disable_clat=1'];
-  const fio = run('fio', [...fioArgs(uri, load, seconds), ...log]);
+  const fio = spawn('fio', [...fioArgs(uri, load, FIO_SECONDS_MAX), ...log], { stdio: 'ignore' });
+  const gone = new Promise((resolve) => fio.once('exit', resolve));
   await systemClock.sleep(1000);
   const during: Span[] = [];
   const beside: Span[] = [];
@@ -187,7 +202,9 @@ async function stall(bench: Bench): Promise<Record<string, number>> {
     const nowMs = systemClock.nowMs();
     beside.push({ fromMs: nowMs - (toMs - fromMs) - AFTER_MS, toMs: nowMs });
   }
-  await fio;
+  // It writes its log before it ends.
+  fio.kill('SIGINT');
+  await gone;
   const text = readFileSync(join(folder, 'fio_lat.1.log'), 'latin1');
   const [with_, without] = [longest(text, during), longest(text, beside)];
   await engine.detach('bench', 'guest');
@@ -207,7 +224,7 @@ async function whileRead(bench: Bench): Promise<Record<string, number>> {
   const { engine } = bench;
   const { uri } = await engine.attach('bench', { attachmentId: 'guest', transport: 'unix' });
   const ratios: number[] = [];
-  for (let round = 0; round < bench.rounds; round++) {
+  for (let round = 0; round < SNAPSHOT_READS; round++) {
     const before = await bytesPerSecond(uri, LOADS[2], bench.seconds);
     const { exportUri } = await engine.beginSnapshot('bench', { snapshotId: 'read', reserveBytes: 2 * VOLUME_BYTES });
     let stop = false;
@@ -251,16 +268,18 @@ async function memory(bench: Bench): Promise<Record<string, number>> {
 
 function print(figures: Figures, others: Record<string, number>): void {
   const lines = [
-    '| load | plain daemon, MB/s | engine | engine with bitmap | bitmap’s cost |',
-    '| --- | ---: | ---: | ---: | ---: |',
+    '| load | plain, MB/s | engine | with bitmap | plain, CPU µs an I/O | engine | with bitmap |',
+    '| --- | ---: | ---: | ---: | ---: | ---: | ---: |',
   ];
   for (const [label, kinds] of figures) {
-    const ratio = (kind: Kind, to: Kind): string =>
-      median(kinds[kind].map((value, i) => value / (kinds[to][i] ?? 1))).toFixed(2);
-    const plain = (median(kinds.plain) / 1e6).toFixed(0);
-    lines.push(
-      `| ${label} | ${plain} | ${ratio('engine', 'plain')} | ${ratio('engine with bitmap', 'plain')} | ${ratio('engine with bitmap', 'engine')} |`,
-    );
+    const ratio = (kind: Kind, field: keyof Sample): string =>
+      median(kinds[kind].map((sample, i) => sample[field] / (kinds.plain[i]?.[field] ?? 1))).toFixed(2);
+    const speed = (median(kinds.plain.map((sample) => sample.bytesPerSecond)) / 1e6).toFixed(0);
+    const cpu = median(kinds.plain.map((sample) => sample.cpuUs)).toFixed(0);
+    const columns = KINDS.slice(1);
+    const speeds = columns.map((kind) => ratio(kind, 'bytesPerSecond'));
+    const costs = columns.map((kind) => ratio(kind, 'cpuUs'));
+    lines.push(`| ${[label, speed, ...speeds, cpu, ...costs].join(' | ')} |`);
   }
   lines.push('', '| figure | value |', '| --- | ---: |');
   for (const [name, value] of Object.entries(others)) lines.push(`| ${name} | ${Number(value.toFixed(2))} |`);
@@ -269,9 +288,9 @@ function print(figures: Figures, others: Record<string, number>): void {
 
 const { values } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '2' },
-    rounds: { type: 'string', default: '5' },
-    dir: { type: 'string', default: '/dev/shm' },
+    seconds: { type: 'string', default: '1' },
+    rounds: { type: 'string', default: '9' },
+    dir: { type: 'string', default: tmpdir() },
   },
 });
 const folder = mkdtempSync(join(values.dir, 'nt-volume-'));
