@@ -24,6 +24,17 @@ export interface FileOptions {
   /** Expired objects stay, hidden, for so long before they are deleted. */
   readonly expiredKeptS: number;
   readonly swift: SwiftOptions;
+  /** Another object store than our own for volumes' snapshots: v1 auth, or Keystone when a project is named. */
+  readonly volumesAuthUrl?: string;
+  readonly volumesUser?: string;
+  readonly volumesKey?: string;
+  readonly volumesProject?: string;
+  /** Of user and project. */
+  readonly volumesDomain?: string;
+  readonly volumesRegion?: string;
+  readonly volumesContainer?: string;
+  /** PEM file. */
+  readonly volumesCa?: string;
 }
 
 export type ClusterOptions = StartOptions & FileOptions;
@@ -72,6 +83,14 @@ const KEYS: readonly (readonly [key: string, option: keyof ClusterOptions, check
   ['s3-object-ownership', 'objectOwnership', oneOf(...OWNERSHIPS)],
   ['expired-kept-s', 'expiredKeptS', seconds],
   ['s3-lifecycle-day-seconds', 'lifecycleDaySeconds', daySeconds],
+  ['volumes-auth-url', 'volumesAuthUrl', text],
+  ['volumes-user', 'volumesUser', text],
+  ['volumes-key', 'volumesKey', text],
+  ['volumes-project', 'volumesProject', text],
+  ['volumes-domain', 'volumesDomain', text],
+  ['volumes-region', 'volumesRegion', text],
+  ['volumes-container', 'volumesContainer', text],
+  ['volumes-ca', 'volumesCa', text],
   ['url-digests', 'urlDigests', listOf('sha1', 'sha256', 'sha512')],
 ];
 

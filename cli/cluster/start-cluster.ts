@@ -166,6 +166,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
     identity: files.identity,
     adminPassword,
     address: options.host,
+    store: options,
     ca,
     log,
   });
