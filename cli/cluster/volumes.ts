@@ -10,7 +10,7 @@ import process from 'node:process';
 import { systemFiles } from '../../block/host/files.ts';
 import { systemProcesses } from '../../block/host/processes.ts';
 import { SwiftObjectClient } from '../../block/repository/object-client-swift.ts';
-import { type SwiftAccess, swiftV1Login } from '../../block/repository/swift-login.ts';
+import type { SwiftAccess } from '../../block/repository/swift-login.ts';
 import { VOLUME_SERVICE } from '../../block/volumes/contract.ts';
 import { type RunningVolumes, startVolumes } from '../../block/volumes/start-volumes.ts';
 import { systemClock } from '../../fabric/clock.ts';
@@ -23,10 +23,12 @@ import { systemDisk } from '../../fabric/system-disk.ts';
 import { volumeSocket } from '../volume/connect.ts';
 import type { Credentials } from './credentials.ts';
 import type { ClusterIdentity } from './identity.ts';
+import { containerOf, trustedCa, type VolumeStoreOptions, volumeLogin } from './volume-store.ts';
+
+export { CONTAINER } from './volume-store.ts';
 
 const COMMAND = 'qemu-storage-daemon';
 const PACKAGES = 'qemu-system-common';
-const CONTAINER = 'volume-snapshots';
 /** Of TLS fronts for attachments over TCP. */
 const PORTS = { firstPort: 10_809, lastPort: 11_832 } as const;
 
@@ -35,6 +37,8 @@ export interface HostVolumesOptions {
   readonly identity: Pick<ClusterIdentity, 'clusterId' | 'clusterSecret'>;
   /** As whom snapshots are stored, and where. */
   readonly storage: Credentials;
+  /** Where instead, if the configuration says so. */
+  readonly store: VolumeStoreOptions;
   /** Address that attachments over TCP listen on. */
   readonly address: string;
   /** PEM of our own certificate, when the store is served with TLS. */
@@ -43,27 +47,33 @@ export interface HostVolumesOptions {
 }
 
 export interface HostVolumes {
+  /** Its id, the same for the life of the data directory. */
+  readonly host: string;
+  /** Of the object store, where snapshots and backups lie. */
+  readonly container: string;
   readonly volumes: RunningVolumes;
   stop(): Promise<void>;
 }
 
 export async function startHostVolumes(options: HostVolumesOptions): Promise<HostVolumes> {
-  const { directory, identity, storage, address, ca, log } = options;
+  const { directory, identity, storage, store, address, log } = options;
+  const ca = trustedCa(options.ca, store);
   const http = createHttpClient(ca === undefined ? {} : { ca });
-  const login = swiftV1Login(http, storage.swift);
+  const login = volumeLogin(http, storage, store);
   const openContainer = (container: string, account?: string): SwiftObjectClient =>
     new SwiftObjectClient({
       ...{ http, container, clock: systemClock, random: systemRandom },
       login: account === undefined ? login : async () => ofAccount(await login(), account),
     });
   const openStore = async (): Promise<SwiftObjectClient> => {
-    const client = openContainer(CONTAINER);
+    const client = openContainer(containerOf(store));
     await client.createContainer();
     return client;
   };
+  const host = await hostId(directory);
   const volumes = await startVolumes(
     {
-      host: await hostId(directory),
+      host,
       directory: path.join(directory, 'volumes'),
       runtimeDir: runtimeDirectory(directory),
       command: COMMAND,
@@ -83,6 +93,8 @@ export async function startHostVolumes(options: HostVolumesOptions): Promise<Hos
     ...{ clock: systemClock, random: systemRandom },
   });
   return {
+    host,
+    container: containerOf(store),
     volumes,
     async stop() {
       await listener.close();
