@@ -32,6 +32,7 @@ import { uploadsPage } from './list.ts';
 import { versionsPage } from './list-versions.ts';
 import { decodeMeta, type ObjectRecord } from './object-format.ts';
 import { lockFault, lockOf } from './object-lock.ts';
+import { checkWritable } from './read-only.ts';
 import type { Version } from './set-aside.ts';
 import { loadUpload } from './upload.ts';
 import { versioningOf } from './version-format.ts';
@@ -79,6 +80,8 @@ class Worker {
   #timer: { cancel(): void } | undefined;
   #stopped = false;
   #leaseUntilMs = 0;
+  /** Another proxy has taken over, or no quorum said that none has. */
+  #isLost = false;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -122,16 +125,20 @@ class Worker {
   async pass(doneMs = this.#engine.cluster.clock.nowMs()): Promise<number> {
     const { cluster } = this.#engine;
     this.#leaseUntilMs = 0;
+    this.#isLost = false;
     if (!(await this.#keepLease())) return 0;
     let deleted = 0;
     let failed = false;
     for await (const { notedMs, ...ref } of notedBuckets(cluster)) {
-      if (this.#stopped) return deleted;
+      if (this.#stopped || this.#isLost) return deleted;
       try {
         const container = await this.#engine.containers.findFresh(ref);
         const rules = container && rulesOf(container.record)?.filter(({ enabled }) => enabled);
-        if (container && rules && rules.length > 0) deleted += await this.#bucket(container, rules);
-        else if (!(container && rulesOf(container.record)) && notedMs < cluster.clock.nowMs() - IN_FLIGHT_MS)
+        if (container && rules && rules.length > 0) {
+          await checkWritable(this.#engine, container.record, 's3:DeleteObject');
+          deleted += await this.#bucket(container, rules);
+        }
+        if (!(container && rulesOf(container.record)) && notedMs < cluster.clock.nowMs() - IN_FLIGHT_MS)
           await dropBucket(cluster, ref);
       } catch (error) {
         if (!isFault(error)) throw error;
@@ -139,11 +146,11 @@ class Worker {
       }
     }
     // What failed is tried again at the next look.
-    if (!this.#stopped) await holdLease(cluster, { untilMs: 0, doneMs: failed ? undefined : doneMs });
+    if (!this.#stopped && !this.#isLost) await holdLease(cluster, { untilMs: 0, doneMs: failed ? undefined : doneMs });
     return deleted;
   }
 
-  /** Fault QuorumUnavailable when another proxy has taken over. */
+  /** False when another proxy has taken over: the pass ends, and is not done. */
   async #keepLease(): Promise<boolean> {
     const { cluster } = this.#engine;
     const nowMs = cluster.clock.nowMs();
@@ -151,6 +158,7 @@ class Worker {
     const untilMs = nowMs + LEASE_MS;
     const isMine = await holdLease(cluster, { untilMs });
     if (isMine) this.#leaseUntilMs = untilMs;
+    else this.#isLost = true;
     return isMine;
   }
 

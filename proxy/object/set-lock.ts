@@ -19,6 +19,7 @@ import type { Engine } from './engine.ts';
 import { checkVersion } from './get.ts';
 import { recordHead } from './object-format.ts';
 import { changedLock, lockOf, mayBypass, missingLock } from './object-lock.ts';
+import { checkWritable } from './read-only.ts';
 import type { Version } from './set-aside.ts';
 import { versionIdOf, versionKey } from './version-format.ts';
 
@@ -38,6 +39,7 @@ export async function setObjectLock(
     authorise(context, action, ref, container?.record);
     if (!container) throw noContainer();
     if (lockOf(container.record) === undefined) throw missingLock();
+    await checkWritable(engine, container.record);
     if (ref.versionId !== undefined) checkVersion(ref.versionId);
     const bypass = mayBypass(context, ref, container.record, change.bypassGovernance);
     const round = new Round(engine, container, { ref, change, bypass });
