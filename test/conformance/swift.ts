@@ -4,7 +4,6 @@
  */
 import type { Test } from 'tap';
 import { accountAcls } from './swift-account-acls.ts';
-import { archived } from './swift-archived.ts';
 import { archives } from './swift-archives.ts';
 import { runSwiftCli } from './swift-cli.ts';
 import { containers } from './swift-containers.ts';
@@ -20,14 +19,9 @@ import { services } from './swift-services.ts';
 import { slo } from './swift-slo.ts';
 import { symlinks } from './swift-symlinks.ts';
 import { tempUrl } from './swift-temp-url.ts';
-import { versioned } from './swift-versioned.ts';
-import { readOnly, web } from './swift-web.ts';
+import { web } from './swift-web.ts';
 
-export function swiftConformance(
-  t: Test,
-  start: StartSwift,
-  { realClients = true, members = false, versions = false } = {},
-): void {
+export function swiftConformance(t: Test, start: StartSwift, { realClients = true, members = false } = {}): void {
   const suites = {
     containers,
     objects,
@@ -47,7 +41,6 @@ export function swiftConformance(
     runSuites(t, start, {
       ...suites,
       ...(members && { rights }),
-      ...(versions && { versioned, archived, readOnly }),
     }),
   );
   if (!realClients) return;
