@@ -1,7 +1,7 @@
 /**
  * The volume engine beside a plain storage daemon on the same raw file, fio's nbd engine as the load: short slices in turn in one
  * run, ratios of each round. Then the guest's stall by a snapshot, its throughput while one is read, and memory of a daemon.
- * `node scripts/run.mjs bench/volume [--seconds N] [--rounds N] [--dir DIR]`; Markdown on stdout, JSON in bench/results/.
+ * `node scripts/run.mjs bench/volume [--seconds N] [--rounds N] [--dir DIR] [--parts …]`; Markdown on stdout, JSON in bench/results/.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -291,6 +291,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '1' },
     rounds: { type: 'string', default: '9' },
     dir: { type: 'string', default: tmpdir() },
+    parts: { type: 'string', default: 'compare,stall,read,memory' },
   },
 });
 const folder = mkdtempSync(join(values.dir, 'nt-volume-'));
@@ -320,8 +321,13 @@ try {
   ]);
   await engine.detach('bench', 'fill');
   await engine.close('bench');
-  const figures = await compare(bench);
-  const others = { ...(await stall(bench)), ...(await whileRead(bench)), ...(await memory(bench)) };
+  const parts = new Set(values.parts.split(','));
+  const figures: Figures = parts.has('compare') ? await compare(bench) : new Map();
+  const others = {
+    ...(parts.has('stall') && (await stall(bench))),
+    ...(parts.has('read') && (await whileRead(bench))),
+    ...(parts.has('memory') && (await memory(bench))),
+  };
   print(figures, others);
   const results = join(process.cwd(), 'bench', 'results');
   mkdirSync(results, { recursive: true });

@@ -16,6 +16,8 @@ import type { VolumeContext } from './volume-context.ts';
 const SNAPSHOT_EXPORT = 'past';
 /** Snapshots of the engine's own; never a caller's id, which has no colon. */
 export const CLONE_PREFIX = 'clone:';
+/** Nobody needs the reserve after a crash, and a flush of it would hold the guest up. */
+const THROW_AWAY = { 'no-flush': true };
 const PROBE_JOB = 'probe';
 const PROBE_BYTES = 65536;
 /** A copy into the reserve that takes longer than this gives up the snapshot, so that the guest need not wait. */
@@ -23,6 +25,8 @@ const COPY_SECONDS_MAX = 5;
 const RESERVE_BYTES_DEFAULT = 1024 * 1024 * 1024;
 const RESERVE_SHARE_DEFAULT = 16;
 const RESERVE_BYTES_MIN = 4 * 1024 * 1024;
+/** The second has little left to do. */
+const SYNCS_BEFORE_SWITCH = 2;
 /** Above this share of the reserve the snapshot is given up. */
 const USED_SHARE_MAX = 0.95;
 
@@ -91,7 +95,8 @@ async function addReserve(context: VolumeContext, qmp: Qmp, snapshot: SnapshotSt
     'node-name': NODES.reserveFile,
     driver: 'raw',
     size,
-    file: { driver: 'file', filename: path },
+    cache: THROW_AWAY,
+    file: { driver: 'file', filename: path, cache: THROW_AWAY },
   });
   await createImage(qmp, clock, { driver: 'qcow2', file: NODES.reserveFile, size: snapshot.sizeBytes });
   await qmp.command('blockdev-add', reserveOver(NODES.disk));
@@ -100,11 +105,18 @@ async function addReserve(context: VolumeContext, qmp: Qmp, snapshot: SnapshotSt
 const reserveOver = (backing: string | null) => ({
   'node-name': NODES.reserve,
   driver: 'qcow2',
+  cache: THROW_AWAY,
   file: NODES.reserveFile,
   backing,
 });
 
-/** `pointTop` is the moment of the snapshot. */
+/** A change of the graph flushes while the guest is held up: most of what it would wait for is written before. */
+async function switchTop(context: VolumeContext, qmp: Qmp, child: string): Promise<void> {
+  for (let i = 0; i < SYNCS_BEFORE_SWITCH; i++) await context.world.files.sync(context.paths.data);
+  await pointTop(qmp, child);
+}
+
+/** `switchTop` ends at the moment of the snapshot. */
 async function cut(context: VolumeContext, qmp: Qmp, snapshot: SnapshotState): Promise<void> {
   await addBitmap(qmp, snapshot.newBitmap, context.state.granularityBytes);
   await qmp.command('blockdev-add', {
@@ -116,7 +128,7 @@ async function cut(context: VolumeContext, qmp: Qmp, snapshot: SnapshotState): P
     'on-cbw-error': 'break-snapshot',
     'cbw-timeout': COPY_SECONDS_MAX,
   });
-  await pointTop(qmp, NODES.beforeWrite);
+  await switchTop(context, qmp, NODES.beforeWrite);
   if (snapshot.oldBitmap !== undefined) await disableBitmap(qmp, snapshot.oldBitmap);
   const bitmaps = snapshot.oldBitmap === undefined ? [] : [{ node: NODES.disk, name: snapshot.oldBitmap }];
   await qmp.command('block-export-add', {
@@ -190,7 +202,7 @@ async function takeAway(context: VolumeContext, qmp: Qmp): Promise<void> {
   const there = await nodeNames(qmp);
   // First the reserve lets go of the disk: QEMU 7.2 ends by an assertion when a filter between the two is taken out.
   if (there.has(NODES.reserve)) await qmp.command('blockdev-reopen', { options: [reserveOver(null)] });
-  if (there.has(NODES.beforeWrite)) await pointTop(qmp, NODES.disk);
+  if (there.has(NODES.beforeWrite)) await switchTop(context, qmp, NODES.disk);
   await dropNodes(qmp, [NODES.beforeWrite, NODES.reserve, NODES.reserveFile]);
   await dropReserveFile(context);
 }
