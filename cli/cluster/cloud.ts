@@ -3,15 +3,24 @@
  * this host. Starts in two steps, because clients' URLs are known only once the proxy listens; ends before the proxy does.
  */
 
-import type { HttpHandler } from '../../fabric/http/contract.ts';
+import type { HttpHandler, HttpResponse } from '../../fabric/http/contract.ts';
 import type { Logger } from '../../fabric/logger.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
 import { KEYSTONE_ROLES, Keystone } from '../../proxy/auth/keystone.ts';
+import { type ClusterCinder, startClusterCinder } from './cinder.ts';
 import { writeCloudFiles } from './cloud-files.ts';
 import type { CredentialsFile } from './credentials.ts';
 import type { ClusterIdentity } from './identity.ts';
-import { type ClusterIdentityService, IDENTITY_PREFIX, startClusterIdentity } from './identity-service.ts';
+import {
+  type ClusterIdentityService,
+  IDENTITY_PREFIX,
+  IMAGE_PREFIX,
+  startClusterIdentity,
+  VOLUME_PREFIX,
+} from './identity-service.ts';
+import { imagePlace } from './image-place.ts';
 import { withMounts } from './mounts.ts';
+import type { VolumeStoreOptions } from './volume-store.ts';
 import { type HostVolumes, startHostVolumes } from './volumes.ts';
 
 export interface CloudOptions {
@@ -20,6 +29,8 @@ export interface CloudOptions {
   readonly adminPassword: string;
   /** Address that the cluster listens on. */
   readonly address: string;
+  /** Where volumes' snapshots are kept, if not here. */
+  readonly store: VolumeStoreOptions;
   /** PEM of our own certificate, when we serve TLS. */
   readonly ca?: string | undefined;
   readonly log: Logger;
@@ -36,13 +47,26 @@ export interface Cloud {
   stop(): Promise<void>;
 }
 
+/** Between the first listening and the start of the volumes. */
+const NOT_YET: HttpResponse = { status: 503, headers: ['Retry-After', '1'] };
+
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
-  const { directory, identity: cluster, adminPassword, address, ca, log } = options;
+  const { directory, identity: cluster, adminPassword, address, store, ca, log } = options;
   const identity: ClusterIdentityService = await startClusterIdentity({ directory, adminPassword, log });
   let volumes: HostVolumes | undefined;
+  let cinder: ClusterCinder | undefined;
+  const images = imagePlace(identity, log);
   return {
     keystone: new Keystone({ verifier: identity.verifier, ...KEYSTONE_ROLES }),
-    mount: (rest) => withMounts([{ prefix: IDENTITY_PREFIX, handler: identity.service.handler }], rest),
+    mount: (rest) =>
+      withMounts(
+        [
+          { prefix: IDENTITY_PREFIX, handler: identity.service.handler },
+          { prefix: VOLUME_PREFIX, handler: (request) => cinder?.handler(request) ?? NOT_YET },
+          { prefix: IMAGE_PREFIX, handler: images },
+        ],
+        rest,
+      ),
     authUrl: (url) => `${url}${IDENTITY_PREFIX}/v3`,
     async open(url, credentials) {
       const { keystone } = credentials;
@@ -53,12 +77,15 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         directory,
         identity: cluster,
         storage: credentials.volumes,
+        store,
         address,
         ca,
         log,
       });
+      cinder = await startClusterCinder({ identity, volumes, url, log });
     },
     async stop() {
+      await cinder?.stop();
       await volumes?.stop();
       await identity.stop();
     },

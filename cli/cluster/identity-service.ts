@@ -18,6 +18,7 @@ import { systemDisk } from '../../fabric/system-disk.ts';
 
 export const IDENTITY_PREFIX = '/identity';
 export const VOLUME_PREFIX = '/volume';
+export const IMAGE_PREFIX = '/image';
 
 export interface ClusterIdentityService {
   readonly store: ControlStore;
@@ -69,5 +70,7 @@ function catalogOf(url: string, region: string): CatalogEntry[] {
     { type: 's3', name: 's3', region, url },
     { type: 'volumev3', name: 'cinderv3', region, url: `${url}${VOLUME_PREFIX}/v3/%(project_id)s` },
     { type: 'block-storage', name: 'cinder', region, url: `${url}${VOLUME_PREFIX}/v3/%(project_id)s` },
+    // Commands of volumes look for it before they know whether they need it.
+    { type: 'image', name: 'glance', region, url: `${url}${IMAGE_PREFIX}` },
   ];
 }

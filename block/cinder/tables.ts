@@ -1,0 +1,200 @@
+/**
+ * What Cinder's controller remembers: the rows of its tables, one interface each. A row says what is true or what a task is
+ * making true; every change of a status and the task that ends it are one transaction. Bytes and files are the hosts' business.
+ * Sizes are GiB, times Unix ms.
+ */
+import { defineTable } from '../../control/contract.ts';
+import type { VolumeLimits } from '../volumes/contract.ts';
+import { Collection } from './model/collection.ts';
+
+export type Words = Readonly<Record<string, string>>;
+
+export interface VolumeRow {
+  readonly id: string;
+  readonly projectId: string;
+  readonly userId: string;
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly sizeGb: number;
+  /** As Cinder names them; those of STUCK_NEVER (states.ts) belong to a task. */
+  readonly status: string;
+  /** To go back to when an action is refused. */
+  readonly previousStatus?: string | undefined;
+  /** Absent where no host could take it. */
+  readonly host?: string | undefined;
+  readonly zone: string;
+  readonly typeId: string;
+  readonly createdAtMs: number;
+  readonly updatedAtMs?: number | undefined;
+  readonly metadata: Words;
+  readonly imageMetadata: Words;
+  readonly snapshotId?: string | undefined;
+  readonly sourceVolumeId?: string | undefined;
+  readonly backupId?: string | undefined;
+  readonly multiattach: boolean;
+  readonly readOnly: boolean;
+  readonly bootable: boolean;
+  readonly migrationStatus?: string | undefined;
+  /** Of the snapshots to come: volumes of one family in one project share it. */
+  readonly lineage: string;
+}
+
+export interface SnapshotRow {
+  readonly id: string;
+  readonly projectId: string;
+  readonly userId: string;
+  readonly volumeId: string;
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly sizeGb: number;
+  readonly status: string;
+  readonly progress: string;
+  readonly host: string;
+  readonly typeId: string;
+  readonly createdAtMs: number;
+  readonly updatedAtMs?: number | undefined;
+  readonly metadata: Words;
+  readonly lineage: string;
+}
+
+export interface BackupRow {
+  readonly id: string;
+  readonly projectId: string;
+  readonly userId: string;
+  readonly volumeId: string;
+  readonly snapshotId?: string | undefined;
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly sizeGb: number;
+  readonly status: string;
+  readonly failReason?: string | undefined;
+  readonly isIncremental: boolean;
+  readonly host: string;
+  readonly zone: string | null;
+  readonly container: string;
+  readonly objectCount: number;
+  readonly createdAtMs: number;
+  readonly updatedAtMs?: number | undefined;
+  /** Of the bytes: its snapshot's, or its own. */
+  readonly dataAtMs: number;
+  readonly metadata: Words;
+  readonly lineage: string;
+}
+
+export interface AttachmentRow {
+  readonly id: string;
+  readonly volumeId: string;
+  readonly projectId: string;
+  readonly instanceId?: string | undefined;
+  readonly hostName?: string | undefined;
+  readonly mountpoint?: string | undefined;
+  /** reserved, attaching, attached, detaching, error_attaching, error_detaching. */
+  readonly status: string;
+  readonly mode: 'rw' | 'ro';
+  readonly connector?: Readonly<Record<string, unknown>> | undefined;
+  /** As clients see it, secrets included. */
+  readonly connection?: Readonly<Record<string, unknown>> | undefined;
+  readonly attachedAtMs?: number | undefined;
+  readonly createdAtMs: number;
+}
+
+/** What os-initialize_connection opened at a host, until os-terminate_connection. */
+export interface ConnectionRow {
+  readonly id: string;
+  readonly volumeId: string;
+  readonly connector: Readonly<Record<string, unknown>>;
+  readonly connection?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface TypeRow {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string | null;
+  readonly isPublic: boolean;
+  readonly extraSpecs: Words;
+  readonly qosId?: string | undefined;
+  /** Projects that may use one that is not public. */
+  readonly projects: readonly string[];
+  readonly createdAtMs: number;
+  readonly updatedAtMs?: number | undefined;
+}
+
+export interface QosRow {
+  readonly id: string;
+  readonly name: string;
+  readonly consumer: string;
+  readonly specs: Words;
+  readonly createdAtMs: number;
+}
+
+export interface TransferRow {
+  readonly id: string;
+  readonly volumeId: string;
+  readonly projectId: string;
+  readonly name: string | null;
+  readonly salt: string;
+  readonly authHash: string;
+  readonly noSnapshots: boolean;
+  readonly createdAtMs: number;
+  readonly destinationProjectId?: string | undefined;
+  readonly accepted: boolean;
+}
+
+export interface MessageRow {
+  readonly id: string;
+  readonly projectId: string;
+  readonly requestId: string | null;
+  readonly resourceType: string;
+  readonly resourceId: string;
+  readonly eventId: string;
+  readonly level: string;
+  readonly text: string;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+export interface ServiceRow {
+  /** binary/host */
+  readonly id: string;
+  readonly disabled: boolean;
+  readonly reason: string | null;
+  readonly updatedAtMs: number;
+}
+
+export const volumes = new Collection<VolumeRow>('volume.volumes', {
+  project: (row) => row.projectId,
+  host: (row) => row.host,
+  type: (row) => row.typeId,
+  snapshot: (row) => row.snapshotId,
+  backup: (row) => row.backupId,
+});
+export const snapshots = new Collection<SnapshotRow>('volume.snapshots', {
+  project: (row) => row.projectId,
+  volume: (row) => row.volumeId,
+});
+export const backups = new Collection<BackupRow>('volume.backups', {
+  project: (row) => row.projectId,
+  volume: (row) => row.volumeId,
+});
+export const attachments = new Collection<AttachmentRow>('volume.attachments', {
+  project: (row) => row.projectId,
+  volume: (row) => row.volumeId,
+});
+export const connections = new Collection<ConnectionRow>('volume.connections', { volume: (row) => row.volumeId });
+export const types = new Collection<TypeRow>('volume.types', { name: (row) => row.name, qos: (row) => row.qosId });
+export const qosSpecs = new Collection<QosRow>('volume.qos', { name: (row) => row.name });
+export const transfers = new Collection<TransferRow>('volume.transfers', {
+  project: (row) => row.projectId,
+  volume: (row) => row.volumeId,
+});
+export const messages = new Collection<MessageRow>('volume.messages', { project: (row) => row.projectId });
+export const services = new Collection<ServiceRow>('volume.services', {});
+
+/** Host to GiB promised to volumes there, exact in the transaction that puts or takes a volume. */
+export const ALLOCATED = defineTable<{ readonly gigabytes: number }>('volume.allocated');
+/** Project to the type of its new volumes. */
+export const DEFAULT_TYPES = defineTable<{ readonly typeId: string }>('volume.default_types');
+/** Lineage to the project whose chunks it holds: never two. */
+export const LINEAGES = defineTable<{ readonly projectId: string }>('volume.lineages');
+
+export const NO_LIMITS: VolumeLimits = {};
