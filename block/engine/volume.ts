@@ -122,7 +122,8 @@ export class Volume implements VolumeContext {
   /** After the agent's start: the daemon is found or comes back in the background. */
   async adopt(): Promise<void> {
     await this.#exclusive(async () => {
-      if (!this.#state.wanted) return this.#keeper.end('orderly');
+      // One that is being filled has a daemon from its beginning, even if the agent died before it could say so.
+      if (!this.#state.wanted && this.#state.phase !== 'filling') return this.#keeper.end('orderly');
       try {
         await this.#keeper.running();
       } catch (error) {

@@ -24,6 +24,10 @@ export interface ServerOptions {
   /** Put in front of the command: strace and its options. */
   readonly wrapper?: readonly string[];
   readonly logLevel?: string;
+  /** More options of the command. */
+  readonly args?: readonly string[];
+  /** Instead of this process's own. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 export class CrashServer {
@@ -49,13 +53,14 @@ export class CrashServer {
 
   /** Seconds until the ready line. */
   async start(): Promise<number> {
-    const { directory, logFile, processes, wrapper = [], logLevel = 'info' } = this.#options;
+    const { directory, logFile, processes, wrapper = [], logLevel = 'info', args: more = [] } = this.#options;
     const startedMs = performance.now();
-    const command = [...wrapper, process.execPath, MAIN, 'start', '--data', directory];
+    const command = [...wrapper, process.execPath, MAIN, 'start', '--data', directory, ...more];
     const options = ['--port', '0', '--s3-port', '0', '--processes', processes, '--log-level', logLevel];
     const log = openSync(logFile, 'a');
     const [program = '', ...args] = [...command, ...options];
-    const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', log] });
+    const { env = process.env } = this.#options;
+    const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', log], env });
     closeSync(log);
     this.#child = child;
     this.#guard(child.pid ?? 0);
