@@ -48,6 +48,10 @@ const S3_ONLY: readonly string[] = [
   storeFaults.partTooSmall,
   storeFaults.aclNotSupported,
   storeFaults.malformedPolicy,
+  storeFaults.invalidTag,
+  storeFaults.tooManyTags,
+  storeFaults.noObjectLock,
+  storeFaults.noKeyManager,
 ];
 
 t.test('every fault has its status', async (t) => {
@@ -63,6 +67,8 @@ t.test('every fault has its status', async (t) => {
     BucketTaken: 409,
     ContainerExists: 409,
     PolicyMismatch: 409,
+    InvalidBucketState: 409,
+    'KMS.NotFoundException': 503,
     PreconditionFailed: 412,
     NotModified: 304,
     ConditionalConflict: 409,

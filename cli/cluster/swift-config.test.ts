@@ -1,0 +1,42 @@
+import t from 'tap';
+import { rateFor } from '../../proxy/swift/rate-limit.ts';
+import { SWIFT_DEFAULTS } from '../../proxy/swift-options.ts';
+import { readSwiftOptions, wrongSwiftKey } from './swift-config.ts';
+
+t.test('what cannot be is named', async (t) => {
+  for (const [section, wrong] of [
+    [[], 'swift'],
+    [{ nonsense: 1 }, 'swift.nonsense'],
+    [{ toString: 1 }, 'swift.toString'],
+    [{ 'cname-depth': -1 }, 'swift.cname-depth'],
+    [{ 'forbidden-pattern': '(' }, 'swift.forbidden-pattern'],
+    [{ 'container-rates': [[1]] }, 'swift.container-rates'],
+    [{ policies: [] }, 'swift.policies'],
+    [{ policies: [{ name: 'a', deprecated: true }] }, 'swift.policies'],
+    [{ policies: [{ name: 'a' }, { name: 'b', aliases: ['A'] }] }, 'swift.policies'],
+    [{ policies: [{ name: 'a b' }] }, 'swift.policies'],
+    [{ policies: [{ name: 'a', copies: 2 }] }, 'swift.policies'],
+    [{ 'read-only': true, policies: [{ name: 'a' }] }, undefined],
+  ] as const) {
+    t.equal(wrongSwiftKey(section), wrong, JSON.stringify(section));
+  }
+});
+
+t.test('what is not said is as it was', async (t) => {
+  t.same(readSwiftOptions({}), SWIFT_DEFAULTS);
+  const { rates, nameCheck } = readSwiftOptions({
+    'container-rates': [
+      [100, 10],
+      [0, 100],
+    ],
+    'forbidden-chars': '|',
+  });
+  t.match(rates, { account: 0, container: [{ objects: 0 }, { objects: 100 }], sleepMaxS: 60, bufferS: 5 });
+  t.match(nameCheck, { forbiddenChars: '|', lengthMax: 255 });
+  t.same(
+    [0, 50, 100, 1000].map((objects) => rateFor(rates?.container ?? [], objects)),
+    [100, 55, 10, 10],
+    'in between it is interpolated',
+  );
+  t.equal(rateFor([{ objects: 10, perS: 1 }], 9), 0, 'below the first size there is none');
+});
