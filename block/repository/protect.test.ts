@@ -4,7 +4,13 @@ import t from 'tap';
 import { MemoryClient, MemoryObjects } from '../../test/repository/memory-objects.ts';
 import { CHUNK, collectAll, MemoryVolume, openMemory, restored, take, worldOf } from '../../test/repository/volume.ts';
 import type { Repository } from './contract.ts';
+import { readLineage } from './lineage.ts';
+import { contentName } from './names.ts';
+import { refFromRecord } from './node-format.ts';
+import { NodeStore } from './node-store.ts';
 import { openRepository } from './open-repository.ts';
+import type { RefRecord } from './records.ts';
+import { readEntry } from './upload-state.ts';
 
 const line = (snapshot: string) => ({ lineage: 'line', snapshot });
 
@@ -41,6 +47,29 @@ t.test('the base of an upload may be deleted meanwhile', async (t) => {
   const session = await begin(repository, volume, { snapshot: 'next', base: 'base' });
   await repository.delete(line('base'));
   t.equal((await steps(repository, 6)).swept, 0);
+  await session.run();
+  await collectAll(repository);
+  t.ok(volume.bytes.equals(await restored(repository, 'next')));
+});
+
+t.test('also a base that was condemned while it was uploaded', async (t) => {
+  const store = new MemoryObjects();
+  const { repository } = await openMemory(store);
+  const volume = filled('a');
+  await take(repository, filled('junk'), { snapshot: 'junk' });
+  await repository.delete(line('junk'));
+  let puts = 0;
+  const slow = new MemoryClient(store, {
+    async wait(operation, name) {
+      // The session, the round it saw, the commit: before that, all of it is condemned, because nothing refers to it.
+      if (operation === 'put' && name === 'snapshots/line/base' && ++puts === 3)
+        t.ok((await steps(repository, 1)).swept === 0);
+    },
+  });
+  await take(await openRepository(worldOf(slow)), volume, { snapshot: 'base' });
+  const session = await begin(repository, volume, { snapshot: 'next', base: 'base' });
+  await repository.delete(line('base'));
+  t.ok((await steps(repository, 1)).swept > 0, 'the upload has seen the round, so that the sweep need not wait');
   await session.run();
   await collectAll(repository);
   t.ok(volume.bytes.equals(await restored(repository, 'next')));
@@ -128,27 +157,49 @@ t.test('it stops: a manifest that cannot be read, a chunk or a snapshot that is 
   await take(repository, filled('d'), { snapshot: 'd' });
   await repository.delete(line('d'));
   const whole = new Map(store.objects);
-  const stopsWithout = async (prefix: string, reason: RegExp): Promise<void> => {
-    const [victim = ''] = store.names(prefix);
-    store.objects.delete(victim);
+  const stopsWithout = async (victim: string, reason: RegExp): Promise<void> => {
+    t.ok(store.objects.delete(victim), victim);
     const before = store.names('chunks/').length;
-    const collector = await repository.collector({ holder: 'test' });
-    const { stopped, swept } = await collector.collect();
+    const { stopped, swept } = await (await repository.collector({ holder: 'test' })).collect();
     t.match(stopped, [{ lineage: 'line', reason }], victim);
     t.equal(swept + store.names('chunks/').length, before, 'nothing is taken');
     store.objects.clear();
     for (const [name, object] of whole) store.objects.set(name, object);
   };
-  await stopsWithout('nodes/', /NoSuchStoredObject/);
+  const root = refFromRecord((await rootOf(store, 'a'))!);
+  await stopsWithout(contentName('nodes', 'line', root), /NoSuchStoredObject/);
   await stopsWithout('snapshots/line/a', /vanished/);
-  t.pass();
   await collectAll(repository);
   await take(repository, filled('e'), { snapshot: 'e' });
   await repository.delete(line('e'));
-  const chunk = store.names('chunks/')[0] ?? '';
-  store.objects.delete(chunk);
+  const nodes = new NodeStore(new MemoryClient(store), await readLineage(new MemoryClient(store), 'line'));
+  const [chunk] = [...(await nodes.read(root, 0)).values()];
+  store.objects.delete(contentName('chunks', 'line', chunk!));
   const { stopped } = await (await repository.collector({ holder: 'test' })).collect();
   t.match(stopped, [{ reason: /live content is missing/ }], 'a lost chunk');
+});
+
+async function rootOf(store: MemoryObjects, snapshot: string): Promise<RefRecord | undefined> {
+  const entry = await readEntry(new MemoryClient(store), line(snapshot));
+  return entry?.kind === 'snapshot' ? entry.value.tree.root : undefined;
+}
+
+t.test('a reader that registers too late finds nothing, rather than what is being swept', async (t) => {
+  const store = new MemoryObjects();
+  const { repository } = await openMemory(store);
+  await take(repository, filled('a'), { snapshot: 'a' });
+  let registering = false;
+  const client = new MemoryClient(store, {
+    async wait(operation, name) {
+      if (registering || operation !== 'put' || !name.startsWith('readers/')) return;
+      registering = true;
+      await repository.delete(line('a'));
+      await collectAll(repository);
+    },
+  });
+  const elsewhere = await openRepository(worldOf(client));
+  await t.rejects(elsewhere.open(line('a')), { code: 'NoSuchSnapshot' });
+  t.same(store.names('readers/'), []);
 });
 
 t.test('who does not move for long is given up; an idle repository is left alone', async (t) => {
