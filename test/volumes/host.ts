@@ -29,6 +29,23 @@ export interface Host {
   stop(): Promise<void>;
 }
 
+export interface LiveDaemon {
+  readonly pid: number;
+  kill(): Promise<void>;
+}
+
+/** Of the pid files in a runtime directory. */
+export async function daemonsIn(runtimeDir: string): Promise<LiveDaemon[]> {
+  const found = [];
+  for (const name of existsSync(runtimeDir) ? readdirSync(runtimeDir) : []) {
+    if (!name.endsWith('.pid') && !name.includes('-p')) continue;
+    const pid = Number.parseInt(readFileSync(path.join(runtimeDir, name), 'latin1'), 10);
+    const mark = Number.isNaN(pid) ? undefined : await systemProcesses.find(pid, runtimeDir);
+    if (mark) found.push({ pid, kill: () => systemProcesses.signal(mark, 'SIGKILL') });
+  }
+  return found;
+}
+
 export class HostBed {
   readonly folder = mkdtempSync(path.join(existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'nt-host-'));
   readonly objects: MemoryObjects;
@@ -91,15 +108,8 @@ export class HostBed {
     return readdirSync(this.directory).filter((name) => !name.startsWith('.'));
   }
 
-  async daemons(): Promise<{ readonly pid: number; kill(): Promise<void> }[]> {
-    const found = [];
-    for (const name of existsSync(this.runtimeDir) ? readdirSync(this.runtimeDir) : []) {
-      if (!name.endsWith('.pid') && !name.includes('-p')) continue;
-      const pid = Number.parseInt(readFileSync(path.join(this.runtimeDir, name), 'latin1'), 10);
-      const mark = Number.isNaN(pid) ? undefined : await systemProcesses.find(pid, this.runtimeDir);
-      if (mark) found.push({ pid, kill: () => systemProcesses.signal(mark, 'SIGKILL') });
-    }
-    return found;
+  daemons(): Promise<LiveDaemon[]> {
+    return daemonsIn(this.runtimeDir);
   }
 
   async close(): Promise<void> {
