@@ -141,7 +141,8 @@ t.test('a cluster with volumes', { skip }, async (t) => {
   await cluster.json('delete', 'half', '--force');
   await cluster.json('detach', 'disk');
   await cluster.json('delete', 'disk');
-  for (const { snapshot } of await cluster.json<Snapshot[]>('snapshots')) await cluster.json('delete-snapshot', snapshot);
+  for (const { snapshot } of await cluster.json<Snapshot[]>('snapshots'))
+    await cluster.json('delete-snapshot', snapshot);
   t.same(await cluster.json('snapshots'), []);
   await cluster.stop();
 });

@@ -10,8 +10,8 @@ import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
-import { runProgram } from '../../cli/program.ts';
 import { runtimeDirectory } from '../../cli/cluster/volumes.ts';
+import { runProgram } from '../../cli/program.ts';
 import { systemClock } from '../../fabric/clock.ts';
 import { CrashServer, type ServerOptions } from '../crash/server.ts';
 import { daemonsIn } from './host.ts';
@@ -87,8 +87,14 @@ export class VolumeCluster {
     const { stdout, stderr } = process;
     const told = { stdout: '', stderr: '' };
     const real = [stdout.write, stderr.write] as const;
-    stdout.write = (text) => (told.stdout += text) !== '';
-    stderr.write = (text) => (told.stderr += text) !== '';
+    const keep =
+      (where: keyof typeof told) =>
+      (text: unknown): boolean => {
+        told[where] += String(text);
+        return true;
+      };
+    stdout.write = keep('stdout');
+    stderr.write = keep('stderr');
     try {
       const code = await runProgram(['volume', ...args, '--data', this.data]);
       return { code, ...told };

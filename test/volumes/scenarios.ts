@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { CHUNK } from '../repository/volume.ts';
-import { contentOf, type Host, HostBed, until, withClient } from './host.ts';
+import { contentOf, type Host, type HostBed, until, withClient } from './host.ts';
 
 const MIB = 2 ** 20;
 const SIZE = MIB;
@@ -96,13 +96,15 @@ async function checkVolume(host: Host, id: string, acked: boolean, contents: rea
   );
 }
 
-const bigger = (content: Buffer, bytes: number): Buffer => Buffer.concat([content, Buffer.alloc(bytes - content.length)]);
+const bigger = (content: Buffer, bytes: number): Buffer =>
+  Buffer.concat([content, Buffer.alloc(bytes - content.length)]);
 const written = (content: Buffer): Buffer => {
   const after = Buffer.from(content);
   after.fill('after the moment', 15 * CHUNK);
   return after;
 };
-const checkSame = (host: Host, facts: Facts): Promise<void> => checkVolume(host, 'v', true, [facts.now, written(facts.now)]);
+const checkSame = (host: Host, facts: Facts): Promise<void> =>
+  checkVolume(host, 'v', true, [facts.now, written(facts.now)]);
 
 export const SCENARIOS: readonly Scenario[] = [
   {
@@ -138,7 +140,9 @@ export const SCENARIOS: readonly Scenario[] = [
       await manager.createVolume({ id: 'r', sizeBytes: SIZE, source: { snapshot: place('s2') } });
       await manager.snapshots.delete(place('s2'));
       await settledVolume(host, 'r');
-      await until('the snapshot is gone', async () => ((await snapshotStatus(host, 's2')) === 'gone' ? true : undefined));
+      await until('the snapshot is gone', async () =>
+        (await snapshotStatus(host, 's2')) === 'gone' ? true : undefined,
+      );
     },
     async check(host, facts, acked) {
       await checkVolume(host, 'r', acked, [facts.s2]);
