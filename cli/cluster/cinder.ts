@@ -8,7 +8,7 @@ import type { HttpHandler } from '../../fabric/http/contract.ts';
 import type { Logger } from '../../fabric/logger.ts';
 import { systemRandom } from '../../fabric/random.ts';
 import { createLocalPeer } from '../../fabric/rpc/local.ts';
-import { type ClusterIdentityService, IDENTITY_PREFIX, VOLUME_PREFIX } from './identity-service.ts';
+import { type ClusterIdentityService, VOLUME_PREFIX } from './identity-service.ts';
 import type { HostVolumes } from './volumes.ts';
 
 export interface ClusterCinder {
@@ -32,7 +32,7 @@ export async function startClusterCinder(options: {
       hosts: new Map([[volumes.host, { peer }]]),
       settings: { container: volumes.container },
       prefix: VOLUME_PREFIX,
-      identityUrl: `${url}${IDENTITY_PREFIX}`,
+      identityUrl: identity.authUrl(url).replace(/\/v3$/, ''),
       audit,
     },
     {

@@ -9,10 +9,10 @@ import { systemDisk } from '../../fabric/system-disk.ts';
 import { KEYSTONE_ROLES, Keystone } from '../../proxy/auth/keystone.ts';
 import { type ClusterCinder, startClusterCinder } from './cinder.ts';
 import { writeCloudFiles } from './cloud-files.ts';
-import type { CredentialsFile } from './credentials.ts';
+import type { Credentials, CredentialsFile } from './credentials.ts';
 import type { ClusterIdentity } from './identity.ts';
 import {
-  type ClusterIdentityService,
+  type ClusterIdentityOptions,
   IDENTITY_PREFIX,
   IMAGE_PREFIX,
   startClusterIdentity,
@@ -29,6 +29,8 @@ export interface CloudOptions {
   readonly adminPassword: string;
   /** Address that the cluster listens on. */
   readonly address: string;
+  /** Where other regions find our identity, or where another's is. */
+  readonly regions: Pick<ClusterIdentityOptions, 'identityListen' | 'identityLink'>;
   /** Where volumes' snapshots are kept, if not here. */
   readonly store: VolumeStoreOptions;
   /** PEM of our own certificate, when we serve TLS. */
@@ -40,10 +42,12 @@ export interface Cloud {
   readonly keystone: Keystone;
   /** The main port's handler with the cloud's services in front. */
   mount(rest: HttpHandler): HttpHandler;
-  /** Where identity is found at `url`. */
+  /** Its administrator is ours to name. */
+  readonly ownsIdentity: boolean;
+  /** Where identity is found, when this cluster is reached at `url`. */
   authUrl(url: string): string;
-  /** The cluster listens at `url`: catalog, clients' files, volumes. */
-  open(url: string, credentials: CredentialsFile): Promise<void>;
+  /** The cluster listens at `own`, and clients reach it at `shown`: catalog, clients' files, volumes. */
+  open(urls: { readonly shown: string; readonly own: string }, credentials: CredentialsFile): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -51,8 +55,8 @@ export interface Cloud {
 const NOT_YET: HttpResponse = { status: 503, headers: ['Retry-After', '1'] };
 
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
-  const { directory, identity: cluster, adminPassword, address, store, ca, log } = options;
-  const identity: ClusterIdentityService = await startClusterIdentity({ directory, adminPassword, log });
+  const { directory, identity: cluster, adminPassword, address, regions, store, ca, log } = options;
+  const identity = await startClusterIdentity({ directory, cluster, adminPassword, ...regions, log });
   let volumes: HostVolumes | undefined;
   let cinder: ClusterCinder | undefined;
   const images = imagePlace(identity, log);
@@ -61,22 +65,24 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     mount: (rest) =>
       withMounts(
         [
-          { prefix: IDENTITY_PREFIX, handler: identity.service.handler },
+          ...(identity.handler ? [{ prefix: IDENTITY_PREFIX, handler: identity.handler }] : []),
           { prefix: VOLUME_PREFIX, handler: (request) => cinder?.handler(request) ?? NOT_YET },
           { prefix: IMAGE_PREFIX, handler: images },
         ],
         rest,
       ),
-    authUrl: (url) => `${url}${IDENTITY_PREFIX}/v3`,
-    async open(url, credentials) {
+    authUrl: (url) => identity.authUrl(url),
+    ownsIdentity: identity.handler !== undefined,
+    async open({ shown: url, own }, credentials) {
       const { keystone } = credentials;
       const { region } = cluster;
       await identity.publish(url, region);
-      await writeCloudFiles(directory, { keystone, region, verify: !url.startsWith('https:') }, systemDisk);
+      const verify = !url.startsWith('https:');
+      if (keystone) await writeCloudFiles(directory, { keystone, region, verify }, systemDisk);
       volumes = await startHostVolumes({
         directory,
         identity: cluster,
-        storage: credentials.volumes,
+        storage: storageAt(own, credentials),
         store,
         address,
         ca,
@@ -90,4 +96,9 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       await identity.stop();
     },
   };
+}
+
+/** Volumes reach the store without a detour. */
+function storageAt(own: string, { volumes }: CredentialsFile): Credentials {
+  return { ...volumes, swift: { ...volumes.swift, authUrl: `${own}/auth/v1.0` } };
 }

@@ -4,6 +4,7 @@ import { Fault } from '../../fabric/errors.ts';
 import { parseToml } from '../../fabric/toml.ts';
 import { OWNERSHIPS, type Ownership } from '../../proxy/object/acl-types.ts';
 import { SWIFT_DEFAULTS, type SwiftOptions } from '../../proxy/swift-options.ts';
+import { type NotificationTarget, readNotificationTargets, wrongNotificationKey } from './notification-config.ts';
 import type { StartOptions } from './options.ts';
 import { readSwiftOptions, wrongSwiftKey } from './swift-config.ts';
 
@@ -24,6 +25,17 @@ export interface FileOptions {
   /** Expired objects stay, hidden, for so long before they are deleted. */
   readonly expiredKeptS: number;
   readonly swift: SwiftOptions;
+  /** Webhooks that buckets may have told of their events. */
+  readonly notification: readonly NotificationTarget[];
+  /** Events that another proxy noted are left to it for so long. */
+  readonly notificationTakeoverS: number;
+  /** What S3 clients sign for, and catalogs say; the one of cluster.json by default. */
+  readonly region?: string;
+  /** Where clients reach the main port, when that is not where it listens: for catalogs and credentials.json. */
+  readonly publicUrl?: string;
+  /** HOST:PORT for regions that share our identity, and DIR/identity-link.json of the one whose identity we share. */
+  readonly identityListen?: string;
+  readonly identityLink?: string;
   /** Another object store than our own for volumes' snapshots: v1 auth, or Keystone when a project is named. */
   readonly volumesAuthUrl?: string;
   readonly volumesUser?: string;
@@ -49,6 +61,8 @@ const FILE_DEFAULTS: FileOptions = {
   urlDigests: ['sha256', 'sha512'],
   expiredKeptS: 0,
   swift: SWIFT_DEFAULTS,
+  notification: [],
+  notificationTakeoverS: 30,
 };
 
 type Check = (value: unknown) => boolean;
@@ -82,7 +96,12 @@ const KEYS: readonly (readonly [key: string, option: keyof ClusterOptions, check
   ['s3-domains', 's3Domains', textList],
   ['s3-object-ownership', 'objectOwnership', oneOf(...OWNERSHIPS)],
   ['expired-kept-s', 'expiredKeptS', seconds],
+  ['notification-takeover-s', 'notificationTakeoverS', seconds],
   ['s3-lifecycle-day-seconds', 'lifecycleDaySeconds', daySeconds],
+  ['region', 'region', (value) => typeof value === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(value)],
+  ['public-url', 'publicUrl', (value) => typeof value === 'string' && /^https?:\/\/[^/]+$/.test(value)],
+  ['identity-listen', 'identityListen', text],
+  ['identity-link', 'identityLink', text],
   ['volumes-auth-url', 'volumesAuthUrl', text],
   ['volumes-user', 'volumesUser', text],
   ['volumes-key', 'volumesKey', text],
@@ -94,6 +113,12 @@ const KEYS: readonly (readonly [key: string, option: keyof ClusterOptions, check
   ['url-digests', 'urlDigests', listOf('sha1', 'sha256', 'sha512')],
 ];
 
+/** What is wrong in each of them. */
+const SECTIONS: Readonly<Record<string, (value: unknown) => string | undefined>> = {
+  swift: wrongSwiftKey,
+  notification: wrongNotificationKey,
+};
+
 /** Fault BadConfig names the file and the key. */
 export function withConfig(options: StartOptions): ClusterOptions {
   const merged: Record<string, unknown> = { ...FILE_DEFAULTS, ...options };
@@ -101,10 +126,14 @@ export function withConfig(options: StartOptions): ClusterOptions {
   const file = options.config;
   const parsed = readToml(file);
   for (const [key, value] of Object.entries(parsed)) {
-    const wrong = key === 'swift' ? wrongSwiftKey(value) : undefined;
+    const wrong = SECTIONS[key]?.(value);
     if (wrong !== undefined) throw new Fault('BadConfig', { file, key }, `${file}: "${wrong}" cannot be, or not so`);
     if (key === 'swift') {
       merged['swift'] = readSwiftOptions(value as Record<string, unknown>);
+      continue;
+    }
+    if (key === 'notification') {
+      merged['notification'] = readNotificationTargets(value as Record<string, unknown>);
       continue;
     }
     const known = KEYS.find(([name]) => name === key);

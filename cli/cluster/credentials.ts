@@ -34,7 +34,8 @@ export interface KeystoneCredentials {
 }
 
 export interface CredentialsFile extends Credentials {
-  readonly keystone: KeystoneCredentials;
+  /** Absent where identity is another region's. */
+  readonly keystone?: KeystoneCredentials;
   readonly alt: Credentials;
   readonly member: Credentials;
   readonly reseller?: Credentials;
@@ -46,7 +47,8 @@ export interface CredentialsFile extends Credentials {
 export interface Endpoints {
   readonly s3: string;
   readonly swiftAuth: string;
-  readonly keystone: string;
+  /** Of our own identity. */
+  readonly keystone?: string | undefined;
   readonly region: string;
 }
 
@@ -168,10 +170,12 @@ function render(people: People, { s3, swiftAuth, keystone, region }: Endpoints):
   });
   const { main, alt, member, reseller, service, volumes } = people;
   const others = {
-    keystone: {
-      ...{ authUrl: keystone, username: 'admin', password: people.keystonePassword },
-      ...{ projectName: 'admin', domainName: 'Default' },
-    },
+    ...(keystone !== undefined && {
+      keystone: {
+        ...{ authUrl: keystone, username: 'admin', password: people.keystonePassword },
+        ...{ projectName: 'admin', domainName: 'Default' },
+      },
+    }),
     volumes: block(volumes),
     alt: block(alt),
     member: block(member),

@@ -18,6 +18,7 @@ import { createThreadDigests, type DigestPool } from '../../proxy/object/digest.
 import { createExpirer, type Expirer } from '../../proxy/object/expirer.ts';
 import { type KeyManager, LocalKeyManager } from '../../proxy/object/key-manager.ts';
 import { createLifecycleWorker, type LifecycleWorker } from '../../proxy/object/lifecycle-worker.ts';
+import type { Notifier } from '../../proxy/object/notifier.ts';
 import { createReconciler, type Reconciler } from '../../proxy/object/reconcile.ts';
 import { createStore, type RunningStore } from '../../proxy/object/store.ts';
 import { RequestMeter } from '../../proxy/request-meter.ts';
@@ -35,6 +36,7 @@ import { clusterInfo } from './info.ts';
 import { openKeyFile, readKeyFile } from './key-file.ts';
 import { lockDirectory } from './lock.ts';
 import { createMetricsPage } from './metrics.ts';
+import { openNotifier } from './notifications.ts';
 import { showProgress } from './progress.ts';
 import { openStampSource } from './stamp-ceiling.ts';
 import { traceFor, tracePeers } from './traced-calls.ts';
@@ -87,6 +89,7 @@ interface ProxyParts {
   readonly reconciler: Reconciler;
   readonly lifecycle: LifecycleWorker;
   readonly expirer: Expirer;
+  readonly notifier: Notifier | undefined;
   readonly digests: DigestPool;
 }
 
@@ -126,6 +129,7 @@ function createProxy(args: {
   const onError = (what: string, error: unknown): void => log.error({ err: error }, `${what} failed`);
   const digests = createThreadDigests(DIGEST_THREADS);
   const lifecycleDayMs = options.lifecycleDaySeconds * 1000;
+  const notifier = openNotifier(options, { region: files.identity.region, log });
   const running = createStore({
     cluster,
     digests,
@@ -133,6 +137,7 @@ function createProxy(args: {
     keys,
     lifecycleDayMs,
     onError,
+    events: notifier?.desk,
     readOnly: { everywhere: options.swift.readOnly, allowsDeletes: options.swift.readOnlyAllowsDeletes },
   });
   const reconciler = createReconciler(running.engine);
@@ -141,7 +146,8 @@ function createProxy(args: {
   lifecycle.start();
   const expirer = createExpirer(running.engine, { keptS: options.expiredKeptS });
   expirer.start();
-  return { cluster, running, reconciler, lifecycle, expirer, digests };
+  notifier?.start(running.engine);
+  return { cluster, running, reconciler, lifecycle, expirer, notifier, digests };
 }
 
 interface FrontArgs {
@@ -157,18 +163,15 @@ interface FrontArgs {
 
 async function openFront(args: FrontArgs): Promise<RunningCluster> {
   const { options, directory, log, trace, files, zones, proxy, unlock } = args;
-  const { region, tokenSecret } = files.identity;
+  const { tokenSecret } = files.identity;
+  const region = options.region ?? files.identity.region;
   const opened = openCredentials(directory, systemDisk, systemRandom);
   const { keystonePassword: adminPassword } = opened;
   const ca = options.tlsCert === undefined ? undefined : readFileSync(options.tlsCert, 'utf8');
   const cloud = await startCloud({
-    directory,
-    identity: files.identity,
-    adminPassword,
-    address: options.host,
-    store: options,
-    ca,
-    log,
+    ...{ directory, adminPassword, address: options.host, ca, log },
+    identity: { ...files.identity, region },
+    ...{ regions: options, store: options },
   });
   const world: ProxyWorld = {
     store: proxy.running.store,
@@ -181,6 +184,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
     region,
     s3Domains: options.s3Domains,
     objectOwnership: options.objectOwnership,
+    eventTargets: new Set(options.notification.map(({ name }) => name)),
     tokenSecret: Buffer.from(tokenSecret, 'hex'),
     swift: options.swift,
     lookUpCname: createCnameLookUp(options.swift.nameservers),
@@ -199,9 +203,10 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
   const admin = await listenAdmin({ directory, identity: files.identity, log }, files.ring, zones.peers);
   for (const account of opened.accounts) proxy.running.recount(account);
   const url = urls.everything;
-  const keystone = cloud.authUrl(url);
-  const credentials = await opened.publish({ s3: url, swiftAuth: `${url}/auth/v1.0`, keystone, region });
-  await cloud.open(url, credentials);
+  const shown = options.publicUrl ?? url;
+  const keystone = cloud.ownsIdentity ? cloud.authUrl(shown) : undefined;
+  const credentials = await opened.publish({ s3: shown, swiftAuth: `${shown}/auth/v1.0`, keystone, region });
+  await cloud.open({ shown, own: url }, credentials);
   return {
     directory,
     urls,
@@ -212,6 +217,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
       proxy.reconciler.stop();
       proxy.lifecycle.stop();
       proxy.expirer.stop();
+      proxy.notifier?.stop();
       proxy.running.stop();
       await proxy.digests.close();
       await admin.close();

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import t from 'tap';
+import type { KeystoneCredentials } from '../../cli/cluster/credentials.ts';
 import { systemClock } from '../../fabric/clock.ts';
 import { findTool, missing } from '../tools.ts';
 import { type Both, openBoth } from './both-rig.ts';
@@ -16,6 +17,11 @@ const CLI_MS = 60_000;
 
 // biome-ignore lint/suspicious/noExplicitAny: documents of tests are looked at, not typed
 type Json = any;
+
+function keystoneOf({ running }: Both): KeystoneCredentials {
+  if (!running.credentials.keystone) throw new Error('the cluster has no identity of its own');
+  return running.credentials.keystone;
+}
 
 interface Reply {
   readonly status: number;
@@ -33,7 +39,7 @@ class Cloud {
   }
 
   get authUrl(): string {
-    return this.#both.running.credentials.keystone.authUrl;
+    return keystoneOf(this.#both).authUrl;
   }
 
   async identity(method: string, place: string, body?: object): Promise<Reply> {
@@ -109,7 +115,7 @@ interface People {
 
 async function makePeople(both: Both): Promise<People> {
   const cloud = new Cloud(both);
-  const { username, password, projectName } = both.running.credentials.keystone;
+  const { username, password, projectName } = keystoneOf(both);
   const scope = { project: { name: projectName, domain: { id: 'default' } } };
   cloud.token = await cloud.login(byPassword(username, password), scope);
   const films = (await cloud.make('project', { name: 'films' })).id;
@@ -224,3 +230,33 @@ function split(line: string): [string, string] {
   const [, name = '', value = ''] = /^export (\w+)='(.*)'$/.exec(line) ?? [];
   return [name, value];
 }
+
+t.test('two regions share one identity', async (t) => {
+  const one = await openBoth(t, undefined, 'region = "RegionOne"\nidentity-listen = "127.0.0.1:0"\n');
+  const link = path.join(one.data, 'identity-link.json');
+  const two = await openBoth(t, undefined, `region = "RegionTwo"\nidentity-link = ${JSON.stringify(link)}\n`);
+  t.equal(two.running.credentials.keystone, undefined, 'the second has no administrator of its own');
+  const { cloud, films, maria } = await makePeople(one);
+  const { body } = await cloud.identity('GET', '/auth/catalog');
+  const stores = body.catalog.find(({ type }: Json) => type === 'object-store').endpoints;
+  const urls = stores.filter((one: Json) => one.interface === 'public').map((one: Json) => [one.region, one.url]);
+  const [, path1 = ''] = /(AUTH_.*)$/.exec(urls[0][1]) ?? [];
+  const place = (both: Both): string => `${both.running.urls.everything}/v1/${path1}`;
+  t.same(
+    new Map(urls),
+    new Map([
+      ['RegionOne', place(one)],
+      ['RegionTwo', place(two)],
+    ]),
+    'clients choose the region',
+  );
+
+  const far = new Cloud(two);
+  const container = `AUTH_${films}/reels`;
+  t.equal((await far.store(maria.token, 'PUT', container)).status, 201, 'one token for both');
+  t.equal((await cloud.store(maria.token, 'GET', container)).status, 404, 'each has a store of its own');
+  await cloud.identity('DELETE', `/projects/${films}/users/${maria.id}/roles/${await cloud.role('member')}`);
+  t.ok(await follows(() => far.store(maria.token, 'GET', container), 401), 'what ends ends in both');
+  await one.close();
+  t.ok(await follows(() => far.store(cloud.token, 'GET', container), 503), 'nobody gets in while identity is silent');
+});
