@@ -150,6 +150,13 @@ export class VolumeBed {
     return { endpoint, exportName: '', stop };
   }
 
+  /** QEMU's server: nbdkit 1.32 sometimes ends when a client with requests under way is killed. */
+  async sturdySource(path: string): Promise<FillSource> {
+    const socket = this.nbd.socket();
+    await this.nbd.daemon(socket, 'qemu-nbd', '-r', '-t', '-e', '8', '-f', 'raw', '-k', socket, path);
+    return { endpoint: { path: socket }, exportName: '' };
+  }
+
   /** Pids of daemons whose pid file is there. */
   async #daemons(): Promise<void> {
     let names: string[] = [];

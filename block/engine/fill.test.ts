@@ -96,7 +96,7 @@ t.test('the daemon or the agent dies somewhere near the end of a fill', { skip }
   const random = createSeededRandom(seed);
   const bed = await VolumeBed.for(t, { memory: true });
   const bytes = makeSource(bed.nbd.file('past'));
-  const source = await bed.source(bed.nbd.file('past'));
+  const source = await bed.sturdySource(bed.nbd.file('past'));
   for (let round = 0; round < 6; round++) {
     const id = `v${round}`;
     const model = Buffer.from(bytes);
