@@ -30,6 +30,7 @@ t.test('refuses what is malformed or dangerous', async (t) => {
     '<A>&nope;</A>',
     '<A>&</A>',
     '<A>&#0;</A>',
+    '<A>\0</A>',
     '<A>&#xD800;</A>',
     '<A>&amp</A>',
     '<A>&constructor;</A>',

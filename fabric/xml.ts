@@ -54,6 +54,7 @@ export function parseXml(bytes: Uint8Array, elementsMax = ELEMENTS_MAX): XmlElem
   }
   if (text.includes('<!DOCTYPE') || text.includes('<!ENTITY') || text.includes('<!ELEMENT'))
     throw malformed('a document type');
+  if (text.includes('\0')) throw malformed('a NUL');
   checkTags(text, elementsMax);
   if (XMLValidator.validate(text) !== true) throw malformed('not well-formed');
   const roots = readNodes(parse(text), { left: elementsMax }, 0).children;

@@ -16,6 +16,7 @@ import { SwiftClient } from './swift-rig.ts';
 
 /** New buckets have ACLs, so that ACLs that allow can be met at all. */
 const CONFIG = 's3-object-ownership = "ObjectWriter"\n';
+const SOON_MS = 300;
 const GROWTH_BYTES_MAX = 700 * 1024 * 1024;
 
 export interface Negative {
@@ -116,6 +117,19 @@ export async function exchange(port: number, bytes: string | Buffer, method = 'G
   } finally {
     client.close();
   }
+}
+
+/** The first bytes that come within a moment, '' when none do; then the client hangs up. */
+export async function answerSoon(port: number, bytes: string | Buffer): Promise<string> {
+  const client = await connectRaw(port, false);
+  client.send(bytes);
+  const came = await new Promise<string>((resolve) => {
+    client.socket.once('data', (data: Buffer) => resolve(data.toString('latin1')));
+    client.socket.once('end', () => resolve(''));
+    setTimeout(resolve, SOON_MS, '');
+  });
+  client.close();
+  return came;
 }
 
 /** A 4xx that names the very reason. */

@@ -36,7 +36,11 @@ export const signatures: NegativeSuite = {
       ['no signature', authorization.replace(/, Signature=.*/, ''), '400 AuthorizationHeaderMalformed'],
       ['empty signature', authorization.replace(/Signature=.*/, 'Signature='), '400 AuthorizationHeaderMalformed'],
       ['zeros', authorization.replace(/Signature=.*/, `Signature=${'0'.repeat(64)}`), '403 SignatureDoesNotMatch'],
-      ['no headers', authorization.replace(/SignedHeaders=[^,]*/, 'SignedHeaders='), '400 AuthorizationHeaderMalformed'],
+      [
+        'no headers',
+        authorization.replace(/SignedHeaders=[^,]*/, 'SignedHeaders='),
+        '400 AuthorizationHeaderMalformed',
+      ],
       ['a header less', authorization.replace('SignedHeaders=host;', 'SignedHeaders='), '403 SignatureDoesNotMatch'],
       ['another algorithm', authorization.replace('SHA256', 'SHA1'), '400 InvalidRequest'],
       ['none', authorization.replace('AWS4-HMAC-SHA256', 'none'), '400 InvalidArgument'],
@@ -84,7 +88,12 @@ export const signatures: NegativeSuite = {
     const { t, s3, bucket } = rig;
     const path = `/${bucket}/safe`;
     const mixed = { accessKeyId: s3.owner.accessKeyId, secretAccessKey: s3.stranger.secretAccessKey };
-    refusedAs(t, await s3.ask('GET', path, { user: mixed }), '403 SignatureDoesNotMatch', 'id of one, secret of another');
+    refusedAs(
+      t,
+      await s3.ask('GET', path, { user: mixed }),
+      '403 SignatureDoesNotMatch',
+      'id of one, secret of another',
+    );
     refusedAs(t, await s3.ask('GET', path, { user: s3.stranger }), '403 AccessDenied', 'their own key');
     for (const [what, accessKeyId] of [
       ['two ids', `${s3.owner.accessKeyId},${s3.stranger.accessKeyId}`],
