@@ -1,7 +1,7 @@
 // The disaster drill of docs/block.md: a host, its volumes and its control plane are lost; what is in the object store brings
 // everything back, on the same cluster and on another one that is pointed at it. And a host that cannot serve volumes.
 
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';

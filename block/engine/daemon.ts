@@ -32,6 +32,9 @@ export interface Daemon {
 
 const START_MS_MAX = 15_000;
 const START_POLL_MS = 10;
+/** A living daemon whose socket nobody listens on after so long is given up. */
+const DEAF_MS_MAX = 2000;
+const NOBODY_LISTENS = /ECONNREFUSED|ENOENT/;
 const QUIT_MS_MAX = 5000;
 const KILL_MS_MAX = 5000;
 const END_POLL_MS = 10;
@@ -107,15 +110,21 @@ export async function findDaemon(
 ): Promise<Daemon | undefined> {
   const mark = await liveMark(world, paths);
   if (!mark) return undefined;
-  const deadlineMs = world.clock.monotonicMs() + START_MS_MAX;
+  const deadlineMs = world.clock.monotonicMs() + DEAF_MS_MAX;
   for (;;) {
     try {
       return { mark, qmp: await connect(world, paths, closed) };
     } catch (error) {
-      // The earlier agent may have died just after it started this one: it will listen soon.
       if (!(await world.processes.isAlive(mark))) return undefined;
-      if (world.clock.monotonicMs() > deadlineMs) throw error;
-      await world.clock.sleep(START_POLL_MS);
+      if (!NOBODY_LISTENS.test((error as Error).message)) throw error;
+      // The earlier agent may have died just after it started this one: it will listen soon.
+      if (world.clock.monotonicMs() < deadlineMs) {
+        await world.clock.sleep(START_POLL_MS);
+        continue;
+      }
+      // Two were started, and the other one, which ended, took the socket's place: nobody can ever talk to this one.
+      await killDaemon(world, mark);
+      return undefined;
     }
   }
 }
