@@ -34,7 +34,8 @@ const START_MS_MAX = 15_000;
 const START_POLL_MS = 10;
 /** A living daemon whose socket nobody listens on after so long is given up. */
 const DEAF_MS_MAX = 2000;
-const NOBODY_LISTENS = /ECONNREFUSED|ENOENT/;
+/** Who fails sooner was refused; who is silent for longer may only be slow. */
+const REFUSAL_MS_MAX = 1000;
 const QUIT_MS_MAX = 5000;
 const KILL_MS_MAX = 5000;
 const END_POLL_MS = 10;
@@ -112,11 +113,12 @@ export async function findDaemon(
   if (!mark) return undefined;
   const deadlineMs = world.clock.monotonicMs() + DEAF_MS_MAX;
   for (;;) {
+    const triedMs = world.clock.monotonicMs();
     try {
       return { mark, qmp: await connect(world, paths, closed) };
     } catch (error) {
       if (!(await world.processes.isAlive(mark))) return undefined;
-      if (!NOBODY_LISTENS.test((error as Error).message)) throw error;
+      if (world.clock.monotonicMs() - triedMs > REFUSAL_MS_MAX) throw error;
       // The earlier agent may have died just after it started this one: it will listen soon.
       if (world.clock.monotonicMs() < deadlineMs) {
         await world.clock.sleep(START_POLL_MS);
