@@ -76,6 +76,8 @@ export interface ProxyWorld {
   readonly s3Domains: readonly string[];
   /** Of new buckets that name none; absent: BucketOwnerEnforced. */
   readonly objectOwnership?: Ownership | undefined;
+  /** Names that notifications of buckets may be sent to. */
+  readonly eventTargets?: ReadonlySet<string> | undefined;
   /** Signs tokens: any proxy with the same secret accepts them. */
   readonly tokenSecret: Buffer;
   /** Of the Swift API; absent: nothing of it is set. */

@@ -21,6 +21,7 @@ import {
   storeFaults,
 } from './contract.ts';
 import type { Engine } from './engine.ts';
+import { announced, toldOf } from './events.ts';
 import { withExpiration } from './expiration.ts';
 import { noteExpiry } from './expiry-index.ts';
 import {
@@ -62,7 +63,13 @@ export async function completeUpload(
   const parts = choose(await scanParts(engine, upload), options.parts);
   const object = assemble(upload, parts, options);
   await checkQuota(engine, upload.container, object.size);
-  const info = await publish(engine, upload, object, options);
+  const happening = {
+    container: upload.container,
+    name: object.name,
+    event: 'ObjectCreated:CompleteMultipartUpload',
+    context,
+  } as const;
+  const info = await announced(engine, happening, () => publish(engine, upload, object, options), toldOf);
   engine.later('free parts', () => removeParts(engine, upload, { keepPins: true }));
   return info;
 }

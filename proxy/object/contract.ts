@@ -43,6 +43,8 @@ export interface Grant {
 export interface RequestScope {
   /** S3's name of what is asked for, where `usual` is what the store would call it. */
   action(usual: string): string;
+  /** The API's own name of the request, where it has one. */
+  readonly operation?: string | undefined;
   /** Values of a condition key, by lower-case name; undefined when the request has none. */
   fact(key: string): readonly string[] | undefined;
 }

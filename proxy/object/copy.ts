@@ -18,6 +18,7 @@ import type {
 import { storeFaults } from './contract.ts';
 import { canShare, encryptionOf, resealed } from './encryption.ts';
 import type { Engine } from './engine.ts';
+import { createdBy } from './events.ts';
 import { type Found, find, infoOf, openBody, unlocked } from './get.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
 import { newAcl } from './object-acl.ts';
@@ -63,8 +64,9 @@ export async function copyObject(
     acl,
     tags,
   };
+  const by = { context, event: createdBy(context, 'ObjectCreated:Copy') };
   return {
-    info: await store(engine, container, record, { body: found.register.body, conditions: options.conditions }),
+    info: await store(engine, container, record, { body: found.register.body, conditions: options.conditions, by }),
     source,
   };
 }

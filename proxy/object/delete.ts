@@ -11,6 +11,7 @@ import type { ContainerState } from './containers.ts';
 import { type Context, type Deleted, type DeleteOptions, type ObjectRef, storeFaults } from './contract.ts';
 import { deleteVersion } from './delete-version.ts';
 import type { Engine } from './engine.ts';
+import { announced } from './events.ts';
 import { checkVersion, lookUp } from './get.ts';
 import { checkObjectName } from './limits.ts';
 import { gravestoneHead, type ObjectRecord } from './object-format.ts';
@@ -25,8 +26,25 @@ export async function deleteObject(
   ref: ObjectRef,
   options: DeleteOptions = {},
 ): Promise<Deleted> {
-  const { conditions, ifDeleteAt } = options;
   const container = await writable(engine, context, ref, 's3:DeleteObject');
+  const { object: name, versionId } = ref;
+  const isMarked = versionId === undefined && versioningOf(container) !== undefined && options.vacates !== true;
+  const event = isMarked ? 'ObjectRemoved:DeleteMarkerCreated' : 'ObjectRemoved:Delete';
+  return announced(
+    engine,
+    { container, name, event, versionId, context },
+    () => deleteIn(engine, context, container, { ref, options }),
+    (deleted) => (deleted.existed ? { versionId: deleted.versionId } : undefined),
+  );
+}
+
+async function deleteIn(
+  engine: Engine,
+  context: Context,
+  container: ContainerState,
+  { ref, options }: { ref: ObjectRef; options: DeleteOptions },
+): Promise<Deleted> {
+  const { conditions, ifDeleteAt } = options;
   if (ifDeleteAt !== undefined) return deleteIfDue(engine, container, ref.object, ifDeleteAt);
   if (versioningOf(container) !== undefined) return deleteVersioned(engine, context, container, { ref, options });
   if (ref.versionId !== undefined) checkVersion(ref.versionId);
@@ -36,7 +54,9 @@ export async function deleteObject(
   const found = isOther ? undefined : await lookUp(engine, container, ref.object, false);
   if (!found) {
     const fresh = await engine.containers.findFresh(ref);
-    if (fresh && isAnother(fresh, container)) return deleteObject(engine, context, ref, options);
+    if (fresh && isAnother(fresh, container)) {
+      return deleteIn(engine, context, await writable(engine, context, ref, 's3:DeleteObject'), { ref, options });
+    }
     if (conditions?.ifMatch !== undefined) throw new Fault(storeFaults.noSuchObject);
     return { existed: false };
   }

@@ -5,6 +5,7 @@ import type { Cluster } from '../cluster.ts';
 import type { ContainerState, Containers } from './containers.ts';
 import type { ContainerRef } from './contract.ts';
 import type { DigestPool } from './digest.ts';
+import type { EventDesk } from './event-desk.ts';
 import type { ExpiryHint } from './expiry-hint.ts';
 import type { KeyManager } from './key-manager.ts';
 import type { ObjectRecord } from './object-format.ts';
@@ -37,6 +38,8 @@ export interface Engine {
   readonly readOnly: ReadOnlyRule;
   /** From whoever notes an expiry (expiry-index.ts) to whoever deletes (expirer.ts). */
   readonly expiryHint: ExpiryHint;
+  /** Where changes are announced (events.ts); absent where nobody could be told. */
+  readonly events: EventDesk | undefined;
   /** The container's totals changed: its account's row follows soon (account-totals.ts). */
   touched(container: ContainerState): void;
   /** Runs the removal of a container while nothing rewrites its account's row (account-totals.ts). */

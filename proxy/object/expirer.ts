@@ -12,6 +12,7 @@ import { sameListing } from '../../account-container/contract.ts';
 import { isFault } from '../../fabric/errors.ts';
 import type { Key } from '../../object-server/contract.ts';
 import type { Engine } from './engine.ts';
+import { announced } from './events.ts';
 import { dropEntry, type ExpiryEntry, readEntry, SHARDS, shardPrefix, timeName } from './expiry-index.ts';
 import { listRows, readTotals, rowQuery } from './rows.ts';
 import { vacate } from './version-place.ts';
@@ -194,6 +195,13 @@ class Worker {
     const container = await this.#engine.containers.find(ref);
     if (!container) return false;
     const only = ({ record }: { record: { deleteAt?: number | undefined } }): boolean => record.deleteAt === deleteAtS;
-    return (await vacate(this.#engine, { container, name: ref.object, only })) !== undefined;
+    const happening = { container, name: ref.object, event: 'LifecycleExpiration:Delete' } as const;
+    const found = await announced(
+      this.#engine,
+      happening,
+      () => vacate(this.#engine, { container, name: ref.object, only }),
+      (vacated) => vacated && {},
+    );
+    return found !== undefined;
   }
 }

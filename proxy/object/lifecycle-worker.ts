@@ -15,6 +15,7 @@ import type { ContainerState } from './containers.ts';
 import type { UploadInfo, VersionEntry } from './contract.ts';
 import { deleteVersion } from './delete-version.ts';
 import type { Engine } from './engine.ts';
+import { announced } from './events.ts';
 import { findVersion } from './find-version.ts';
 import { doneUntil, dropBucket, hasBuckets, holdLease, notedBuckets } from './lifecycle-index.ts';
 import {
@@ -235,10 +236,20 @@ class Worker {
     due: readonly LifecycleRule[],
     { entry, noncurrent }: Listed,
   ): Promise<boolean> {
-    const { name, versionId, stamp } = entry;
     const isVersioned = versioningOf(container) !== undefined;
     const asksObject = due.every(asksForTags) || (noncurrent && lockOf(container.record) !== undefined);
     if (asksObject && !(await this.#allows(container, due, entry))) return false;
+    const { name } = entry;
+    const isMarked = isVersioned && !noncurrent && !entry.deleteMarker;
+    const event = isMarked ? 'LifecycleExpiration:DeleteMarkerCreated' : 'LifecycleExpiration:Delete';
+    const versionId = isVersioned && !isMarked ? entry.versionId : undefined;
+    const happening = { container, name, event, versionId } as const;
+    const tell = (done: boolean) => (done ? { versionId } : undefined);
+    return announced(this.#engine, happening, () => this.#expire(container, { entry, noncurrent }), tell);
+  }
+
+  async #expire(container: ContainerState, { entry, noncurrent }: Omit<Listed, 'isOnly'>): Promise<boolean> {
+    const { name, versionId, stamp } = entry;
     if (noncurrent || entry.deleteMarker) {
       const deleted = await deleteVersion(this.#engine, {
         container,
@@ -250,7 +261,8 @@ class Worker {
     }
     const isListed = (found: Version | undefined): boolean =>
       found !== undefined && found.record.marker !== true && headStamp(found.register.head) === stamp;
-    if (!isVersioned) return (await vacate(this.#engine, { container, name, only: isListed })) !== undefined;
+    if (versioningOf(container) === undefined)
+      return (await vacate(this.#engine, { container, name, only: isListed })) !== undefined;
     const { account, name: containerName } = container.record;
     const marker: ObjectRecord = { account, container: containerName, name, size: 0, etag: '', type: '', marker: true };
     await commitVersion(this.#engine, { container, name, record: marker, only: isListed });

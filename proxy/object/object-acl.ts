@@ -6,6 +6,7 @@ import { effective, NO_BLOCK, rightsOf } from './bucket-rights.ts';
 import { changeObject } from './change-object.ts';
 import { type Context, type ObjectRef, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
+import { announcedChange } from './events.ts';
 import { aclOfNew, canonicalId, expandAcl, isPublicAcl } from './grants.ts';
 
 /** Faults AclNotSupported, AccessDenied. Undefined, at no cost, where nobody ever set anything. */
@@ -45,11 +46,13 @@ export async function setObjectAcl(
   ref: ObjectRef,
   request: AclRequest,
 ): Promise<void> {
-  await changeObject(engine, context, ref, {
-    action: 's3:PutObjectAcl',
-    change(record, container) {
-      const acl = changedAcl(container, context, { request, old: record.acl });
-      return acl && { ...record, acl };
-    },
-  });
+  await announcedChange(engine, { context, ref, event: 'ObjectAcl:Put' }, () =>
+    changeObject(engine, context, ref, {
+      action: 's3:PutObjectAcl',
+      change(record, container) {
+        const acl = changedAcl(container, context, { request, old: record.acl });
+        return acl && { ...record, acl };
+      },
+    }),
+  );
 }

@@ -4,6 +4,7 @@ import { authoriseTags } from './authorise.ts';
 import { changeObject } from './change-object.ts';
 import type { Context, ObjectInfo, ObjectRef, Tags } from './contract.ts';
 import type { Engine } from './engine.ts';
+import { announcedChange } from './events.ts';
 import { checkTags, keptTags } from './tags.ts';
 
 /** The tags to store with a new object. Faults InvalidTag, TooManyTags, AccessDenied. */
@@ -16,8 +17,11 @@ export function newTags(container: ContainerRecord, context: Context, ref: Objec
 /** None removes them, which is a right of its own. */
 export function setObjectTags(engine: Engine, context: Context, ref: ObjectRef, tags: Tags): Promise<ObjectInfo> {
   const checked = keptTags(checkTags(tags, 'object'));
-  return changeObject(engine, context, ref, {
-    action: 's3:PutObjectTagging',
-    change: (record) => ({ ...record, tags: checked }),
-  });
+  const event = checked ? 'ObjectTagging:Put' : 'ObjectTagging:Delete';
+  return announcedChange(engine, { context, ref, event }, () =>
+    changeObject(engine, context, ref, {
+      action: 's3:PutObjectTagging',
+      change: (record) => ({ ...record, tags: checked }),
+    }),
+  );
 }

@@ -20,7 +20,9 @@ import {
 } from './contract.ts';
 import { encryptionOf, type Sealing, startSealing } from './encryption.ts';
 import type { Engine } from './engine.ts';
+import { announced, createdBy, toldOf } from './events.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
+import type { EventName } from './notification-rules.ts';
 import { newAcl } from './object-acl.ts';
 import type { Extent, ObjectRecord, Sealed } from './object-format.ts';
 import { checkNewLock } from './object-lock.ts';
@@ -55,7 +57,8 @@ export async function putObject(
   if (refused && lengthBytes === undefined) await checkQuota(engine, container, received.sizeBytes);
   const made = makeRecord(ref, options, received);
   const record = acl === undefined && tags === undefined ? made : { ...made, acl, tags };
-  return store(engine, container, record, { body: received.body, conditions: options.conditions });
+  const by = { context, event: createdBy(context) };
+  return store(engine, container, record, { body: received.body, conditions: options.conditions, by });
 }
 
 /** The container, when the caller may write into it. */
@@ -75,7 +78,17 @@ export async function writable(
 }
 
 /** Commits a record whose bytes are safe already (extents) or travel along (body). */
-export async function store(
+export function store(
+  engine: Engine,
+  container: ContainerState,
+  record: ObjectRecord,
+  options: StoreOptions & { readonly by: { readonly context: Context; readonly event: EventName } },
+): Promise<ObjectInfo> {
+  const happening = { container, name: record.name, ...options.by };
+  return announced(engine, happening, () => storeOrKeep(engine, container, record, options), toldOf);
+}
+
+function storeOrKeep(
   engine: Engine,
   container: ContainerState,
   record: ObjectRecord,

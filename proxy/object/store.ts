@@ -13,6 +13,7 @@ import { deleteObject } from './delete.ts';
 import type { DigestPool } from './digest.ts';
 import { sealingOfPart } from './encryption.ts';
 import type { Engine } from './engine.ts';
+import type { EventDesk } from './event-desk.ts';
 import { ExpiryHint } from './expiry-hint.ts';
 import { getObject, headObject } from './get.ts';
 import type { KeyManager } from './key-manager.ts';
@@ -40,6 +41,7 @@ export interface StoreOptions {
   readonly lifecycleDayMs?: number | undefined;
   readonly onError: (what: string, error: unknown) => void;
   readonly readOnly?: ReadOnlyRule | undefined;
+  readonly events?: EventDesk | undefined;
 }
 
 export interface RunningStore {
@@ -62,6 +64,7 @@ export function createStore({
   lifecycleDayMs = REAL_DAY_MS,
   onError,
   readOnly = WRITABLE,
+  events,
 }: StoreOptions): RunningStore {
   const totals = createAccountTotals(() => engine);
   const engine: Engine = {
@@ -77,6 +80,7 @@ export function createStore({
     expired: (record) => record.deleteAt !== undefined && record.deleteAt * 1000 <= cluster.clock.nowMs(),
     readOnly,
     expiryHint: new ExpiryHint(),
+    events,
     touched: totals.note,
     holdTotals: totals.hold,
     later: (what, work) => void work().catch((error) => onError(what, error)),

@@ -19,6 +19,7 @@ import { listParts, listUploads } from './list-uploads.ts';
 import { listVersions } from './list-versions.ts';
 import * as lock from './lock.ts';
 import { abortUpload, completeUpload, createUpload } from './multipart.ts';
+import { getNotification, putNotification } from './notification.ts';
 import { getObjectAttributes } from './object-attributes.ts';
 import { createPostObject } from './post-object.ts';
 import { putObject } from './put-object.ts';
@@ -82,7 +83,6 @@ function unset(noun: string, sub: string, absent: { code: S3Code } | { element: 
 const replication = unset('BucketReplication', 'replication', { code: 'ReplicationConfigurationNotFoundError' });
 const accelerate = unset('BucketAccelerateConfiguration', 'accelerate', { element: 'AccelerateConfiguration' });
 const logging = unset('BucketLogging', 'logging', { element: 'BucketLoggingStatus' });
-const events = unset('BucketNotificationConfiguration', 'notification', { element: 'NotificationConfiguration' });
 const payment = unset('BucketRequestPayment', 'requestPayment', {
   element: 'RequestPaymentConfiguration',
   inner: '<Payer>BucketOwner</Payer>',
@@ -248,8 +248,11 @@ export const OPERATIONS: readonly OperationRow[] = [
   built('DeleteBucketLifecycle', 'DELETE bucket lifecycle', { run: lifecycle.deleteLifecycle }),
   logging.get(),
   logging.put(),
-  events.get(),
-  events.put(),
+  built('GetBucketNotificationConfiguration', 'GET bucket notification', { run: getNotification }),
+  built('PutBucketNotificationConfiguration', 'PUT bucket notification', {
+    run: putNotification,
+    note: 'topics and queues whose ARN names a configured webhook; filters by prefix and suffix',
+  }),
   built('GetObjectLockConfiguration', 'GET bucket object-lock', { run: lock.getLockConfiguration }),
   built('PutObjectLockConfiguration', 'PUT bucket object-lock', {
     run: lock.putLockConfiguration,

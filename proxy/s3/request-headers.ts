@@ -162,6 +162,10 @@ export const AMZ_HEADERS: readonly HeaderRule[] = [
   },
   { name: 'x-amz-server-side-encryption-customer-key-md5', refusal: 'InvalidArgument', note: 'the same; compared' },
   { name: 'x-amz-server-side-encryption*', refusal: 'NotImplemented', note: 'every other one' },
+  {
+    name: 'x-amz-skip-destination-validation',
+    note: 'PutBucketNotificationConfiguration: no effect, a destination must be configured, and none is sent a test',
+  },
   { name: 'x-amz-source-expected-bucket-owner', note: 'CopyObject, UploadPartCopy' },
   {
     name: 'x-amz-storage-class',
