@@ -6,7 +6,7 @@ import { loadBase } from './bitmap-store.ts';
 import { engineFaults } from './contract.ts';
 import { showExports, syncExports } from './exports.ts';
 import { buildFill, finishPivot } from './fill.ts';
-import { addDisk, addLimits, addTop, NODES, nodeNames } from './graph.ts';
+import { addDisk, addLimits, addTop, dropCreation, NODES, nodeNames } from './graph.ts';
 import type { Qmp } from './qmp.ts';
 import { CLONE_PREFIX, closeSnapshot, dropReserveFile } from './snapshot.ts';
 import type { VolumeContext } from './volume-context.ts';
@@ -66,6 +66,7 @@ async function noticeGrowth(context: VolumeContext): Promise<void> {
 /** What an earlier agent left half-done in a daemon that lived on. */
 export async function settleFound(context: VolumeContext, qmp: Qmp): Promise<void> {
   const { snapshot, phase } = context.state;
+  await dropCreation(qmp, context.world.clock);
   const unfinished = snapshot?.step === 'opening' || snapshot?.step === 'closing';
   const orphan = snapshot?.step === 'open' && snapshot.snapshotId.startsWith(CLONE_PREFIX);
   if (unfinished || orphan) await closeSnapshot(context, qmp, false);

@@ -8,7 +8,7 @@
  *                top -> overlay (qcow2) -> fill-file, source (nbd)  while it is filled
  */
 import type { Clock } from '../../fabric/clock.ts';
-import { Fault } from '../../fabric/errors.ts';
+import { Fault, isFault } from '../../fabric/errors.ts';
 import { engineFaults, type VolumeLimits } from './contract.ts';
 import type { Qmp } from './qmp.ts';
 
@@ -32,6 +32,7 @@ export const NODES = {
 } as const;
 
 const LIMITS_OBJECT = 'limits';
+const CREATE_JOB = 'create';
 const EXPORT_GONE_MS_MAX = 10_000;
 const JOB_POLL_MS_MIN = 5;
 const JOB_POLL_MS_MAX = 200;
@@ -175,15 +176,24 @@ export async function readyJob(qmp: Qmp, clock: Clock, id: string): Promise<void
 export async function dropJob(qmp: Qmp, clock: Clock, id: string): Promise<void> {
   const job = await findJob(qmp, id);
   if (!job) return;
-  if (job.status !== 'concluded') await qmp.command('job-cancel', { id });
+  if (job.status !== 'concluded') {
+    try {
+      await qmp.command('job-cancel', { id });
+    } catch (error) {
+      // It has just ended by itself.
+      if (!isFault(error, engineFaults.refused)) throw error;
+    }
+  }
   await waitForJob(qmp, clock, id, ['concluded']);
   await qmp.command('job-dismiss', { id });
 }
 
 /** An image made by the daemon itself; `options` as for blockdev-create. */
 export async function createImage(qmp: Qmp, clock: Clock, options: Record<string, unknown>): Promise<void> {
-  const id = 'create';
-  await dropJob(qmp, clock, id);
-  await qmp.command('blockdev-create', { 'job-id': id, options });
-  await endOfJob(qmp, clock, id);
+  await dropCreation(qmp, clock);
+  await qmp.command('blockdev-create', { 'job-id': CREATE_JOB, options });
+  await endOfJob(qmp, clock, CREATE_JOB);
 }
+
+/** One that an earlier agent began holds its nodes. */
+export const dropCreation = (qmp: Qmp, clock: Clock): Promise<void> => dropJob(qmp, clock, CREATE_JOB);

@@ -11,7 +11,7 @@ import { connectQmp, type QmpEvent } from './qmp.ts';
 
 const GREETING = '{"QMP": {"version": {}, "capabilities": []}}\r\n';
 
-type Answer = (socket: Socket, request: { execute: string; id: number; arguments?: object }) => void;
+type Answer = (socket: Socket, request: { execute: string; id: string; arguments?: object }) => void;
 
 async function server(t: Test, greeting: string, answer: Answer): Promise<{ path: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'needletail-qmp-'));
@@ -26,7 +26,7 @@ async function server(t: Test, greeting: string, answer: Answer): Promise<{ path
       rest = lines.pop() ?? '';
       for (const line of lines) {
         const request = JSON.parse(line);
-        if (request.execute === 'qmp_capabilities') socket.write(`{"return": {}, "id": ${request.id}}\n`);
+        if (request.execute === 'qmp_capabilities') socket.write(`{"return": {}, "id": "${request.id}"}\n`);
         else answer(socket, request);
       }
     });
@@ -44,11 +44,11 @@ async function server(t: Test, greeting: string, answer: Answer): Promise<{ path
 t.test('answers out of order and in pieces, errors, events', async (t) => {
   const held: (() => void)[] = [];
   const endpoint = await server(t, GREETING, (socket, { execute, id }) => {
-    if (execute === 'slow') held.push(() => socket.write(`{"return": "slow", "id": ${id}}\n`));
-    if (execute === 'bad') socket.write(`{"error": {"class": "GenericError", "desc": "no"}, "id": ${id}}\n`);
+    if (execute === 'slow') held.push(() => socket.write(`{"return": "slow", "id": "${id}"}\n`));
+    if (execute === 'bad') socket.write(`{"error": {"class": "GenericError", "desc": "no"}, "id": "${id}"}\n`);
     if (execute === 'fast') {
       socket.write('{"event": "E", "data": {"a": 1}, "timestamp": {}}\n{"ret');
-      setTimeout(() => socket.write(`urn": "fast", "id": ${id}}\n`), 5);
+      setTimeout(() => socket.write(`urn": "fast", "id": "${id}"}\n`), 5);
       setTimeout(() => held.shift()?.(), 10);
     }
   });

@@ -45,7 +45,7 @@ interface Pending {
 
 interface Message {
   readonly QMP?: unknown;
-  readonly id?: number;
+  readonly id?: string;
   readonly return?: unknown;
   readonly error?: { readonly class: string; readonly desc: string };
   readonly event?: string;
@@ -56,7 +56,9 @@ const unavailable = (reason: string): Fault => new Fault(engineFaults.unavailabl
 
 class QmpConnection implements Qmp {
   readonly #options: QmpOptions;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new Map<string, Pending>();
+  /** A daemon may still answer what the client before this one asked. */
+  readonly #idPrefix: string;
   readonly #greeted: Promise<void>;
   #greet: { resolve(): void; reject(error: Fault): void } = { resolve() {}, reject() {} };
   #socket: NetSocket;
@@ -68,6 +70,7 @@ class QmpConnection implements Qmp {
 
   constructor(options: QmpOptions) {
     this.#options = options;
+    this.#idPrefix = `${options.clock.nowMs().toString(36)}-`;
     this.#greeted = new Promise((resolve, reject) => {
       this.#greet = { resolve, reject };
     });
@@ -91,7 +94,7 @@ class QmpConnection implements Qmp {
   command<T>(name: string, args?: QmpArguments): Promise<T> {
     if (this.#ended) return Promise.reject(unavailable('the control connection is closed'));
     if (this.#pending.size >= PENDING_MAX) return Promise.reject(new Fault(engineFaults.overloaded));
-    const id = this.#nextId++;
+    const id = this.#idPrefix + this.#nextId++;
     const request = args === undefined ? { execute: name, id } : { execute: name, arguments: args, id };
     return new Promise<T>((resolve, reject) => {
       const timer = this.#options.clock.after(COMMAND_MS_MAX, () => this.#socket.destroy(`no answer to ${name}`));
@@ -133,7 +136,7 @@ class QmpConnection implements Qmp {
     return true;
   }
 
-  #answer(id: number, message: Message): void {
+  #answer(id: string, message: Message): void {
     const pending = this.#pending.get(id);
     if (!pending) return;
     this.#pending.delete(id);

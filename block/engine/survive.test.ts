@@ -112,14 +112,15 @@ t.test('an agent killed in the middle of its work leaves volumes that the next o
     });
     const gone = new Promise((resolve) => child.once('exit', resolve));
     // The child takes and ends snapshots without end; it dies somewhere in that.
-    await new Promise((resolve) => child.stdout.once('data', resolve));
+    const ready = new Promise((resolve) => child.stdout.once('data', () => resolve('ready')));
+    t.equal(await Promise.race([ready, gone]), 'ready');
     await new Promise((resolve) => setTimeout(resolve, 40 * round));
     child.kill('SIGKILL');
     await gone;
     await guest.write(0, Buffer.alloc(BLOCK, round));
     await bed.startAgent();
     const status = await bed.engine.adopt(bed.place('v1'));
-    t.match(status, { running: true, phase: 'ready' });
+    t.match(status, { running: true, phase: 'ready' }, JSON.stringify(status));
     if (status.snapshot.snapshotId !== undefined)
       await bed.engine.endSnapshot('v1', { snapshotId: status.snapshot.snapshotId, keep: false });
     const { exportUri } = await bed.engine.beginSnapshot('v1', { snapshotId: `after-${round}` });
