@@ -4,7 +4,6 @@
  * through here.
  */
 
-import type { DiskSpace } from '../../fabric/disk.ts';
 import { Fault, isFault } from '../../fabric/errors.ts';
 import {
   type EngineEvent,
@@ -37,7 +36,6 @@ import { Snapshots, type SnapshotsWorld } from './snapshots.ts';
 export interface ManagerWorld extends SnapshotsWorld {
   readonly host: string;
   readonly files: Files;
-  readonly space: () => Promise<DiskSpace>;
   /** Why no volume can be served here; undefined when they can. */
   readonly unfit: () => string | undefined;
 }
@@ -123,6 +121,20 @@ export class VolumeManager {
   async renameVolume(id: string, name: string): Promise<VolumeView> {
     checkName(name);
     return this.#view(await this.#world.table.change(id, () => ({ name })));
+  }
+
+  /** The base goes first: what is counted since it belongs to the old lineage. */
+  async moveVolume(id: string, lineage: string): Promise<VolumeView> {
+    checkId(lineage, 'lineage');
+    const { table, engine } = this.#world;
+    return table.inTurn(id, async () => {
+      const record = this.#ready(id);
+      if (record.lineage === lineage) return this.#view(record);
+      const job = record.jobs.find(({ phase }) => phase !== 'failed');
+      if (job) throw busy(`snapshot ${job.snapshot} of volume ${id} is being taken`);
+      await engine.forgetBase(id);
+      return this.#view(await table.change(id, () => ({ lineage, baseInstead: undefined })));
+    });
   }
 
   async deleteVolume(id: string, force: boolean): Promise<void> {
@@ -266,8 +278,11 @@ export class VolumeManager {
     const spec = { ...table.placeOf(id), sizeBytes, ...(limits && { limits }) };
     if (record.copyOf !== undefined) return this.#copy(record);
     if (record.source) {
-      await exports.add(fillOf(record), record.source, record.sizeBytes);
-      await engine.startFrom(spec, { endpoint: exports.endpoint, exportName: fillOf(record) });
+      // The snapshot is looked up while the daemon starts, which asks for it last.
+      const opened = exports.add(fillOf(record), record.source, sizeBytes);
+      const started = engine.startFrom(spec, { endpoint: exports.endpoint, exportName: fillOf(record) });
+      for (const result of await Promise.allSettled([opened, started]))
+        if (result.status === 'rejected') throw result.reason;
     } else await engine.create(spec);
     await table.change(id, () => ({ phase: 'ready', limits: undefined }));
   }
@@ -290,7 +305,10 @@ export class VolumeManager {
         this.#copies.delete(id);
       }
     };
-    this.#copies.set(id, work().catch((error: unknown) => log.error({ err: error, volume: id }, 'a copy is lost')));
+    this.#copies.set(
+      id,
+      work().catch((error: unknown) => log.error({ err: error, volume: id }, 'a copy is lost')),
+    );
   }
 
   async #revert(record: VolumeRecord): Promise<void> {

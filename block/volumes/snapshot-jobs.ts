@@ -4,6 +4,7 @@
  * `resume` goes on where the engine still holds the moment, and fails the job where it does not. Never deletes a snapshot.
  */
 import type { Clock } from '../../fabric/clock.ts';
+import type { DiskSpace } from '../../fabric/disk.ts';
 import { Fault, isFault } from '../../fabric/errors.ts';
 import type { StreamNet } from '../../fabric/net.ts';
 import {
@@ -27,6 +28,8 @@ export interface JobsWorld {
   readonly repository: Repository;
   readonly clock: Clock;
   readonly net: StreamNet;
+  /** Of the file system that holds the volumes. */
+  readonly space: () => Promise<DiskSpace>;
   readonly log: { warn(details: object, message: string): void; error(details: object, message: string): void };
 }
 
@@ -144,9 +147,12 @@ export class SnapshotJobs {
 
   /** Has the engine hold the moment, unless there is nothing to hold: nobody wrote to a volume without files. */
   async #take({ volume, place }: Running, job: Job): Promise<void> {
-    const { engine } = this.#world;
-    const { phase } = await engine.status(volume);
-    if (phase !== VOLUME_PHASES.lazy) await engine.beginSnapshot(volume, { snapshotId: place.snapshot });
+    const { engine, space } = this.#world;
+    const status = await engine.status(volume);
+    if (status.phase !== VOLUME_PHASES.lazy) {
+      const reserveBytes = reserveFor(status, (await space()).freeBytes);
+      await engine.beginSnapshot(volume, { snapshotId: place.snapshot, reserveBytes });
+    }
     await this.#record(volume, { ...job, phase: 'taken' });
   }
 
@@ -315,6 +321,22 @@ export class SnapshotJobs {
     await this.#world.table.change(volume, ({ jobs }) => ({ jobs: jobs.map(replaced) }));
   }
 }
+
+/**
+ * Space for what the guest overwrites during an upload: enough for a volume that is overwritten as a whole where that is little, a
+ * sixteenth of a large one, half of what is free on a full disk. Holes cost their share of the reserve's tables alone.
+ */
+function reserveFor({ sizeBytes, allocatedBytes }: VolumeStatus, freeBytes: number): number {
+  const tables = Math.ceil(sizeBytes / RESERVE_TABLES_SHARE) + RESERVE_BYTES_MIN;
+  const usual = Math.max(RESERVE_BYTES_USUAL, sizeBytes / RESERVE_SHARE);
+  return Math.ceil(Math.min(usual, allocatedBytes + tables, Math.max(RESERVE_BYTES_MIN, freeBytes / 2)));
+}
+
+const RESERVE_BYTES_MIN = 64 * 2 ** 20;
+const RESERVE_BYTES_USUAL = 2 ** 30;
+const RESERVE_SHARE = 16;
+/** More than QEMU's tables take of what they describe. */
+const RESERVE_TABLES_SHARE = 4096;
 
 const without = (jobs: readonly Job[], place: SnapshotPlace): Job[] =>
   jobs.filter((job) => keyOf(job) !== keyOf(place));
