@@ -1,7 +1,7 @@
 /** What the volume commands do: one call each, and what it says for people. */
 import { randomUUID } from 'node:crypto';
 import type { Attachment, Transport, VolumeView } from '../../block/volumes/contract.ts';
-import { type CommonOptions, print, sizeText, table, timeText, type Volumes, withVolumes } from './connect.ts';
+import { type CommonOptions, print, sizeText, statusText, table, timeText, type Volumes, withVolumes } from './connect.ts';
 
 interface Sized {
   readonly name: string;
@@ -154,7 +154,7 @@ function printVolume(options: CommonOptions, volume: VolumeView): void {
     ]),
     ...Object.entries(volume.limits).map(([what, value]) => [what, String(value)]),
     ...(volume.fill ? [['filled', `${sizeText(volume.fill.doneBytes)} of ${sizeText(volume.fill.totalBytes)}`]] : []),
-    ...volume.jobs.map((job) => ['snapshot', `${job.snapshot}  ${job.status}${job.error ? `  ${job.error}` : ''}`]),
+    ...volume.jobs.map((job) => ['snapshot', `${job.snapshot}  ${statusText(job)}`]),
     ...(volume.error === undefined ? [] : [['error', volume.error]]),
   ];
   print(options, volume, table(rows));

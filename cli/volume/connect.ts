@@ -94,6 +94,14 @@ export function sizeText(bytes: number): string {
   return `${Number.isInteger(value) ? value : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
+/** Of a snapshot: what it is, how far, or why not. */
+export function statusText({ status, progress, error }: SnapshotView): string {
+  if (error !== undefined) return `${status}: ${error}`;
+  if (status !== 'creating' || progress === undefined) return status;
+  const share = Math.floor((100 * progress.doneBytes) / Math.max(1, progress.totalBytes));
+  return `${progress.paused ? 'paused' : status} ${share} %`;
+}
+
 export const timeText = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 
 /** Columns as wide as they need to be. */

@@ -5,7 +5,7 @@ import type { SnapshotPlace, SnapshotView } from '../../block/volumes/contract.t
 import { systemClock } from '../../fabric/clock.ts';
 import { Fault } from '../../fabric/errors.ts';
 import { CommandExit } from '../command-exit.ts';
-import { type CommonOptions, print, sizeText, table, timeText, type Volumes, withVolumes } from './connect.ts';
+import { type CommonOptions, print, sizeText, statusText, table, timeText, type Volumes, withVolumes } from './connect.ts';
 
 const POLL_MS = 200;
 const EXIT_DAMAGED = 1;
@@ -35,7 +35,7 @@ export async function list(name: string | undefined, options: CommonOptions): Pr
     const filter = name === undefined ? {} : { volume: (await volumes.volume(name)).id };
     const { snapshots } = await volumes.call('snapshots', filter);
     const rows = snapshots.map((one) => [
-      ...[one.snapshot, one.name, one.kind, one.error === undefined ? one.status : `${one.status}: ${one.error}`],
+      ...[one.snapshot, one.name, one.kind, statusText(one)],
       ...[sizeText(one.sizeBytes), sizeText(one.uploadedBytes), timeText(one.createdMs), one.volume],
     ]);
     print(
