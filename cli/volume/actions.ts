@@ -1,7 +1,16 @@
 /** What the volume commands do: one call each, and what it says for people. */
 import { randomUUID } from 'node:crypto';
 import type { Attachment, Transport, VolumeView } from '../../block/volumes/contract.ts';
-import { type CommonOptions, print, sizeText, statusText, table, timeText, type Volumes, withVolumes } from './connect.ts';
+import {
+  type CommonOptions,
+  print,
+  sizeText,
+  statusText,
+  table,
+  timeText,
+  type Volumes,
+  withVolumes,
+} from './connect.ts';
 
 interface Sized {
   readonly name: string;

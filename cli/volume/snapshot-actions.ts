@@ -5,7 +5,16 @@ import type { SnapshotPlace, SnapshotView } from '../../block/volumes/contract.t
 import { systemClock } from '../../fabric/clock.ts';
 import { Fault } from '../../fabric/errors.ts';
 import { CommandExit } from '../command-exit.ts';
-import { type CommonOptions, print, sizeText, statusText, table, timeText, type Volumes, withVolumes } from './connect.ts';
+import {
+  type CommonOptions,
+  print,
+  sizeText,
+  statusText,
+  table,
+  timeText,
+  type Volumes,
+  withVolumes,
+} from './connect.ts';
 
 const POLL_MS = 200;
 const EXIT_DAMAGED = 1;
