@@ -3,11 +3,13 @@
  * is decided by the store.
  */
 import { refuse, swiftFaults } from './faults.ts';
+import { HEADER_BYTES_MAX } from './metadata.ts';
 
 const REFERRER_WORDS = ['.r', '.ref', '.referer', '.referrer'];
 
 /** `.referrer : *.example.com, bob` → `.r:.example.com,bob`. 400 for what is no ACL. */
 export function cleanAcl(header: 'X-Container-Read' | 'X-Container-Write', value: string): string {
+  if (value.length > HEADER_BYTES_MAX) throw invalid(header, `longer than ${HEADER_BYTES_MAX} bytes`);
   const items: string[] = [];
   for (const raw of value.split(',')) {
     const item = raw.trim();

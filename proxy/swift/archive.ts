@@ -35,6 +35,7 @@ export async function* readArchive(source: BodySource, packing: Packing): AsyncG
   const fed = feed(tar, archive);
   try {
     for await (const entry of archive) {
+      if (!isSize(entry.header.size)) throw new Error('a size that is no number of bytes');
       if (entry.header.type === 'file' || entry.header.type === 'contiguous-file') yield fileOf(entry);
       entry.resume();
     }
@@ -45,6 +46,11 @@ export async function* readArchive(source: BodySource, packing: Packing): AsyncG
     tar.destroy();
     await fed;
   }
+}
+
+/** A negative one is read as -0 where it is -1. */
+function isSize(size: number | undefined | null): boolean {
+  return Number.isSafeInteger(size) && (size as number) >= 0 && !Object.is(size, -0);
 }
 
 function unpacked(raw: Readable, packing: Packing): Readable {

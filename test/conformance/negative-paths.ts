@@ -84,11 +84,11 @@ export const paths: NegativeSuite = {
       t.equal(codeOf(await s3.ask('PUT', `/${bucket}/${nul}`, { body: 'x' })), '400 InvalidURI', nul);
       t.equal((await swift.ask('PUT', `/${bucket}/${nul}`, { body: 'x' })).status, 412, nul);
     }
-    for (const escape of ODD_ESCAPES) {
-      const got = await s3.ask('GET', `/${bucket}/${escape}`);
-      t.ok(got.status === 400 || got.status === 404, `S3 ${escape}: ${codeOf(got)}`);
-      const found = await swift.ask('GET', `/${bucket}/${escape}`);
-      t.ok([400, 404, 412].includes(found.status), `Swift ${escape}: ${found.status}`);
+    for (const odd of ODD_ESCAPES) {
+      const got = await s3.ask('GET', `/${bucket}/${odd}`);
+      t.ok(got.status === 400 || got.status === 404, `S3 ${odd}: ${codeOf(got)}`);
+      const found = await swift.ask('GET', `/${bucket}/${odd}`);
+      t.ok([400, 404, 412].includes(found.status), `Swift ${odd}: ${found.status}`);
     }
     t.same(await namesIn(rig, bucket), ['safe']);
   },

@@ -9,10 +9,13 @@ import { paths } from './negative-paths.ts';
 import { runNegative } from './negative-rig.ts';
 import { rights } from './negative-rights.ts';
 import { signatures } from './negative-signatures.ts';
+import { sizes } from './negative-sizes.ts';
+import { archives, signedUrls } from './negative-swift.ts';
+import { tokens } from './negative-tokens.ts';
 
 t.setTimeout(120_000);
 
-const AREAS = { signatures, chunked, documents, paths, injection, rights };
+const AREAS = { signatures, chunked, documents, paths, injection, rights, archives, signedUrls, tokens, sizes };
 const only = process.env['ONLY'];
 const chosen = Object.entries(AREAS).filter(([name]) => only === undefined || name === only);
 
