@@ -11,6 +11,10 @@ export const CATEGORIES = {
   'unfinished listing': { severity: 'degraded', text: 'young objects without a row, or rows without an object' },
   'row without object': { severity: 'degraded', text: 'rows whose object is gone' },
   'row differs': { severity: 'degraded', text: 'rows that say another size or etag than their object' },
+  'not scheduled': {
+    severity: 'degraded',
+    text: 'objects with a delete-at, or containers with lifecycle rules, that no index tells of',
+  },
   'below target': { severity: 'degraded', text: 'live registers on fewer primaries than the ring says' },
   'stale tombstone': { severity: 'degraded', text: 'deletions that some primary has not heard of' },
   'blob below target': { severity: 'degraded', text: 'blobs missing or damaged beside a register that refers to them' },

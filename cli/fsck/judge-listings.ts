@@ -19,15 +19,16 @@ import {
   keyKind,
   latin1ToUtf8,
   makeKey,
-  packHex,
   REST_AT,
   rowRest,
   TABLE,
 } from '../../object-server/contract.ts';
 import { decodeMeta, type ObjectRecord } from '../../proxy/object/object-format.ts';
 import type { JudgeWorld } from './findings.ts';
+import { indexRows } from './index-rows.ts';
 import type { Held } from './inventory.ts';
-import { containerOfRow } from './names.ts';
+import { containerOfRow, isCurrent } from './names.ts';
+import { versionRows } from './version-rows.ts';
 
 const ROW_NAME_AT = REST_AT + 3;
 const TABLE_AT = REST_AT + 2;
@@ -51,7 +52,54 @@ export function judgeListings(world: JudgeWorld): void {
     if (kind === KIND.object) judgeObject(world, key, held);
     else if (kind === KIND.row && key.charCodeAt(TABLE_AT) === TABLE.current) judgeRow(world, sums, { key, held });
   }
+  judgeVersions(world, sums);
+  judgeIndexes(world);
   judgeAccounts(world, sums);
+}
+
+/** Versions against the rows of their table, both ways. */
+function judgeVersions(world: JudgeWorld, sums: ReadonlyMap<Key, Sums>): void {
+  const { inventory, namer, find, hash, unfinishedFrom } = world;
+  const wanted = new Set<Key>();
+  for (const { of, key, meta } of versionRows({ keys: inventory.keys, hash })) {
+    wanted.add(key);
+    const young = unfinishedFrom((inventory.keys.get(of) as Held).ballot);
+    const row = inventory.keys.get(key);
+    if (!row || isTombstone(row.head)) {
+      find(young ? 'unfinished listing' : 'unlisted object', `${namer(of)}: no row among the versions`);
+    } else if (!saysTheSame(headMeta(row.head), meta)) {
+      find(
+        young || unfinishedFrom(row.ballot) ? 'unfinished listing' : 'row differs',
+        `${namer(of)}: among the versions`,
+      );
+    }
+  }
+  for (const [key, { head, ballot }] of inventory.keys) {
+    if (keyKind(key) !== KIND.row || key.charCodeAt(TABLE_AT) !== TABLE.versions || isTombstone(head)) continue;
+    const containerKey = containerOfRow(key);
+    const sum = sums.get(containerKey);
+    if (!sum || !isCurrent(inventory.keys.get(containerKey), key)) {
+      find('orphan', namer(key));
+      continue;
+    }
+    const { flags = 0, sizeBytes } = decodeRow(headMeta(head));
+    if (!(flags & ROW_SIZE_UNCOUNTED)) sum.bytesUsed += sizeBytes;
+    if (!wanted.has(key)) find(unfinishedFrom(ballot) ? 'unfinished listing' : 'row without object', namer(key));
+  }
+}
+
+/** Whether its bytes are counted here or with the object is a matter of totals. */
+function saysTheSame(a: Buffer, b: Buffer): boolean {
+  const [one, other] = [decodeRow(a), decodeRow(b)];
+  const kind = (flags = 0): number => flags & ~ROW_SIZE_UNCOUNTED;
+  return one.etag === other.etag && one.sizeBytes === other.sizeBytes && kind(one.flags) === kind(other.flags);
+}
+
+function judgeIndexes({ inventory, namer, find, hash }: JudgeWorld): void {
+  for (const { of, key } of indexRows({ keys: inventory.keys, hash })) {
+    const row = inventory.keys.get(key);
+    if (!row || isTombstone(row.head)) find('not scheduled', namer(of));
+  }
 }
 
 function judgeObject(world: JudgeWorld, key: Key, { head, ballot }: Held): void {
@@ -93,12 +141,6 @@ function judgeRow(world: JudgeWorld, sums: ReadonlyMap<Key, Sums>, { key, held }
   const object = inventory.keys.get(makeKey(hash(sum.account, sum.name, name), incarnation, KIND.object));
   if (object && !isTombstone(object.head)) return;
   find(unfinishedFrom(held.ballot) ? 'unfinished listing' : 'row without object', namer(key));
-}
-
-/** Whether `key` was written under the container as it is now, and not under one of the same name before. */
-export function isCurrent(container: Held | undefined, key: Key): boolean {
-  if (!container || isTombstone(container.head)) return false;
-  return packHex(headStamp(container.head)) === key.slice(KIND_AT - 8, KIND_AT);
 }
 
 function judgeAccounts({ inventory, find, hash }: JudgeWorld, sums: ReadonlyMap<Key, Sums>): void {

@@ -2,12 +2,15 @@
 import { type ContainerRecord, decodeRecord } from '../../account-container/contract.ts';
 import {
   headMeta,
+  headStamp,
+  isTombstone,
   type Key,
   KIND,
   KIND_AT,
   keyKind,
   latin1ToUtf8,
   makeKey,
+  packHex,
   REST_AT,
 } from '../../object-server/contract.ts';
 import { decodeMeta, type Gravestone } from '../../proxy/object/object-format.ts';
@@ -54,3 +57,9 @@ function rowName(keys: ReadonlyMap<Key, Held>, key: Key): string {
 }
 
 export const containerOfRow = (key: Key): Key => makeKey(key.slice(1, KIND_AT - 8), undefined, KIND.container);
+
+/** Whether `key` was written under the container as it is now, and not under one of the same name before. */
+export function isCurrent(container: Held | undefined, key: Key): boolean {
+  if (!container || isTombstone(container.head)) return false;
+  return packHex(headStamp(container.head)) === key.slice(KIND_AT - 8, KIND_AT);
+}

@@ -31,9 +31,10 @@ import {
 } from '../../object-server/contract.ts';
 import { decodeMeta, type ObjectRecord } from '../../proxy/object/object-format.ts';
 import { rowOf } from '../../proxy/object/row-writes.ts';
+import { indexRows } from '../fsck/index-rows.ts';
 import type { Held } from '../fsck/inventory.ts';
-import { isCurrent } from '../fsck/judge-listings.ts';
-import { containerOfRow } from '../fsck/names.ts';
+import { containerOfRow, isCurrent } from '../fsck/names.ts';
+import { versionRows } from '../fsck/version-rows.ts';
 
 const TABLE_AT = REST_AT + 2;
 
@@ -74,6 +75,8 @@ export function planListings(world: PlanWorld): Plan {
   }
   const plan: Plan = { heads, containers: containers.size, objects: 0, rewritten: 0, removed: 0 };
   const objects = planObjects(world, plan, containers);
+  planVersions(world, plan, containers);
+  planIndexes(world, plan);
   planStrays(world, plan, containers);
   planAccounts(world, plan, containers);
   return { ...plan, objects };
@@ -101,7 +104,7 @@ function planObjects(world: PlanWorld, plan: Plan, containers: ReadonlyMap<Key, 
     const container = containers.get(containerKey);
     // What a deleted container left behind has no listing.
     if (!container || !isCurrent(world.keys.get(containerKey), key)) continue;
-    // A delete marker is listed among the versions only, whose rows are kept as they are.
+    // A delete marker is listed among the versions only.
     if (record.marker === true) continue;
     objects++;
     const rowKey = container.rowPrefix + utf8ToLatin1(record.name);
@@ -111,6 +114,31 @@ function planObjects(world: PlanWorld, plan: Plan, containers: ReadonlyMap<Key, 
     if (!(flags & ROW_SIZE_UNCOUNTED)) container.bytesUsed += sizeBytes;
   }
   return objects;
+}
+
+/** A row for every version that was set aside, and for every delete marker. */
+function planVersions(world: PlanWorld, plan: Plan, containers: ReadonlyMap<Key, Container>): void {
+  for (const { container: containerKey, key, meta, stamp } of versionRows(world)) {
+    const container = containers.get(containerKey);
+    if (!container || plan.heads.has(key)) continue;
+    const row = keepOrWrite(world, plan, { key, meta, stamp });
+    const { flags = 0, sizeBytes } = decodeRow(headMeta(row));
+    if (!(flags & ROW_SIZE_UNCOUNTED)) container.bytesUsed += sizeBytes;
+  }
+}
+
+/** What is to go by itself is noted where that is looked for; entries that mean nothing stay, as they do in a running cluster. */
+function planIndexes({ keys, hash, restamp }: PlanWorld, plan: Plan): void {
+  for (const [key, { head }] of keys) {
+    if (keyKind(key) === KIND.row && key.charCodeAt(TABLE_AT) === TABLE.expiring) plan.heads.set(key, head);
+  }
+  for (const { key, meta } of indexRows({ keys, hash })) {
+    const held = plan.heads.get(key);
+    if (held && !isTombstone(held)) continue;
+    const stamp = restamp();
+    plan.heads.set(key, encodeHead({ key, ballot: stamp, stamp, meta }));
+    plan.rewritten++;
+  }
 }
 
 /** The newest row there is when it says the same, else a new one. */
@@ -127,13 +155,14 @@ function keepOrWrite(
   return head;
 }
 
-/** Every other row of a current table goes; tombstones and rows of other tables are kept as they are. */
+/** Every other row of objects and versions goes; tombstones and rows of other tables are kept as they are. */
 function planStrays({ keys, restamp }: PlanWorld, plan: Plan, containers: ReadonlyMap<Key, Container>): void {
   for (const [key, { head }] of keys) {
     if (keyKind(key) !== KIND.row || plan.heads.has(key)) continue;
     const container = containers.get(containerOfRow(key));
     if (!container || !isCurrent(keys.get(container.key), key)) continue;
-    const stray = key.charCodeAt(TABLE_AT) === TABLE.current && !isTombstone(head);
+    const table = key.charCodeAt(TABLE_AT);
+    const stray = (table === TABLE.current || table === TABLE.versions) && !isTombstone(head);
     plan.heads.set(key, stray ? tombstone(key, restamp()) : head);
     if (stray) plan.removed++;
   }

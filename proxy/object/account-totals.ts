@@ -11,10 +11,11 @@ import { decide, KEEP, writeUnder } from '../quorum-decide.ts';
 import { findAccount } from './accounts.ts';
 import { isBucketName, resolveBucket } from './buckets.ts';
 import { accountRowWrite } from './container-ops.ts';
+import { containerTotals } from './container-totals.ts';
 import type { ContainerState } from './containers.ts';
 import type { Engine } from './engine.ts';
 import type { AccountState } from './recent-accounts.ts';
-import { listRows, readTotals, rowQuery } from './rows.ts';
+import { listRows, rowQuery } from './rows.ts';
 
 export const TOTALS_LAG_MS = 1_000;
 /** Containers waiting at most; beyond, the oldest note is dropped until the container changes again. */
@@ -155,7 +156,7 @@ async function findStale(
         continue;
       }
       const shown = decodeRecord<AccountRow>(headMeta(head));
-      const totals = await readTotals(cluster, container.rowPrefix);
+      const totals = await containerTotals(cluster, container);
       if (shown.objectCount !== totals.objectCount || shown.bytesUsed !== totals.bytesUsed) note(container);
     }
     const last = page.entries.at(-1);
@@ -171,7 +172,7 @@ async function refresh(engine: Engine, container: ContainerState): Promise<Conta
   const alive = await engine.containers.findFresh({ account: accountName, container: name });
   if (!account || alive?.incarnation !== container.incarnation) return undefined;
   const stamp = engine.cluster.settled.open();
-  const totals = await readTotals(engine.cluster, container.rowPrefix).catch((error) => {
+  const totals = await containerTotals(engine.cluster, container).catch((error) => {
     engine.cluster.settled.close(stamp);
     throw error;
   });

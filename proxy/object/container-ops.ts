@@ -16,7 +16,6 @@ import {
   type Key,
   KIND,
   makeKey,
-  TABLE,
   withBallot,
 } from '../../object-server/contract.ts';
 import type { ReadRegister, Replica } from '../cluster.ts';
@@ -27,14 +26,8 @@ import { ensureAccount } from './accounts.ts';
 import { authorise, authoriseAccount } from './authorise.ts';
 import { claimBucket, isBucketName, releaseBucket } from './buckets.ts';
 import { containerInfo } from './container-info.ts';
-import {
-  CONTAINER_CACHE_MS,
-  type ContainerState,
-  containerKey,
-  containerState,
-  noContainer,
-  rowPrefix,
-} from './containers.ts';
+import { containerTotals, versionsTable } from './container-totals.ts';
+import { CONTAINER_CACHE_MS, containerKey, containerState, noContainer } from './containers.ts';
 import { type ContainerInfo, type ContainerRef, type Context, type MetadataChange, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { noteBucket } from './lifecycle-index.ts';
@@ -43,7 +36,7 @@ import { applyChange } from './metadata.ts';
 import { stateFault } from './object-lock.ts';
 import { checkAccountWritable, checkWritable } from './read-only.ts';
 import type { AccountState } from './recent-accounts.ts';
-import { listRows, readTotals } from './rows.ts';
+import { listRows } from './rows.ts';
 import { versioningOf } from './version-format.ts';
 
 const TRIES_MAX = 12;
@@ -211,11 +204,7 @@ export async function headContainer(engine: Engine, context: Context, ref: Conta
   const container = await engine.containers.findFresh(ref);
   authorise(context, 'list', ref, container?.record);
   if (!container) throw noContainer();
-  const totals = await readTotals(engine.cluster, container.rowPrefix);
-  if (versioningOf(container) === undefined) return containerInfo(container, totals);
-  // Older versions take room as well, but are no objects.
-  const older = await readTotals(engine.cluster, versionsTable(container));
-  return containerInfo(container, { ...totals, bytesUsed: totals.bytesUsed + older.bytesUsed });
+  return containerInfo(container, await containerTotals(engine.cluster, container));
 }
 
 /** Fault ContainerNotEmpty when a majority, sealed, holds a live row between them. */
@@ -254,8 +243,6 @@ async function areEmpty(engine: Engine, prefixes: readonly Key[], granted: reado
   }
   return true;
 }
-
-const versionsTable = ({ hash, incarnation }: ContainerState): Key => rowPrefix(hash, incarnation, TABLE.versions);
 
 /** Runs a decision again while companions meet sealed guards; forgets the cached container either way. */
 async function decided(

@@ -19,7 +19,7 @@ import { newestAside } from './find-version.ts';
 import { gravestoneHead, type Pin } from './object-format.ts';
 import { lockFault } from './object-lock.ts';
 import { dropPins } from './pins.ts';
-import { noVersionRow, rowsBeside } from './row-writes.ts';
+import { noVersionRow, rowsBeside, versionRow } from './row-writes.ts';
 import { goneVersion, type Version, versionAs } from './set-aside.ts';
 import { orderOf, versionIdOf, versionKey } from './version-format.ts';
 
@@ -113,11 +113,17 @@ class Run {
     if (next) {
       if (next.record.marker !== true) this.currentId = versionIdOf(next.record);
       const write = versionAs(this.#key, next.register, ballot);
-      return [write, ...rowsBeside(container, name, write.head, ballot)];
+      return [write, ...rowsBeside(container, name, write.head, ballot), ...this.#copyRow(next, ballot)];
     }
     const names = { account: container.record.account, container: container.record.name, name };
     const head = gravestoneHead(names, this.#key, ballot);
     return [{ head }, ...rowsBeside(container, name, head, ballot)];
+  }
+
+  /** A delete marker's row is beside the object already, and has no bytes. */
+  #copyRow({ record, register }: Version, ballot: Stamp): readonly QuorumWrite[] {
+    if (record.marker === true) return [];
+    return [versionRow(this.#deletion.container, { record, head: register.head }, ballot, true)];
   }
 
   #unchanged(current: ReadRegister, ballot: Stamp): readonly QuorumWrite[] {

@@ -44,19 +44,27 @@ export interface ExpiryEntry {
   readonly writerId: number;
 }
 
-export function shardPrefix(cluster: Cluster, shard: number): Key {
+export function shardPrefix(cluster: Pick<Cluster, 'hash'>, shard: number): Key {
   return makeKey(cluster.hash(HASH_ACCOUNT, shard.toString(16)), undefined, KIND.row, rowRest(TABLE.expiring, ''));
 }
 
 /** The first name in a shard that is due at `seconds` or later. */
 export const timeName = (seconds: number): string => String(Math.max(0, seconds)).padStart(SECONDS_DIGITS, '0');
 
-/** Durable when it resolves. */
-export async function noteExpiry({ cluster, expiryHint }: Engine, ref: ObjectRef, deleteAtS: number): Promise<void> {
-  const { account, container, object: name } = ref;
+export function expiryRow(
+  cluster: Pick<Cluster, 'hash'>,
+  { account, container, object: name }: ObjectRef,
+  deleteAtS: number,
+): { readonly key: Key; readonly meta: Buffer } {
   const hash = unpackHex(cluster.hash(account, container, name));
   const key = `${shardPrefix(cluster, Number.parseInt(hash.charAt(0), 16))}${timeName(deleteAtS)}/${hash}`;
   const meta = encodeRow({ sizeBytes: 0, etag: '', contentType: '', extra: { account, container, name } });
+  return { key: key as Key, meta };
+}
+
+/** Durable when it resolves. */
+export async function noteExpiry({ cluster, expiryHint }: Engine, ref: ObjectRef, deleteAtS: number): Promise<void> {
+  const { key, meta } = expiryRow(cluster, ref, deleteAtS);
   await writeRow(cluster, (stamp) => encodeHead({ key, ballot: stamp, stamp, meta }));
   expiryHint.note(deleteAtS);
 }

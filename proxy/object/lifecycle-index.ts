@@ -36,17 +36,23 @@ const HASH_ACCOUNT = '.lifecycle';
 const PAGE = 1000;
 const TRIES_MAX = 8;
 
-const prefixOf = (cluster: Cluster): Key =>
+const prefixOf = (cluster: Pick<Cluster, 'hash'>): Key =>
   makeKey(cluster.hash(HASH_ACCOUNT, 'buckets'), undefined, KIND.row, rowRest(TABLE.expiring, ''));
 
-const rowKey = (cluster: Cluster, { account, container }: ContainerRef): Key =>
+const rowKey = (cluster: Pick<Cluster, 'hash'>, { account, container }: ContainerRef): Key =>
   prefixOf(cluster) + unpackHex(cluster.hash(account, container));
+
+export function bucketRow(
+  cluster: Pick<Cluster, 'hash'>,
+  { account, container }: ContainerRef,
+): { readonly key: Key; readonly meta: Buffer } {
+  const meta = encodeRow({ sizeBytes: 0, etag: '', contentType: '', extra: { account, container } });
+  return { key: rowKey(cluster, { account, container }), meta };
+}
 
 /** Durable when it resolves. */
 export async function noteBucket(cluster: Cluster, ref: ContainerRef): Promise<void> {
-  const key = rowKey(cluster, ref);
-  const { account, container } = ref;
-  const meta = encodeRow({ sizeBytes: 0, etag: '', contentType: '', extra: { account, container } });
+  const { key, meta } = bucketRow(cluster, ref);
   await writeRow(cluster, (stamp) => encodeHead({ key, ballot: stamp, stamp, meta }));
 }
 

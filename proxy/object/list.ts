@@ -3,6 +3,7 @@ import { decodeRow, type ListEntry } from '../../account-container/contract.ts';
 import { headMeta, headStamp, type Key, latin1ToUtf8, TABLE } from '../../object-server/contract.ts';
 import { type Action, authorise } from './authorise.ts';
 import { containerInfo } from './container-info.ts';
+import { withOlder } from './container-totals.ts';
 import { type ContainerState, noContainer, rowPrefix } from './containers.ts';
 import type { ContainerInfo, ContainerRef, Context, ListQuery, ObjectEntry, Page, UploadInfo } from './contract.ts';
 import type { Engine } from './engine.ts';
@@ -17,7 +18,7 @@ export async function listObjects(
 ): Promise<Page<ObjectEntry> & { info: ContainerInfo }> {
   const container = await listable(engine, context, ref);
   const { entries, truncated, totals } = await objectPage(engine, container.rowPrefix, query);
-  return { entries, truncated, info: containerInfo(container, totals) };
+  return { entries, truncated, info: containerInfo(container, await withOlder(engine.cluster, container, totals)) };
 }
 
 /** The page kept from before while two primaries hold the same rows as then. */

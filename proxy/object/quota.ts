@@ -1,10 +1,11 @@
 /**
  * Quotas of containers and accounts, kept in their metadata: what may still be written. They hold as Swift's do: against
  * the totals at the time of the request, so writers at the same moment may pass them together. Nobody pays for a quota
- * that is not set.
+ * that is not set. Older versions take room: their bytes count, they themselves do not.
  */
-import type { Metadata } from '../../account-container/contract.ts';
+import type { ContainerTotals, Metadata } from '../../account-container/contract.ts';
 import { Fault } from '../../fabric/errors.ts';
+import { containerTotals } from './container-totals.ts';
 import type { ContainerState } from './containers.ts';
 import { storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
@@ -32,13 +33,12 @@ interface Wanted {
 }
 
 async function check(engine: Engine, container: ContainerState, { quota, found, sizeBytes }: Wanted): Promise<void> {
-  if (quota) await compare(engine, container.rowPrefix, quota, sizeBytes);
+  if (quota) compare(await containerTotals(engine.cluster, container), quota, sizeBytes);
   const ofAccount = found && accountQuota(found);
-  if (ofAccount) await compare(engine, found.rowPrefix, ofAccount, sizeBytes);
+  if (ofAccount) compare(await readTotals(engine.cluster, found.rowPrefix), ofAccount, sizeBytes);
 }
 
-async function compare({ cluster }: Engine, rowPrefix: string, quota: Quota, sizeBytes: number): Promise<void> {
-  const { objectCount, bytesUsed } = await readTotals(cluster, rowPrefix as ContainerState['rowPrefix']);
+function compare({ objectCount, bytesUsed }: ContainerTotals, quota: Quota, sizeBytes: number): void {
   if (bytesUsed + sizeBytes > quota.bytesMax || objectCount + 1 > quota.countMax) {
     throw new Fault(storeFaults.quotaExceeded);
   }

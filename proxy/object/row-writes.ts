@@ -2,7 +2,12 @@
  * Rows of a container's listings as its object registers say they must be: what is written beside an object in the same
  * round. Pure: builds writes, sends none.
  */
-import { encodeRow, ROW_DELETE_MARKER, ROW_NULL_VERSION } from '../../account-container/contract.ts';
+import {
+  encodeRow,
+  ROW_DELETE_MARKER,
+  ROW_NULL_VERSION,
+  ROW_SIZE_UNCOUNTED,
+} from '../../account-container/contract.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
 import {
   encodeHead,
@@ -65,14 +70,19 @@ export function rowsBeside(
   return [current, { ...versionRow(container, { record, head }, ballot), newerIsFine: true }];
 }
 
-/** Row of the versions table for the version in `head`. Never passed over for a newer one: it must say what it stands for. */
+/**
+ * Row of the versions table for the version in `head`. Never passed over for a newer one: it must say what it stands for.
+ * `isCopy`: the object's register holds it too, and the current table counts its bytes.
+ */
 export function versionRow(
   container: ContainerState,
   { record, head }: { readonly record: ObjectRecord; readonly head: Buffer },
   ballot: Stamp,
+  isCopy = false,
 ): QuorumWrite {
   const key = versionRowKey(container, record.name, orderOf(record, head));
-  const flags = (record.marker ? ROW_DELETE_MARKER : 0) | (record.version === undefined ? ROW_NULL_VERSION : 0);
+  const kind = (record.marker ? ROW_DELETE_MARKER : 0) | (record.version === undefined ? ROW_NULL_VERSION : 0);
+  const flags = kind | (isCopy ? ROW_SIZE_UNCOUNTED : 0);
   const row = encodeHead({ key, ballot, stamp: headStamp(head), meta: rowOf(record, flags) });
   return { head: row, guardKey: container.key, guardStamp: container.incarnation };
 }

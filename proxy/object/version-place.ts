@@ -20,7 +20,7 @@ import { gravestoneHead, type Pin, recordHead, toInfo } from './object-format.ts
 import { lockFault } from './object-lock.ts';
 import { dropPins } from './pins.ts';
 import { writable } from './put.ts';
-import { rowsBeside } from './row-writes.ts';
+import { rowsBeside, versionRow } from './row-writes.ts';
 import { setAside, type Version, withoutNull } from './set-aside.ts';
 import { NULL_VERSION, versionIdOf, versioningOf, versionKey } from './version-format.ts';
 
@@ -79,7 +79,8 @@ export async function restoreVersion(engine: Engine, context: Context, ref: Obje
     const head = recordHead(record, { key: place.key, stamp: headStamp(from), ballot, body });
     place.keep(record.pins);
     info = toInfo(record, head, true);
-    return { write: place.writes({ head, body }, ballot) };
+    const copyRow = versionRow(container, { record, head: from }, ballot, true);
+    return { write: [...place.writes({ head, body }, ballot), copyRow] };
   });
   return info as ObjectInfo;
 }
