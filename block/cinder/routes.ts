@@ -2,6 +2,19 @@
 import { permitsRequest, type TokenContext } from '../../compute/identity/contract.ts';
 import type { Route } from '../../control/service/types.ts';
 import { attachmentRoutes } from './api/attachments.ts';
+import { backupRoutes } from './api/backups.ts';
+import { connectionRoutes } from './api/connections.ts';
+import { encryptionRoutes } from './api/encryption.ts';
+import { metadataRoutes } from './api/metadata.ts';
+import { discoveryRoutes, messageRoutes } from './api/misc.ts';
+import { qosRoutes } from './api/qos.ts';
+import { quotaRoutes } from './api/quotas.ts';
+import { refusedRoutes } from './api/refused.ts';
+import { serviceRoutes } from './api/services.ts';
+import { snapshotRoutes } from './api/snapshots.ts';
+import { transferRoutes } from './api/transfers.ts';
+import { typeRoutes } from './api/types.ts';
+import { volumeActionRoutes } from './api/volume-actions.ts';
 import { volumeRoutes } from './api/volumes.ts';
 import type { Cinder } from './cinder.ts';
 import { forbidden } from './refusals.ts';
@@ -24,7 +37,11 @@ export const CINDER_VERSIONS = {
 
 /** Paths begin behind `/v3/{project_id}`. */
 export function cinderRoutes(cinder: Cinder): Route[] {
-  return [volumeRoutes, attachmentRoutes].flatMap((make) => make(cinder));
+  return [
+    ...[volumeRoutes, metadataRoutes, encryptionRoutes, volumeActionRoutes, connectionRoutes, attachmentRoutes],
+    ...[snapshotRoutes, backupRoutes, typeRoutes, qosRoutes, transferRoutes, quotaRoutes, messageRoutes],
+    ...[serviceRoutes, discoveryRoutes, refusedRoutes],
+  ].flatMap((make) => make(cinder));
 }
 
 /** Since 3.67 the project may be left out; servers never minded the version. */

@@ -143,6 +143,8 @@ export interface VolumeCalls {
   createVolume: Call<CreateVolume, VolumeView>;
   volumes: Call<Nothing, { readonly volumes: readonly VolumeView[] }>;
   volume: Call<{ readonly id: string }, VolumeView>;
+  /** Snapshots to come belong to this lineage and share nothing with earlier ones: the volume has changed hands. */
+  moveVolume: Call<{ readonly id: string; readonly lineage: string }, VolumeView>;
   renameVolume: Call<{ readonly id: string; readonly name: string }, VolumeView>;
   /** Nothing happens when it is gone already. `force`: also with clients and snapshots in work, which are ended. */
   deleteVolume: Call<{ readonly id: string; readonly force?: boolean }, Nothing>;

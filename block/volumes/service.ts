@@ -10,6 +10,7 @@ export function createVolumeService(manager: VolumeManager): Handlers {
     createVolume: (args) => manager.createVolume(args),
     volumes: () => manager.volumes(),
     volume: ({ id }) => manager.volume(id),
+    moveVolume: ({ id, lineage }) => manager.moveVolume(id, lineage),
     renameVolume: ({ id, name }) => manager.renameVolume(id, name),
     deleteVolume: ({ id, force = false }) => manager.deleteVolume(id, force),
     extendVolume: ({ id, sizeBytes }) => manager.extendVolume(id, sizeBytes),

@@ -85,7 +85,7 @@ export function readWords(text: string | undefined): Readonly<Record<string, str
   if (text === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(
-      text.replace(/\bu?'((?:[^'\\]|\\.)*)'/g, (_, inner: string) => JSON.stringify(inner)),
+      text.replace(/(?<![A-Za-z])u?'((?:[^'\\]|\\.)*)'/g, (_, inner: string) => JSON.stringify(inner)),
     );
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, string>;
   } catch {

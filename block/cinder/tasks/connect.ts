@@ -9,6 +9,7 @@ import { taskMessage } from '../model/messages.ts';
 import { followAttachments } from '../model/volume-status.ts';
 import { cinderFaults } from '../refusals.ts';
 import { attachments, connections, volumes } from '../tables.ts';
+import { limit } from './change-volume.ts';
 import { kind, row } from './kind.ts';
 import { isGone, Patience } from './patience.ts';
 
@@ -43,7 +44,7 @@ export function connectKind(cinder: Cinder) {
         const volume = await volumes.get(tx, volumeId);
         if (volume) await taskMessage(tx, cinder, { event: 'attach', row: volume }, { task, error });
       }
-      await followAttachments(cinder, tx, volumeId);
+      if (!plain) await followAttachments(cinder, tx, volumeId);
     },
   });
 }
@@ -54,8 +55,10 @@ async function open(cinder: Cinder, step: StepContext<ConnectInput>) {
   if (volume?.host === undefined) throw new Fault(cinderFaults.hostDown, {}, `Volume ${volumeId} is on no host.`);
   const { host } = volume;
   const asked = { id: volumeId, attachment: id, transport: transportOf(connector, host), readOnly };
-  const attachment = await new Patience(cinder, step).call(host, 'attachVolume', asked);
+  const patience = new Patience(cinder, step);
   const limits = await step.read((tx) => limitsOf(tx, volume));
+  await limit(patience, volume, limits);
+  const attachment = await patience.call(host, 'attachVolume', asked);
   const connection = connectionInfo({ attachment, volumeId, host, limits });
   const commit = async (tx: WriteTx): Promise<void> => {
     if (plain) {
@@ -102,7 +105,7 @@ export function disconnectKind(cinder: Cinder) {
         const volume = await volumes.get(tx, volumeId);
         if (volume) await taskMessage(tx, cinder, { event: 'detach', row: volume }, { task, error });
       }
-      await followAttachments(cinder, tx, volumeId);
+      if (!plain) await followAttachments(cinder, tx, volumeId);
     },
   });
 }

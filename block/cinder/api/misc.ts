@@ -1,0 +1,135 @@
+/** Messages, filters that lists take, extensions by name: what clients look at to learn what there is. */
+import { type Call, type Route, route } from '../../../control/service/types.ts';
+import type { Cinder } from '../cinder.ts';
+import { isoTime } from '../iso-time.ts';
+import { type MessageRow, messages } from '../tables.ts';
+import { listed, rowsFor } from './listing.ts';
+import { type Body, owned, targetIn } from './shared.ts';
+import { volumeLinks } from './volume-view.ts';
+
+const FILTERS = ['resource_type', 'resource_uuid', 'message_level', 'event_id', 'request_id', 'id'];
+const SORT = [
+  'id',
+  'event_id',
+  'resource_uuid',
+  'resource_type',
+  'request_id',
+  'message_level',
+  'created_at',
+  'guaranteed_until',
+];
+
+export function messageRoutes(cinder: Cinder): Route[] {
+  const { store } = cinder;
+  const target = targetIn(cinder, { rows: messages, what: 'Message', param: 'message_id' });
+  const about = { path: '/messages/{message_id}', min: '3.3', target } as const;
+  return [
+    route({
+      ...{ name: 'messages:list', method: 'GET', path: '/messages', min: '3.3', policy: 'message:get_all' },
+      async run(call) {
+        const nowMs = cinder.clock.nowMs();
+        const rows = (await store.read((tx) => rowsFor(tx, call, messages))).filter((one) => one.expiresAtMs > nowMs);
+        return listed(call, {
+          ...{ collection: 'messages', rows, filters: FILTERS, sortKeys: SORT, like: ['resource_uuid', 'event_id'] },
+          ...{ fields: (one: MessageRow) => showMessage(call, one), show: (one: MessageRow) => showMessage(call, one) },
+        });
+      },
+    }),
+    route({
+      ...{ name: 'messages:show', method: 'GET', ...about, policy: 'message:get' },
+      async run(call) {
+        const id = call.params.message_id;
+        const row = await store.read((tx) => owned(tx, call, { rows: messages, what: 'Message', id }));
+        return { body: { message: showMessage(call, row) } };
+      },
+    }),
+    route({
+      ...{ name: 'messages:delete', method: 'DELETE', ...about, status: 204, policy: 'message:delete' },
+      async run(call) {
+        await store.write((tx) => messages.remove(tx, call.params.message_id));
+        return {};
+      },
+    }),
+  ];
+}
+
+function showMessage(call: Call, one: MessageRow): Body {
+  return {
+    ...{ id: one.id, event_id: one.eventId, user_message: one.text, message_level: one.level },
+    ...{ created_at: isoTime(one.createdAtMs), guaranteed_until: isoTime(one.expiresAtMs), request_id: one.requestId },
+    ...{ resource_type: one.resourceType, resource_uuid: one.resourceId, links: volumeLinks(call, one.id, 'messages') },
+  };
+}
+
+/** As the lists take them; `~=` for parts of a text from 3.31 on. */
+const RESOURCES: Readonly<Record<string, readonly string[]>> = {
+  volume: [
+    'name',
+    'status',
+    'metadata',
+    'bootable',
+    'migration_status',
+    'availability_zone',
+    'group_id',
+    'size',
+    'created_at',
+    'updated_at',
+  ],
+  snapshot: ['name', 'status', 'volume_id', 'metadata', 'availability_zone', 'consumes_quota'],
+  backup: ['name', 'status', 'volume_id'],
+  attachment: ['volume_id', 'status', 'instance_id', 'attach_status'],
+  message: ['resource_uuid', 'resource_type', 'event_id', 'request_id', 'message_level'],
+  pool: ['name', 'volume_type'],
+  volume_type: ['is_public', 'extra_specs'],
+};
+
+/** Aliases that clients look for before they offer something. */
+const EXTENSIONS: readonly (readonly [alias: string, name: string])[] = [
+  ['os-admin-actions', 'AdminActions'],
+  ['os-availability-zone', 'AvailabilityZones'],
+  ['backups', 'Backups'],
+  ['capabilities', 'Capabilities'],
+  ['os-extended-services', 'ExtendedServices'],
+  ['os-extended-snapshot-attributes', 'ExtendedSnapshotAttributes'],
+  ['os-hosts', 'Hosts'],
+  ['qos-specs', 'Qos_specs_manage'],
+  ['os-quota-class-sets', 'QuotaClasses'],
+  ['os-quota-sets', 'Quotas'],
+  ['OS-SCH-HNT', 'SchedulerHints'],
+  ['scheduler-stats', 'Scheduler_stats'],
+  ['os-services', 'Services'],
+  ['os-snapshot-actions', 'SnapshotActions'],
+  ['os-types-extra-specs', 'TypesExtraSpecs'],
+  ['os-types-manage', 'TypesManage'],
+  ['os-used-limits', 'UsedLimits'],
+  ['os-volume-actions', 'VolumeActions'],
+  ['os-volume-encryption-metadata', 'VolumeEncryptionMetadata'],
+  ['os-vol-host-attr', 'VolumeHostAttribute'],
+  ['os-vol-image-meta', 'VolumeImageMetadata'],
+  ['os-vol-mig-status-attr', 'VolumeMigStatusAttribute'],
+  ['os-vol-tenant-attr', 'VolumeTenantAttribute'],
+  ['os-volume-transfer', 'VolumeTransfer'],
+  ['os-volume-type-access', 'VolumeTypeAccess'],
+];
+const EXTENSIONS_UPDATED = '2013-04-18T00:00:00+00:00';
+
+export function discoveryRoutes(): Route[] {
+  return [
+    route({
+      ...{ name: 'resource-filters:list', method: 'GET', path: '/resource_filters', min: '3.33' },
+      policy: 'volume:resource_filters',
+      run({ query }) {
+        const asked = query.get('resource');
+        const kept = Object.entries(RESOURCES).filter(([resource]) => asked === undefined || asked === resource);
+        return { body: { resource_filters: kept.map(([resource, filters]) => ({ resource, filters })) } };
+      },
+    }),
+    route({
+      ...{ name: 'extensions:list', method: 'GET', path: '/extensions', policy: 'volume:extensions' },
+      run() {
+        const about = { description: '', updated: EXTENSIONS_UPDATED, links: [], namespace: '' };
+        return { body: { extensions: EXTENSIONS.map(([alias, name]) => ({ name, alias, ...about })) } };
+      },
+    }),
+  ];
+}

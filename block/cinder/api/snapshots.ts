@@ -1,0 +1,201 @@
+/** /snapshots and their actions. A snapshot stands alone in the object store: it is deleted in any order, on any host. */
+import type { WriteTx } from '../../../control/contract.ts';
+import { type Call, type Route, route } from '../../../control/service/types.ts';
+import { type Cinder, newId, startTask } from '../cinder.ts';
+import { isoTime } from '../iso-time.ts';
+import { snapshotAmounts } from '../model/quota-amounts.ts';
+import { typeName } from '../model/types.ts';
+import { badRequest, invalidSnapshot, invalidVolume, notImplemented } from '../refusals.ts';
+import { type SnapshotRow, snapshots, volumes } from '../tables.ts';
+import { DELETE_SNAPSHOT } from '../tasks/delete-snapshot.ts';
+import { change } from '../tasks/kind.ts';
+import { CREATE_SNAPSHOT } from '../tasks/snapshot.ts';
+import { hasWords, listed, readWords, rowsFor } from './listing.ts';
+import {
+  action,
+  type Body,
+  bool,
+  named,
+  oneOf,
+  owned,
+  projectOf,
+  STRING,
+  TEXT,
+  targetIn,
+  UUID,
+  WORDS_OR_NULL,
+  words,
+  wrapped,
+} from './shared.ts';
+
+const NAMES = { name: TEXT, description: TEXT, display_name: TEXT, display_description: TEXT };
+const FORCE = { type: ['boolean', 'string', 'null', 'integer'] };
+const CREATE = wrapped(
+  'snapshot',
+  { ...NAMES, volume_id: UUID, force: FORCE, metadata: WORDS_OR_NULL },
+  { required: ['volume_id'], open: true },
+);
+const UPDATE = wrapped('snapshot', NAMES);
+const SORT = ['id', 'status', 'volume_id', 'size', 'display_name', 'name', 'created_at', 'updated_at'];
+const FILTERS = ['name', 'status', 'volume_id', 'availability_zone', 'user_id', 'consumes_quota', 'id'];
+
+/** Statuses that an admin may set. */
+const RESETTABLE = ['available', 'creating', 'deleting', 'error', 'error_deleting'];
+
+export function snapshotRoutes(cinder: Cinder): Route[] {
+  const { store } = cinder;
+  const target = targetIn(cinder, { rows: snapshots, what: 'Snapshot', param: 'snapshot_id' });
+  const about = { path: '/snapshots/{snapshot_id}', target } as const;
+  const act = { method: 'POST', path: '/snapshots/{snapshot_id}/action', status: 202, target } as const;
+  const list = (path: string, name: string): Route =>
+    route({
+      ...{ name, method: 'GET', path, policy: 'volume:get_all_snapshots' },
+      async run(call) {
+        const rows = await store.read((tx) => rowsFor(tx, call, snapshots));
+        const metadata = call.version.atLeast('3.22') ? readWords(call.query.get('metadata')) : undefined;
+        return listed(call, {
+          ...{ collection: 'snapshots', rows, filters: FILTERS, like: ['name', 'status'], sortKeys: SORT },
+          ...{ fields: fieldsOf, show: (one: SnapshotRow) => show(call, one), counts: true },
+          more: hasWords((item) => (item['row'] as SnapshotRow).metadata, metadata),
+        });
+      },
+    });
+  return [
+    list('/snapshots', 'snapshots:list'),
+    list('/snapshots/detail', 'snapshots:detail'),
+    route({
+      ...{
+        name: 'snapshots:create',
+        method: 'POST',
+        path: '/snapshots',
+        status: 202,
+        policy: 'volume:create_snapshot',
+      },
+      body: CREATE,
+      async run(call) {
+        const row = await store.write((tx) => create(cinder, tx, call, call.body['snapshot'] as Body));
+        call.note({ snapshot_id: row.id });
+        return { body: { snapshot: show(call, row) } };
+      },
+    }),
+    route({
+      ...{ name: 'snapshots:show', method: 'GET', ...about, policy: 'volume:get_snapshot' },
+      run: async (call) => ({ body: { snapshot: show(call, await find(cinder, call, call.params.snapshot_id)) } }),
+    }),
+    route({
+      ...{ name: 'snapshots:update', method: 'PUT', ...about, policy: 'volume:update_snapshot', body: UPDATE },
+      async run(call) {
+        const id = call.params.snapshot_id;
+        const body = call.body['snapshot'] as Body;
+        if (Object.keys(body).length === 0) throw badRequest("Missing required element 'snapshot' in request body.");
+        await store.write((tx) => change(cinder, tx, snapshots, { id, ...named(body) }));
+        return { body: { snapshot: show(call, await find(cinder, call, id)) } };
+      },
+    }),
+    route({
+      ...{ name: 'snapshots:delete', method: 'DELETE', ...about, status: 202, policy: 'volume:delete_snapshot' },
+      run: async (call) => remove(cinder, call, { id: call.params.snapshot_id, force: false }),
+    }),
+    route({
+      ...{ name: 'snapshots:force-delete', ...act, action: 'os-force_delete' },
+      ...{ policy: 'volume_extension:snapshot_admin_actions:force_delete', body: action('os-force_delete') },
+      run: async (call) => remove(cinder, call, { id: call.params.snapshot_id, force: true }),
+    }),
+    route({
+      ...{ name: 'snapshots:reset-status', ...act, action: 'os-reset_status' },
+      policy: 'volume_extension:snapshot_admin_actions:reset_status',
+      body: action('os-reset_status', { status: { type: 'string', enum: RESETTABLE } }, ['status']),
+      async run(call) {
+        const status = (call.body['os-reset_status'] as Body)['status'] as string;
+        await store.write((tx) => change(cinder, tx, snapshots, { id: call.params.snapshot_id, status }));
+        return {};
+      },
+    }),
+    route({
+      ...{ name: 'snapshots:update-status', ...act, action: 'os-update_snapshot_status' },
+      policy: 'snapshot_extension:snapshot_actions:update_snapshot_status',
+      body: action('os-update_snapshot_status', { status: STRING }, ['status']),
+      note: 'refused, 501: snapshots of a hypervisor are not taken',
+      run() {
+        throw notImplemented('Snapshots that a hypervisor takes are not offered.');
+      },
+    }),
+    route({
+      ...{ name: 'snapshots:unmanage', ...act, action: 'os-unmanage', body: action('os-unmanage') },
+      ...{ policy: 'volume_extension:snapshot_admin_actions:force_delete', note: 'refused, 501' },
+      run() {
+        throw notImplemented('Snapshots cannot be handed to somebody else.');
+      },
+    }),
+  ];
+}
+
+const find = ({ store }: Cinder, call: Call, id: string): Promise<SnapshotRow> =>
+  store.read((tx) => owned(tx, call, { rows: snapshots, what: 'Snapshot', id }));
+
+const fieldsOf = (one: SnapshotRow): Body => ({
+  ...{ id: one.id, name: one.name, display_name: one.name, status: one.status, volume_id: one.volumeId },
+  ...{ size: one.sizeGb, user_id: one.userId, consumes_quota: true },
+  ...{ created_at: isoTime(one.createdAtMs), updated_at: isoTime(one.updatedAtMs) },
+});
+
+function show(call: Call, one: SnapshotRow): Body {
+  const { version } = call;
+  const extended = call.allows('volume_extension:extended_snapshot_attributes', { project_id: one.projectId });
+  return {
+    ...{ id: one.id, created_at: isoTime(one.createdAtMs), updated_at: isoTime(one.updatedAtMs) },
+    ...{ name: one.name, description: one.description, volume_id: one.volumeId, status: one.status },
+    ...{ size: one.sizeGb, metadata: one.metadata },
+    ...(version.atLeast('3.14') && { group_snapshot_id: null }),
+    ...(version.atLeast('3.41') && { user_id: one.userId }),
+    ...(version.atLeast('3.65') && { consumes_quota: true }),
+    ...(extended && {
+      'os-extended-snapshot-attributes:project_id': one.projectId,
+      'os-extended-snapshot-attributes:progress': one.progress,
+    }),
+  };
+}
+
+async function create(cinder: Cinder, tx: WriteTx, call: Call, body: Body): Promise<SnapshotRow> {
+  const isForced = force(call, body);
+  const volume = await owned(tx, call, { rows: volumes, what: 'Volume', id: body['volume_id'] as string });
+  const allowed = isForced ? ['available', 'in-use'] : ['available'];
+  const { host, sizeGb, typeId, status, lineage } = volume;
+  if (!allowed.includes(status) || host === undefined)
+    throw invalidVolume(`Volume ${volume.id} status must be ${oneOf(allowed)}, but current status is: ${status}.`);
+  const projectId = projectOf(call);
+  const id = newId(cinder);
+  await cinder.quotas.take(tx, volume.projectId, snapshotAmounts(sizeGb, await typeName(tx, typeId)));
+  const { name = null, description = null } = named(body);
+  startTask(cinder, tx, { kind: CREATE_SNAPSHOT, input: { snapshotId: id }, resource: `snapshot/${id}`, call });
+  return snapshots.put(tx, {
+    ...{
+      id,
+      projectId: volume.projectId === projectId ? projectId : volume.projectId,
+      userId: call.credentials.userId,
+    },
+    ...{ volumeId: volume.id, name, description, sizeGb, status: 'creating', progress: '0%', host, typeId, lineage },
+    ...{ createdAtMs: cinder.clock.nowMs(), metadata: words(body['metadata']) },
+  });
+}
+
+/** Since 3.66 an attached volume needs no force, and `force` may only say so. */
+function force({ version }: Call, body: Body): boolean {
+  if (!version.atLeast('3.66')) return bool(body['force']);
+  if ('force' in body && !bool(body['force']))
+    throw badRequest("Since microversion 3.66 the force parameter is invalid for this request, unless it is 'true'.");
+  return true;
+}
+
+async function remove(cinder: Cinder, call: Call, { id, force }: { id: string; force: boolean }) {
+  await cinder.store.write(async (tx) => {
+    const one = await owned(tx, call, { rows: snapshots, what: 'Snapshot', id });
+    const allowed = ['available', 'error', 'error_deleting'];
+    if (one.status === 'deleting' && !force) return;
+    if (!force && !allowed.includes(one.status))
+      throw invalidSnapshot(`Volume Snapshot status must be ${oneOf(allowed)}, but it is ${one.status}.`);
+    await change(cinder, tx, snapshots, { id, status: 'deleting' });
+    startTask(cinder, tx, { kind: DELETE_SNAPSHOT, input: { snapshotId: id }, resource: `snapshot/${id}`, call });
+  });
+  return {};
+}
