@@ -164,7 +164,11 @@ async function upload(bench: Bench): Promise<void> {
   await bench.volumes.call('deleteVolume', { id, force: true });
 }
 
-async function restoreOnce(bench: Bench, place: SnapshotView): Promise<{ readMs: number; filledMs: number }> {
+async function restoreOnce(
+  bench: Bench,
+  place: SnapshotView,
+  isFilled = true,
+): Promise<{ readMs: number; filledMs: number }> {
   const { call } = bench.volumes;
   const startMs = performance.now();
   const source = { snapshot: { lineage: place.lineage, snapshot: place.snapshot } };
@@ -174,7 +178,7 @@ async function restoreOnce(bench: Bench, place: SnapshotView): Promise<{ readMs:
   await client.read(8 * MIB, 4 * KIB);
   const readMs = performance.now() - startMs;
   await client.close();
-  for (let now: VolumeView; ; await systemClock.sleep(POLL_MS)) {
+  for (let now: VolumeView; isFilled; await systemClock.sleep(POLL_MS)) {
     now = await call('volume', { id });
     if (!now.fill) break;
   }
@@ -228,9 +232,9 @@ async function tebibyte(bench: Bench): Promise<void> {
   const startMs = performance.now();
   const taken = await stored(bench, await take(bench, id));
   rows.set('1 TiB sparse, 64 MiB of data: first snapshot', ms(performance.now() - startMs));
-  const { readMs, filledMs } = await restoreOnce(bench, taken);
+  const { readMs } = await restoreOnce(bench, taken, false);
   clearInterval(watch);
-  rows.set('the same: restored and first read, and to the last byte', `${ms(readMs)}, ${ms(filledMs)}`);
+  rows.set('the same: from the call to the first read of a restored volume', ms(readMs));
   rows.set("the cluster's memory meanwhile, all of it", `${before.toFixed(0)} MiB, at most ${peak.toFixed(0)} MiB`);
   await volumes.call('deleteVolume', { id, force: true });
 }

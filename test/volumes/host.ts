@@ -16,7 +16,7 @@ import { systemNet } from '../../fabric/net.ts';
 import { systemRandom } from '../../fabric/random.ts';
 import { MemoryClient, MemoryObjects } from '../repository/memory-objects.ts';
 import { openMemory, restored } from '../repository/volume.ts';
-import { type Death, Mortal } from './mortal.ts';
+import { type Death, Died, Mortal } from './mortal.ts';
 
 const WAIT_MS_MAX = 30_000;
 /** A dead agent has nothing to say; what hangs in it is let go. */
@@ -90,7 +90,8 @@ export class HostBed {
         const stopped = volumes.stop().catch((error: unknown) => {
           if (!mortal.dead) throw error;
         });
-        await Promise.race([stopped, mortal.dead ? systemClock.sleep(BURIAL_MS_MAX) : stopped]);
+        const buried = new Promise<void>((resolve) => void systemClock.after(BURIAL_MS_MAX, resolve));
+        await Promise.race([stopped, mortal.dead ? buried : stopped]);
       },
     };
     this.#hosts.add(host);
@@ -119,9 +120,10 @@ export class HostBed {
   }
 }
 
-export async function until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
+export async function until<T>(what: string, look: () => Promise<T | undefined>, host?: Host): Promise<T> {
   const endMs = systemClock.monotonicMs() + WAIT_MS_MAX;
   for (;;) {
+    if (host?.mortal.dead) throw new Died(what);
     const found = await look();
     if (found !== undefined) return found;
     if (systemClock.monotonicMs() > endMs) throw new Error(`waited too long until ${what}`);

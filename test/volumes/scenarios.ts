@@ -36,16 +36,24 @@ const snapshotStatus = async (host: Host, id: string): Promise<string> => {
 };
 
 const settledVolume = (host: Host, id: string) =>
-  until(`volume ${id} is settled`, async () => {
-    const volume = await host.volumes.manager.volume(id);
-    return volume.status === 'creating' || volume.fill ? undefined : volume;
-  });
+  until(
+    `volume ${id} is settled`,
+    async () => {
+      const volume = await host.volumes.manager.volume(id);
+      return volume.status === 'creating' || volume.fill ? undefined : volume;
+    },
+    host,
+  );
 
 const settledSnapshot = (host: Host, id: string, lineage = 'v') =>
-  until(`snapshot ${id} is settled`, async () => {
-    const snapshot = await host.volumes.manager.snapshots.show(place(id, lineage));
-    return snapshot.status === 'creating' ? undefined : snapshot;
-  });
+  until(
+    `snapshot ${id} is settled`,
+    async () => {
+      const snapshot = await host.volumes.manager.snapshots.show(place(id, lineage));
+      return snapshot.status === 'creating' ? undefined : snapshot;
+    },
+    host,
+  );
 
 /** One volume with two stored moments; nothing runs. */
 export async function prepare(bed: HostBed): Promise<Facts> {
@@ -140,8 +148,10 @@ export const SCENARIOS: readonly Scenario[] = [
       await manager.createVolume({ id: 'r', sizeBytes: SIZE, source: { snapshot: place('s2') } });
       await manager.snapshots.delete(place('s2'));
       await settledVolume(host, 'r');
-      await until('the snapshot is gone', async () =>
-        (await snapshotStatus(host, 's2')) === 'gone' ? true : undefined,
+      await until(
+        'the snapshot is gone',
+        async () => ((await snapshotStatus(host, 's2')) === 'gone' ? true : undefined),
+        host,
       );
     },
     async check(host, facts, acked) {
