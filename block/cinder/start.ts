@@ -21,6 +21,7 @@ import { CINDER_FAULTS } from './refusals.ts';
 import { CINDER_VERSIONS, cinderRoutes, inBothForms } from './routes.ts';
 import { type CinderSettings, SETTINGS_DEFAULT } from './settings.ts';
 import { cinderKinds } from './tasks/kinds.ts';
+import { LeftoverSweep } from './tasks/leftovers.ts';
 
 export interface CinderOptions {
   /** Of this controller, the same after a restart, of no other. */
@@ -62,6 +63,8 @@ export async function startCinder(options: CinderOptions, world: CinderWorld): P
   await ensureDefaultType(cinder);
   const runner = new TaskRunner({ store, clock, holder, kinds: cinderKinds(cinder), onError });
   runner.start();
+  const sweep = new LeftoverSweep(cinder, onError);
+  sweep.start();
   const { handler, operations } = createService({
     ...{ name: 'volume', style: 'cinder', routes: inBothForms(cinderRoutes(cinder)), faults: CINDER_FAULTS },
     ...{ versions: CINDER_VERSIONS, authenticate, projectParam: 'project_id' },
@@ -71,5 +74,9 @@ export async function startCinder(options: CinderOptions, world: CinderWorld): P
     ...(prefix === undefined ? {} : { prefix }),
     ...(audit === undefined ? {} : { audit }),
   });
-  return { handler, operations, stop: () => runner.close() };
+  const stop = async (): Promise<void> => {
+    await sweep.stop();
+    await runner.close();
+  };
+  return { handler, operations, stop };
 }

@@ -4,7 +4,7 @@
  * Sizes are GiB, times Unix ms.
  */
 import { defineTable } from '../../control/contract.ts';
-import type { VolumeLimits } from '../volumes/contract.ts';
+import type { SnapshotPlace, VolumeLimits } from '../volumes/contract.ts';
 import { Collection } from './model/collection.ts';
 
 export type Words = Readonly<Record<string, string>>;
@@ -161,6 +161,17 @@ export interface ServiceRow {
   readonly updatedAtMs: number;
 }
 
+/** What a task makes at hosts for its own time: cleared away once the task has ended, however it ended. */
+export interface LeftoverRow {
+  readonly id: string;
+  readonly taskId: string;
+  readonly host: string;
+  /** Its files at that host, unless they are a volume's that lives there. */
+  readonly volumeId?: string;
+  /** Unless it is somebody's snapshot or backup. */
+  readonly place?: SnapshotPlace;
+}
+
 export const volumes = new Collection<VolumeRow>('volume.volumes', {
   project: (row) => row.projectId,
   host: (row) => row.host,
@@ -188,6 +199,7 @@ export const transfers = new Collection<TransferRow>('volume.transfers', {
   volume: (row) => row.volumeId,
 });
 export const messages = new Collection<MessageRow>('volume.messages', { project: (row) => row.projectId });
+export const leftovers = new Collection<LeftoverRow>('volume.leftovers', { task: (row) => row.taskId });
 export const services = new Collection<ServiceRow>('volume.services', {});
 
 /** Host to GiB promised to volumes there, exact in the transaction that puts or takes a volume. */

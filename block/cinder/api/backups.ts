@@ -9,6 +9,7 @@ import { badRequest, invalidBackup, invalidInput, invalidSnapshot, invalidVolume
 import { type BackupRow, backups, snapshots, type VolumeRow, volumes } from '../tables.ts';
 import { CREATE_BACKUP, DELETE_BACKUP } from '../tasks/backup.ts';
 import { change } from '../tasks/kind.ts';
+import { addLeftovers } from '../tasks/leftovers.ts';
 import { RESTORE_BACKUP, type RestoreInput } from '../tasks/restore.ts';
 import { backupRecordRoutes } from './backup-records.ts';
 import { listed, rowsFor } from './listing.ts';
@@ -184,7 +185,9 @@ async function create(cinder: Cinder, tx: WriteTx, call: Call, body: Body): Prom
   await from.mark(tx, cinder);
   const { name = null, description = null } = named(body);
   const nowMs = cinder.clock.nowMs();
-  startTask(cinder, tx, { kind: CREATE_BACKUP, input: { backupId: id }, resource: from.resource, call });
+  const about = { kind: CREATE_BACKUP, input: { backupId: id }, resource: from.resource, call };
+  const task = startTask(cinder, tx, about);
+  if (from.snapshotId !== undefined) await addLeftovers(cinder, tx, task, [{ host: from.host, volumeId: id }]);
   return backups.put(tx, {
     ...{ id, projectId: volume.projectId, userId: call.credentials.userId, volumeId: volume.id, name, description },
     ...{ snapshotId: from.snapshotId, sizeGb, status: 'creating', isIncremental, host: from.host, objectCount: 0 },

@@ -9,7 +9,7 @@ import { badRequest, invalidInput, invalidVolume, notImplemented } from '../refu
 import { attachments, snapshots, volumes } from '../tables.ts';
 import { EXTEND_VOLUME, RETYPE_VOLUME } from '../tasks/change-volume.ts';
 import { change } from '../tasks/kind.ts';
-import { MIGRATE_VOLUME, type MigrateInput } from '../tasks/migrate.ts';
+import { type MigrateInput, startMigration } from '../tasks/migrate.ts';
 import { REVERT_VOLUME } from '../tasks/snapshot.ts';
 import { action, BOOLEAN, type Body, bool, isAdmin, owned, STRING, targetIn, UUID, WORDS } from './shared.ts';
 import { beginDelete } from './volumes.ts';
@@ -319,7 +319,7 @@ async function retype(cinder: Cinder, call: Call, id: string, asked: Body): Prom
       snapshotId: newId(cinder),
       toTypeId: type.id,
     };
-    startTask(cinder, tx, { kind: MIGRATE_VOLUME, input, resource: `volume/${id}`, call });
+    await startMigration(cinder, tx, { input, lineage: volume.lineage, call });
   });
 }
 
@@ -348,7 +348,7 @@ async function migrate(cinder: Cinder, call: Call, id: string, asked: Body): Pro
       previousStatus: status,
     });
     const input: MigrateInput = { volumeId: id, from: host, to, snapshotId: newId(cinder) };
-    startTask(cinder, tx, { kind: MIGRATE_VOLUME, input, resource: `volume/${id}`, call });
+    await startMigration(cinder, tx, { input, lineage: volume.lineage, call });
   });
 }
 

@@ -13,6 +13,7 @@ import { GIB } from './create-volume.ts';
 import { dropSnapshot } from './delete-snapshot.ts';
 import { dropFiles } from './delete-volume.ts';
 import { change, kind, row } from './kind.ts';
+import { forgetLeftovers } from './leftovers.ts';
 import { Patience } from './patience.ts';
 import { take } from './snapshot.ts';
 
@@ -40,6 +41,7 @@ export function createBackupKind(cinder: Cinder) {
     cleanup: (step) => unstage(cinder, step),
     async settle(tx, { task, ending, error }) {
       const done = ending === 'done';
+      if (done) await forgetLeftovers(tx, task.id);
       const changes = done ? { status: 'available' } : { status: 'error', failReason: error?.message };
       const backup = await change(cinder, tx, backups, { id: task.input.backupId, ...changes });
       if (backup === undefined) return;

@@ -3,8 +3,9 @@
  * so, then what is left here goes. Until the row says so the volume is where it was.
  */
 import type { WriteTx } from '../../../control/contract.ts';
+import type { Call } from '../../../control/service/types.ts';
 import type { StepContext } from '../../../control/tasks/contract.ts';
-import type { Cinder } from '../cinder.ts';
+import { type Cinder, startTask } from '../cinder.ts';
 import { limitsOf } from '../model/limits.ts';
 import { taskMessage } from '../model/messages.ts';
 import { allocate, isMultiattach } from '../model/scheduler.ts';
@@ -14,6 +15,7 @@ import { GIB } from './create-volume.ts';
 import { dropSnapshot } from './delete-snapshot.ts';
 import { dropFiles } from './delete-volume.ts';
 import { change, type Ended, kind, row } from './kind.ts';
+import { addLeftovers, forgetLeftovers } from './leftovers.ts';
 import { type AnyStep, Patience } from './patience.ts';
 import { take } from './snapshot.ts';
 
@@ -107,5 +109,21 @@ async function settle(
     if (toTypeId !== undefined) await settleType(cinder, tx, { volume, givenUp: toTypeId });
   }
   await change(cinder, tx, volumes, { id, status: 'available', migrationStatus: moved ? 'success' : 'error' });
-  if (ending !== 'done') await taskMessage(tx, cinder, { event: 'migrate', row: volume }, { task, error });
+  if (ending === 'done') await forgetLeftovers(tx, task.id);
+  else await taskMessage(tx, cinder, { event: 'migrate', row: volume }, { task, error });
+}
+
+/** In the transaction that starts the task. */
+export async function startMigration(
+  cinder: Cinder,
+  tx: WriteTx,
+  { input, lineage, call }: { readonly input: MigrateInput; readonly lineage: string; readonly call: Call },
+): Promise<void> {
+  const { volumeId, from, to, snapshotId } = input;
+  const task = startTask(cinder, tx, { kind: MIGRATE_VOLUME, input, resource: `volume/${volumeId}`, call });
+  await addLeftovers(cinder, tx, task, [
+    { host: from, volumeId },
+    { host: to, volumeId },
+    { host: to, place: { lineage, snapshot: snapshotId } },
+  ]);
 }
