@@ -85,7 +85,8 @@ async function issueFor(
   call: Call<unknown, Readonly<Record<string, Body>>>,
   { check, showsToken }: Kind,
 ): Promise<Answer> {
-  const given = NAMES.map((name) => call.body[name]).find((one) => one !== undefined) as Body;
+  const given = NAMES.map((name) => call.body[name]).find((one) => one !== undefined);
+  if (given === undefined) throw badRequest(`Expecting to find one of ${NAMES.join(', ')} in the request body.`);
   const access = given['access'];
   if (typeof access !== 'string') throw unauthorized('no access key');
   return await identity.store.read(async (tx) => {
