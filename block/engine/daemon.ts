@@ -31,6 +31,7 @@ export interface Daemon {
 }
 
 const START_MS_MAX = 15_000;
+const START_ATTEMPTS_MAX = 2;
 const START_POLL_MS = 10;
 /** A living daemon whose socket nobody listens on after so long is given up. */
 const DEAF_MS_MAX = 2000;
@@ -59,23 +60,37 @@ export async function startDaemon(
   paths: DaemonPaths,
   closed: (reason: string) => void,
 ): Promise<Daemon> {
+  for (let attempt = 1; ; attempt++) {
+    await world.disk.remove(paths.socket);
+    const mark = await spawn(world, paths);
+    try {
+      return { mark, qmp: await connectFresh(world, paths, { mark, closed }) };
+    } catch (error) {
+      await killDaemon(world, mark);
+      if (attempt < START_ATTEMPTS_MAX) continue;
+      const reason = (error as Error).message;
+      throw new Fault(engineFaults.unavailable, { log: paths.log }, `the storage daemon did not start: ${reason}`);
+    }
+  }
+}
+
+/** Tries while nobody listens yet. One that listens and is silent stays so, also on a second connection. */
+async function connectFresh(
+  world: DaemonWorld,
+  paths: DaemonPaths,
+  { mark, closed }: { readonly mark: ProcessMark; readonly closed: (reason: string) => void },
+): Promise<Qmp> {
   const { clock, processes } = world;
-  await world.disk.remove(paths.socket);
-  const mark = await spawn(world, paths);
   const deadlineMs = clock.monotonicMs() + START_MS_MAX;
   for (;;) {
     await clock.sleep(START_POLL_MS);
+    const triedMs = clock.monotonicMs();
     try {
-      return { mark, qmp: await connect(world, paths, closed) };
+      return await connect(world, paths, closed);
     } catch (error) {
-      const alive = await processes.isAlive(mark);
-      if (alive && clock.monotonicMs() < deadlineMs) continue;
-      await killDaemon(world, mark);
-      throw new Fault(
-        engineFaults.unavailable,
-        { log: paths.log },
-        `the storage daemon did not start: ${(error as Error).message}`,
-      );
+      const nowMs = clock.monotonicMs();
+      const isLate = nowMs > deadlineMs || nowMs - triedMs > REFUSAL_MS_MAX;
+      if (isLate || !(await processes.isAlive(mark))) throw error;
     }
   }
 }

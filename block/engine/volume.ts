@@ -124,6 +124,7 @@ export class Volume implements VolumeContext {
     await this.#exclusive(async () => {
       // One that is being filled has a daemon from its beginning, even if the agent died before it could say so.
       if (!this.#state.wanted && this.#state.phase !== 'filling') return this.#keeper.end('orderly');
+      await this.#seeGrowth();
       try {
         await this.#keeper.running();
       } catch (error) {
@@ -131,6 +132,14 @@ export class Volume implements VolumeContext {
         this.#keeper.recover();
       }
     });
+  }
+
+  /** The agent may have died after the file grew and before it could say so: clients see the file's size. */
+  async #seeGrowth(): Promise<void> {
+    const { phase, sizeBytes, snapshot } = this.#state;
+    if (phase !== 'ready' || snapshot) return;
+    const there = await this.world.files.size(this.paths.data);
+    if (there && there.bytes > sizeBytes) await this.save({ sizeBytes: there.bytes });
   }
 
   /** Makes the files and starts the daemon if need be. */
