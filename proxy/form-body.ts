@@ -32,8 +32,9 @@ export async function* readForm(
   contentType: string,
   fieldBytesMax = FIELD_BYTES_MAX,
 ): AsyncGenerator<FormField | FormFile, undefined> {
+  const boundary = boundaryOf(contentType);
   const parser = createParser({
-    headers: { 'content-type': contentType },
+    headers: { 'content-type': `multipart/form-data; boundary="${boundary.replace(/["\\]/g, '\\$&')}"` },
     preservePath: true,
     defParamCharset: 'utf8',
     limits: { fieldSize: fieldBytesMax, parts: PARTS_MAX, headerPairs: 50 },
@@ -61,7 +62,7 @@ export async function* readForm(
   });
   parser.on('error', (error) => ends(error as Error));
   parser.on('close', () => ends());
-  const fed = feed(body, parser, ends);
+  const fed = feed(new WholeForm(body, boundary), parser, ends);
   try {
     while (true) {
       const part = waiting.shift();
@@ -92,10 +93,54 @@ export async function* readForm(
   }
 }
 
+/** Throws when there is none, or the type is another. */
+function boundaryOf(contentType: string): string {
+  const found = /^\s*multipart\/form-data\s*;(?:.*;)?\s*boundary=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/i.exec(contentType);
+  const boundary = found?.[1]?.replace(/\\(.)/g, '$1') ?? found?.[2] ?? '';
+  if (boundary === '') throw new Error('Multipart: Boundary not found');
+  return boundary;
+}
+
+/**
+ * A form to its closing delimiter; the rest is read and left out. The parser takes parts behind the end for files, and
+ * waits for ever for one that never ends.
+ */
+class WholeForm {
+  readonly #body: BodySource;
+  readonly #delimiter: Buffer;
+  /** What may be the beginning of the delimiter. The first one needs no line before it. */
+  #kept: Buffer = Buffer.from('\r\n');
+  #isOver = false;
+
+  constructor(body: BodySource, boundary: string) {
+    this.#body = body;
+    this.#delimiter = Buffer.from(`\r\n--${boundary}--`, 'latin1');
+  }
+
+  async read(): Promise<Uint8Array | undefined> {
+    for (let piece = await this.#body.read(); piece; piece = await this.#body.read()) {
+      if (!this.#isOver) return this.#upToEnd(piece);
+    }
+    return undefined;
+  }
+
+  #upToEnd(piece: Uint8Array): Uint8Array {
+    const before = this.#kept.length;
+    const seen = Buffer.concat([this.#kept, piece]);
+    const at = seen.indexOf(this.#delimiter);
+    if (at < 0) {
+      this.#kept = seen.subarray(Math.max(0, seen.length - this.#delimiter.length + 1));
+      return piece;
+    }
+    this.#isOver = true;
+    return piece.subarray(0, at + this.#delimiter.length - before);
+  }
+}
+
 type Parser = ReturnType<typeof createParser>;
 
 /** Never rejects: `ends` is told. */
-async function feed(body: BodySource, parser: Parser, ends: (error?: Error) => void): Promise<void> {
+async function feed(body: WholeForm, parser: Parser, ends: (error?: Error) => void): Promise<void> {
   const closed = once(parser, 'close').catch(() => {});
   try {
     for (let piece = await body.read(); piece && !parser.destroyed; piece = await body.read()) {

@@ -131,6 +131,7 @@ export const sizes: NegativeSuite = {
       ['no file', `${part('key', 'new')}--b--\r\n`, /^40[03] /],
       ['no end', part('key', 'new'), /^40[03] /],
       ['no part', 'noise', /^40[03] /],
+      ['a file without end behind the end', `--b--\r\n${part('file', 'x', '; filename="f"')}`, /^40[03] /],
       ['only boundaries', '--b\r\n'.repeat(50_000), /^40[03] /],
       ['headers of a part', `--b\r\n${many(2000, (i) => `x-${i}: y\r\n`)}\r\n\r\n--b--\r\n`, /^40[03] /],
       ['a long header of a part', `--b\r\nx: ${'y'.repeat(200_000)}\r\n\r\n\r\n--b--\r\n`, /^40[03] /],

@@ -225,10 +225,14 @@ const words = simple('encoded-words', {
 /** A whole form with a policy, to the bucket. */
 const form: FuzzParser = {
   name: 'post-form',
-  open() {
+  async open() {
     const errors: object[] = [];
     const world = createMemoryWorld(errors);
     const handler = createS3Handler(world);
+    const created = { method: 'PUT', path: '/bucket', headers: { host: 'localhost' }, payload: sha256Hex('') };
+    const timestamp = timestampOf(world.clock.nowMs());
+    const signed = signHeaders({ ...OWNER, region: world.region }, { ...created, timestamp });
+    await handler(makeRequest({ ...created, headers: signed }));
     const encoded = Buffer.from(
       JSON.stringify({
         expiration: '2099-01-01T00:00:00Z',
