@@ -1,7 +1,7 @@
 // The disaster drill of docs/block.md: a host, its volumes and its control plane are lost; what is in the object store brings
 // everything back, on the same cluster and on another one that is pointed at it. And a host that cannot serve volumes.
 
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -67,17 +67,6 @@ t.test('everything but the object store is lost', { skip }, async (t) => {
     const { authUrl, user, key } = cluster.credentials().volumes.swift;
     const config = other.file('config.toml');
     writeFileSync(config, `volumes-auth-url = "${authUrl}"\nvolumes-user = "${user}"\nvolumes-key = "${key}"\n`);
-    // Of all programs only node.
-    const bin = other.file('bin');
-    mkdirSync(bin);
-    symlinkSync(process.execPath, path.join(bin, 'node'));
-    await other.start({ args: ['--config', config], env: { ...process.env, PATH: bin } });
-    const { unfit } = await other.json<{ unfit: string }>('status');
-    t.match(unfit, /apt-get install -y --no-install-recommends \S+/, 'what to install');
-    const refused = await other.volume('create', 'disk', '16M');
-    t.match(refused, { code: 1, stderr: `needletail: ${unfit}\n` });
-    t.equal((await other.json<Named[]>('snapshots')).length, 2, 'the rest works');
-    await other.stop();
     await other.start({ args: ['--config', config] });
     t.equal(await restored(other, 'tuesday'), sums.get('tuesday'));
     await other.json('delete-snapshot', 'monday');
@@ -85,23 +74,21 @@ t.test('everything but the object store is lost', { skip }, async (t) => {
     await other.stop();
   });
 
-  await t.test('through a Keystone, into an account of the project', async (t) => {
+  await t.test('a host that cannot serve volumes; its store is found through a Keystone', async (t) => {
     const other = new VolumeCluster(t);
     const { authUrl, username, password, projectName } = cluster.credentials().keystone;
     const config = other.file('config.toml');
     const lines = [`volumes-auth-url = "${authUrl}"`, `volumes-user = "${username}"`, `volumes-key = "${password}"`];
-    writeFileSync(
-      config,
-      [...lines, `volumes-project = "${projectName}"`, 'volumes-container = "backups"', ''].join('\n'),
-    );
-    await other.start({ args: ['--config', config] });
-    t.same(await other.json('snapshots'), []);
-    await other.json('create', 'disk', '16M');
-    await other.json('snapshot', 'disk', '--name', 'empty');
-    const zeros = createHash('sha256')
-      .update(Buffer.alloc(16 * MIB))
-      .digest('hex');
-    t.equal(await restored(other, 'empty'), zeros);
+    writeFileSync(config, [...lines, `volumes-project = "${projectName}"`, ''].join('\n'));
+    // Of all programs only node.
+    const bin = other.file('bin');
+    mkdirSync(bin);
+    symlinkSync(process.execPath, path.join(bin, 'node'));
+    await other.start({ args: ['--config', config], env: { ...process.env, PATH: bin } });
+    const { unfit } = await other.json<{ unfit: string }>('status');
+    t.match(unfit, /apt-get install -y --no-install-recommends \S+/, 'what to install');
+    t.match(await other.volume('create', 'disk', '16M'), { code: 1, stderr: `needletail: ${unfit}\n` });
+    t.same(await other.json('snapshots'), [], "the rest works: the project's account has none");
     await other.stop();
   });
 });
