@@ -5,7 +5,7 @@
 import type { HostLink } from '../block/cinder/model/hosts.ts';
 import type { CinderSettings } from '../block/cinder/settings.ts';
 import { type CinderService, startCinder } from '../block/cinder/start.ts';
-import type { ControlStore, Credentials } from '../control/contract.ts';
+import type { Authenticate, ControlStore, Credentials } from '../control/contract.ts';
 import { createMemoryStore } from '../control/store/open.ts';
 import { systemClock } from '../fabric/clock.ts';
 import { listen } from '../fabric/http/engine.ts';
@@ -60,8 +60,8 @@ export interface CinderBedOptions {
   readonly objects?: FakeObjectStore;
   /** Real ones instead. */
   readonly links?: ReadonlyMap<string, HostLink>;
-  /** Stands between the controller and an agent. */
-  readonly wrap?: (peer: Peer) => Peer;
+  /** Instead of words for tokens. */
+  readonly authenticate?: Authenticate;
 }
 
 export function tokenCredentials(token: string): Credentials | undefined {
@@ -71,7 +71,7 @@ export function tokenCredentials(token: string): Credentials | undefined {
 }
 
 export async function startCinderBed(options: CinderBedOptions = {}): Promise<CinderBed> {
-  const { hosts = ['h1', 'h2'], zones = {}, settings = {}, wrap = (peer) => peer } = options;
+  const { hosts = ['h1', 'h2'], zones = {}, settings = {}, authenticate = tokenCredentials } = options;
   const objects = options.objects ?? new FakeObjectStore();
   const agents = options.agents ?? hosts.map((host) => new FakeVolumeAgent(host, objects));
   const store = options.store ?? createMemoryStore({ clock: systemClock });
@@ -82,11 +82,11 @@ export async function startCinderBed(options: CinderBedOptions = {}): Promise<Ci
     const peer = createLocalPeer(agent.host, agent.handlers, { clock: systemClock });
     peers.push(peer);
     const zone = zones[agent.host];
-    return [agent.host, { peer: wrap(peer), ...(zone === undefined ? {} : { zone }) }];
+    return [agent.host, { peer, ...(zone === undefined ? {} : { zone }) }];
   };
   const service = await startCinder(
     { holder: 'cinder-test', hosts: options.links ?? new Map(agents.map(link)), settings },
-    { store, clock: systemClock, random: systemRandom, onError, authenticate: tokenCredentials },
+    { store, clock: systemClock, random: systemRandom, onError, authenticate },
   );
   const address = { host: '127.0.0.1', port: 0 };
   const listener = await listen('node', service.handler, address, { clock: systemClock, onError });

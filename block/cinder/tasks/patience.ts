@@ -30,10 +30,15 @@ export type AnyStep = Pick<StepContext, 'signal' | 'progress'>;
 export class Patience {
   readonly #cinder: Cinder;
   readonly #step: AnyStep;
+  /** Once for all pauses: a listener each would stay with the signal. */
+  readonly #stopped: Promise<void>;
 
   constructor(cinder: Cinder, step: AnyStep) {
     this.#cinder = cinder;
     this.#step = step;
+    this.#stopped = new Promise((resolve) => {
+      step.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
   }
 
   /** `throughBusy`: also waits for what keeps the volume busy. */
@@ -69,11 +74,10 @@ export class Patience {
 
   /** Says that the step is alive. Ends early when it is to stop. */
   async pause(tried: number): Promise<void> {
-    const { signal, progress } = this.#step;
+    const { progress } = this.#step;
     progress(0);
     const ms = Math.min(PAUSE_MAX_MS, PAUSE_FIRST_MS * 2 ** Math.min(tried, 10));
-    const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-    await Promise.race([this.#cinder.clock.sleep(ms), stopped]);
+    await Promise.race([this.#cinder.clock.sleep(ms), this.#stopped]);
   }
 
   /** The volume when it is made, copied and usable; throws its error. */

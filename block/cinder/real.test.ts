@@ -1,0 +1,257 @@
+// Cinder over real volumes: bytes written through an attachment come back from snapshots, copies, backups and after a change of
+// hands; and the real `openstack` and `cinder` commands with identity and volumes behind them.
+import { execFile, spawn } from 'node:child_process';
+import { promisify } from 'node:util';
+import t, { type Test } from 'tap';
+import { createTokenVerifier } from '../../compute/identity/verifier.ts';
+import { systemClock } from '../../fabric/clock.ts';
+import type { HttpHandler } from '../../fabric/http/contract.ts';
+import { listen } from '../../fabric/http/engine.ts';
+import { createLocalPeer } from '../../fabric/rpc/local.ts';
+import { type CinderBed, type CinderClient, startCinderBed } from '../../test/cinder-bed.ts';
+import { ADMIN_PASSWORD, startIdentityBed } from '../../test/identity-bed.ts';
+import { findTool, missing } from '../../test/tools.ts';
+import { HostBed } from '../../test/volumes/host.ts';
+import { backups, snapshots, volumes } from './tables.ts';
+
+t.setTimeout(120_000);
+const run = promisify(execFile);
+const skip = missing('qemu-storage-daemon') || missing('qemu-io');
+const SESSION_MS = 60_000;
+
+async function realHost(t: Test) {
+  const bed = new HostBed();
+  t.teardown(() => bed.close());
+  const host = await bed.start();
+  const peer = createLocalPeer('h1', host.volumes.service, { clock: systemClock });
+  t.teardown(() => peer.close());
+  return { bed, host, links: new Map([['h1', { peer }]]) };
+}
+
+/** Runs qemu-io over a local attachment of its own. */
+async function io(client: CinderClient, id: string, command: string): Promise<void> {
+  const { attachment } = await client.ok('POST', '/attachments', {
+    attachment: { volume_uuid: id, connector: { host: 'h1' } },
+  });
+  await client.call('POST', `/attachments/${attachment.id}/action`, { 'os-complete': null });
+  const { stdout } = await run('qemu-io', ['-f', 'raw', '-c', command, attachment.connection_info.uri]);
+  if (/fail/i.test(stdout)) throw new Error(stdout);
+  await client.ok('DELETE', `/attachments/${attachment.id}`);
+}
+
+const written = (client: CinderClient, id: string, pattern: number) => io(client, id, `write -q -P ${pattern} 1M 256k`);
+const reads = (client: CinderClient, id: string, pattern: number) => io(client, id, `read -q -P ${pattern} 1M 256k`);
+
+t.test('bytes come back', { skip }, async (t) => {
+  const { bed: hostBed, host, links } = await realHost(t);
+  const bed = await startCinderBed({ links });
+  t.teardown(() => bed.stop());
+  const films = bed.client('films');
+  const music = bed.client('music');
+  const make = async (client: CinderClient, body: object): Promise<string> => {
+    const { volume } = await client.ok('POST', '/volumes', { volume: body });
+    await client.until(`/volumes/${volume.id}`, 'available');
+    return volume.id;
+  };
+  const snap = async (client: CinderClient, id: string): Promise<string> => {
+    const { snapshot } = await client.ok('POST', '/snapshots', { snapshot: { volume_id: id } });
+    await client.until(`/snapshots/${snapshot.id}`, 'available');
+    return snapshot.id;
+  };
+  const id = await make(films, { size: 1 });
+  t.equal((await host.volumes.manager.volume(id)).allocatedBytes, 0, 'nothing is there before the first attach');
+  await written(films, id, 7);
+  const first = await snap(films, id);
+  await written(films, id, 9);
+  const restored = await make(films, { snapshot_id: first });
+  await reads(films, restored, 7);
+  const copy = await make(films, { source_volid: id });
+  await reads(films, copy, 9);
+  await films.ok('POST', `/volumes/${copy}/action`, { 'os-extend': { new_size: 2 } });
+  t.match(await films.until(`/volumes/${copy}`, 'available'), { size: 2 });
+  t.equal((await host.volumes.manager.volume(copy)).sizeBytes, 2 * 2 ** 30);
+
+  const { backup } = await films.ok('POST', '/backups', { backup: { volume_id: copy } });
+  await films.until(`/backups/${backup.id}`, 'available');
+  const { restore } = await films.ok('POST', `/backups/${backup.id}/restore`, { restore: {} });
+  await films.until(`/volumes/${restore.volume_id}`, 'available');
+  await reads(films, restore.volume_id, 9);
+
+  await films.ok('POST', `/volumes/${id}/action`, { revert: { snapshot_id: first } });
+  await films.until(`/volumes/${id}`, 'available');
+  await reads(films, id, 7);
+
+  const before = await snap(films, copy);
+  const { transfer } = await films.ok('POST', '/volume-transfers', { transfer: { volume_id: copy } });
+  await music.ok('POST', `/volume-transfers/${transfer.id}/accept`, { accept: { auth_key: transfer.auth_key } });
+  const after = await snap(music, copy);
+  const views = (await host.volumes.manager.snapshots.list({ volume: copy })).snapshots;
+  const [one, two] = [before, after].map((snapshot) => views.find((view) => view.snapshot === snapshot));
+  t.not(one?.lineage, two?.lineage, 'the new owner shares no chunks with the old one');
+  t.equal(two?.scan, 'full');
+  await reads(music, copy, 9);
+
+  for (const client of [films, music]) await deleteAll(client);
+  t.same(hostBed.left(), []);
+  t.same((await host.volumes.manager.snapshots.list({})).snapshots, []);
+  t.same(bed.errors, []);
+});
+
+async function deleteAll(client: CinderClient): Promise<void> {
+  for (const kind of ['backups', 'volumes'] as const) {
+    for (const { id } of (await client.ok('GET', `/${kind}`))[kind]) {
+      await client.ok('DELETE', `/${kind}/${id}?cascade=true`);
+      await client.until(`/${kind}/${id}`, 404);
+    }
+  }
+}
+
+/** Identity and volumes, each on a port, and the environment in which commands find them. */
+async function cloud(t: Test) {
+  const { links } = await realHost(t);
+  let cinder: HttpHandler | undefined;
+  const address = { host: '127.0.0.1', port: 0 };
+  const handler: HttpHandler = (request) =>
+    request.path.startsWith('/image') ? imageVersions(request) : (cinder as HttpHandler)(request);
+  const listener = await listen('node', handler, address, { clock: systemClock, onError: t.error });
+  t.teardown(() => listener.drain(100));
+  const own = `http://127.0.0.1:${listener.port}`;
+  const identity = await startIdentityBed({
+    endpoints: (url) => [
+      { type: 'identity', name: 'keystone', region: 'RegionOne', url: `${url}/v3` },
+      { type: 'volumev3', name: 'cinderv3', region: 'RegionOne', url: `${own}/v3/%(project_id)s` },
+      { type: 'block-storage', name: 'cinder', region: 'RegionOne', url: `${own}/v3/%(project_id)s` },
+      { type: 'image', name: 'glance', region: 'RegionOne', url: `${own}/image` },
+    ],
+  });
+  t.teardown(() => identity.stop());
+  const peer = createLocalPeer('identity', identity.service.handlers, { clock: systemClock });
+  const verifier = createTokenVerifier({ peer, clock: systemClock });
+  t.teardown(async () => {
+    verifier.stop();
+    await peer.close();
+  });
+  const bed: CinderBed = await startCinderBed({ links, authenticate: (token) => verifier.authenticate(token) });
+  t.teardown(() => bed.stop());
+  cinder = bed.service.handler;
+  const env = {
+    ...{ OS_AUTH_URL: `${identity.url}/v3`, OS_IDENTITY_API_VERSION: '3', OS_REGION_NAME: 'RegionOne' },
+    ...{ OS_USER_DOMAIN_NAME: 'Default', OS_PROJECT_DOMAIN_NAME: 'Default', OS_USERNAME: 'admin' },
+    ...{ OS_PASSWORD: ADMIN_PASSWORD, OS_PROJECT_NAME: 'admin', OS_VOLUME_API_VERSION: '3.59' },
+  };
+  return { env, bed };
+}
+
+interface NamedRow {
+  readonly name: string | null;
+  readonly status: string;
+}
+
+const imageVersions: HttpHandler = (request) => {
+  const href = `http://${request.headers.get('host')}/image/v2/`;
+  const body = JSON.stringify({ versions: [{ id: 'v2.0', status: 'CURRENT', links: [{ rel: 'self', href }] }] });
+  return { status: 300, headers: ['Content-Type', 'application/json'], body };
+};
+
+/** Many commands in one Python, with pauses where a function says so; those that end in `-f json` give a document each. */
+function openstack(env: Record<string, string>, lines: readonly (string | (() => Promise<unknown>))[]) {
+  // biome-ignore lint/suspicious/noExplicitAny: documents of tests are looked at, not typed
+  return new Promise<{ documents: any[]; errors: string }>((resolve) => {
+    const options = { env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...env }, timeout: SESSION_MS };
+    const child = spawn(findTool('openstack') as string, ['--os-volume-api-version', '3.59'], options);
+    let [out, errors] = ['', ''];
+    child.stdout.on('data', (bytes: Buffer) => {
+      out += bytes;
+    });
+    child.stderr.on('data', (bytes: Buffer) => {
+      errors += bytes;
+    });
+    const talk = async (): Promise<void> => {
+      for (const line of lines) {
+        if (typeof line === 'string') child.stdin.write(`${line}\n`);
+        else await line();
+      }
+    };
+    talk().then(
+      () => child.stdin.end(),
+      (error: Error) => {
+        errors += error.message;
+        child.kill();
+      },
+    );
+    child.on('close', () => {
+      const texts = out.match(/^(?:\[\]|[{[]$[\s\S]*?^[}\]])$/gm) ?? [];
+      resolve({ documents: texts.map((text) => JSON.parse(text)), errors });
+    });
+  });
+}
+
+t.test('openstack and cinder', { skip: skip || missing('openstack') || missing('cinder') }, async (t) => {
+  const { env, bed } = await cloud(t);
+  const tables = { volumes, snapshots, backups };
+  const is = async (kind: keyof typeof tables, name: string, status: string): Promise<void> => {
+    const endMs = performance.now() + SESSION_MS / 2;
+    for (;;) {
+      const rows = await bed.store.read<readonly NamedRow[]>((tx) => tables[kind].all(tx));
+      if (rows.some((row) => row.name === name && row.status === status)) return;
+      if (performance.now() > endMs) throw new Error(`${name} never became ${status}: ${JSON.stringify(rows)}`);
+      await systemClock.sleep(20);
+    }
+  };
+  const first = await openstack(env, [
+    'volume type create --property volume_backend_name=local --description t fast -f json',
+    'volume qos create --consumer back-end --property total_iops_sec=300 q -f json',
+    'volume qos associate q fast',
+    'volume create --size 1 --type fast --property a=b disk -f json',
+    () => is('volumes', 'disk', 'available'),
+    'volume list -f json',
+    'volume set --size 2 --name disk2 disk',
+    () => is('volumes', 'disk2', 'available'),
+    'volume show disk2 -f json',
+    'volume snapshot create --volume disk2 s1 -f json',
+    () => is('snapshots', 's1', 'available'),
+    'volume service list -f json',
+  ]);
+  const [type, qos, created, list, shown, snapshot, services] = first.documents;
+  t.equal(first.errors, '');
+  t.match([type, qos, created], [{ name: 'fast' }, { name: 'q' }, { name: 'disk', size: 1, type: 'fast' }]);
+  t.match(list, [{ Name: 'disk', Size: 1 }]);
+  t.match(shown, { name: 'disk2', properties: { a: 'b' } });
+  t.match(snapshot, { name: 's1', volume_id: created.id });
+  t.ok(services.some((one: { Binary: string; State: string }) => one.Binary === 'cinder-volume' && one.State === 'up'));
+
+  const second = await openstack(env, [
+    'volume backup create --name b1 disk2 -f json',
+    () => is('backups', 'b1', 'available'),
+    () => is('volumes', 'disk2', 'available'),
+    'volume transfer request create disk2 --name t1 -f json',
+    'volume transfer request delete t1',
+    () => is('volumes', 'disk2', 'available'),
+    'volume backup restore --force b1 disk2 -f json',
+    () => is('backups', 'b1', 'available'),
+    'volume snapshot delete s1',
+    'volume backup list -f json',
+    'volume list -f json',
+  ]);
+  t.equal(second.errors, '');
+  t.match(second.documents[0], { name: 'b1' });
+  t.match(second.documents.at(-1), [{ Name: 'disk2', Size: 2 }]);
+
+  const command = (...args: string[]) =>
+    run(findTool('cinder') as string, args, { env: { PATH: process.env['PATH'] ?? '', ...env }, timeout: SESSION_MS });
+  const attached = await command(
+    '--os-volume-api-version',
+    '3.44',
+    'attachment-create',
+    created.id,
+    '--connect',
+    'True',
+    '--host',
+    'h1',
+  );
+  t.match(attached.stdout, /driver_volume_type\s*\| nbd/);
+  const uri = /\| uri\s*\| (\S+)/.exec(attached.stdout)?.[1] as string;
+  await run('qemu-io', ['-f', 'raw', '-c', 'write -q -P 5 0 64k', uri]);
+  t.pass('and written to');
+  t.same(bed.errors, []);
+});
