@@ -55,6 +55,12 @@ t.test('a cluster with volumes', { skip }, async (t) => {
   await cluster.start();
   await cluster.json('create', 'disk', '32M', '--chunk', '64K');
   const { uri } = await attach(cluster, 'disk');
+  const held = await cluster.daemonFiles();
+  t.ok(held.some((file) => file.endsWith('data.raw')));
+  t.notOk(
+    held.some((file) => file.endsWith('.mdb')),
+    "a daemon keeps none of the cluster's own files open",
+  );
   const bed: Bed = { cluster, uri, out: cluster.file('out.bin') };
   await t.test('clients write and verify, also while a snapshot is taken', (t) => snapshots(t, bed));
   await t.test('copies, backups, sizes and limits', (t) => copies(t, bed));

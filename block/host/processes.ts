@@ -3,6 +3,7 @@
  * for ours nor killed. Output goes to a file, never to a pipe that dies with the agent.
  */
 import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 
 export interface ProcessMark {
@@ -70,10 +71,41 @@ async function isAlive(mark: ProcessMark): Promise<boolean> {
   return now !== undefined && now.startTicks === mark.startTicks && now.bootId === mark.bootId;
 }
 
+/**
+ * Libraries leave files open across exec (LMDB its data): a daemon that outlives us would keep them, and their disk, busy. Such
+ * descriptors, from the third on, are covered by `fd`.
+ */
+function covered(fd: number): (number | 'ignore')[] {
+  const stdio: (number | 'ignore')[] = [];
+  for (const name of readdirSync('/proc/self/fd')) {
+    const number = Number(name);
+    if (number <= STDERR || number > INHERITED_MAX || !isInherited(name)) continue;
+    while (stdio.length <= number - STDERR - 1) stdio.push('ignore');
+    stdio[number - STDERR - 1] = fd;
+  }
+  return stdio;
+}
+
+function isInherited(name: string): boolean {
+  try {
+    const flags = /^flags:\s+([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${name}`, 'latin1'))?.[1] ?? '';
+    return (Number.parseInt(flags, 8) & O_CLOEXEC) === 0;
+  } catch {
+    // Closed meanwhile.
+    return false;
+  }
+}
+
+const STDERR = 2;
+const INHERITED_MAX = 65_536;
+/** As /proc says it on Linux. */
+const O_CLOEXEC = 0o2000000;
+
 async function spawnDetached({ command, args, logPath }: SpawnOptions): Promise<ProcessMark> {
   const log = await open(logPath, 'a', 0o600);
   try {
-    const child = spawn(command, [...args], { detached: true, stdio: ['ignore', log.fd, log.fd] });
+    const stdio = ['ignore' as const, log.fd, log.fd, ...covered(log.fd)];
+    const child = spawn(command, [...args], { detached: true, stdio });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', reject);

@@ -3,7 +3,7 @@
  * `needletail volume` commands reach them on DIR/run/volumes.sock. Without the storage daemon all else works.
  */
 import { createHash } from 'node:crypto';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, rmdirSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
@@ -100,6 +100,7 @@ export async function startHostVolumes(options: HostVolumesOptions): Promise<Hos
       await listener.close();
       await volumes.stop();
       await http.close();
+      leave(runtimeDirectory(directory));
     },
   };
 }
@@ -118,6 +119,15 @@ async function hostId(directory: string): Promise<string> {
     const id = systemRandom.bytes(16).toString('hex');
     await systemDisk.replaceFile(file, Buffer.from(`${id}\n`));
     return id;
+  }
+}
+
+/** Nothing is left of a host without daemons. */
+function leave(runtime: string): void {
+  try {
+    rmdirSync(runtime);
+  } catch {
+    // Daemons go on there.
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createReadStream, existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
@@ -75,6 +75,14 @@ export class VolumeCluster {
       volumes: { swift: { authUrl: string; user: string; key: string } };
       keystone: { authUrl: string; username: string; password: string; projectName: string };
     };
+  }
+
+  /** What the daemons of volumes hold open. */
+  async daemonFiles(): Promise<string[]> {
+    const daemons = await daemonsIn(runtimeDirectory(this.data));
+    return daemons.flatMap(({ pid }) =>
+      readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`)),
+    );
   }
 
   /** The daemons of volumes are gone, as with their host. */
