@@ -31,6 +31,7 @@ t.test('refuses what is malformed or dangerous', async (t) => {
     '<A>&</A>',
     '<A>&#0;</A>',
     '<A>\0</A>',
+    '<a::b xmlns:a="u"/>',
     '<A>&#xD800;</A>',
     '<A>&amp</A>',
     '<A>&constructor;</A>',

@@ -100,6 +100,7 @@ function readNodes(nodes: unknown, budget: { left: number }, depth: number): Con
       else if (name === '#cdata') text += cdataText(node[name]);
       else {
         if (--budget.left < 0) throw malformed('too many elements');
+        if (name === '' || name.includes(':')) throw malformed('two prefixes, or nothing behind one');
         children.push({ name, ...readNodes(node[name], budget, depth + 1) });
       }
     }

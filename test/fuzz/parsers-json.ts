@@ -2,6 +2,7 @@
 import assert from 'node:assert';
 import type { HttpHandler } from '../../fabric/http/contract.ts';
 import type { Random } from '../../fabric/random.ts';
+import { startCinderBed } from '../cinder-bed.ts';
 import { startIdentityBed } from '../identity-bed.ts';
 import { bodyOf, makeRequest } from '../s3-signer.ts';
 import type { FuzzParser } from './contract.ts';
@@ -14,6 +15,8 @@ export interface JsonService {
   readonly requests: readonly string[];
   readonly seeds: readonly string[];
   readonly words: readonly string[];
+  /** Of what is there, for places in paths. */
+  readonly ids: readonly string[];
   readonly errors: readonly unknown[];
   readonly stop: () => Promise<void>;
 }
@@ -22,13 +25,14 @@ export function jsonParser(name: string, start: () => Promise<JsonService>): Fuz
   return {
     name,
     async open() {
-      const { handler, token, requests, seeds, words, errors, stop } = await start();
+      const { handler, token, requests, seeds, words, ids, errors, stop } = await start();
       const ask = async (input: Buffer, random: Random): Promise<string> => {
         const [method = '', path = ''] = pick(random, requests).split(' ');
-        const filled = path.replace(/\{(\w+)\}/g, () => pick(random, ['default', 'none', 'a'.repeat(32), '%00', '..']));
+        const filled = path.replace(/\{(\w+)\}/g, () => pick(random, [...ids, 'none', 'a'.repeat(32), '%00', '..']));
         const headers = {
           'content-type': 'application/json',
           'x-auth-token': token,
+          'openstack-api-version': 'volume 3.70',
           'content-length': String(input.length),
         };
         const answer = await handler(
@@ -83,6 +87,17 @@ const IDENTITY_BODIES = [
 
 const identity = jsonParser('json-identity', async () => {
   const bed = await startIdentityBed();
+  const made = async (path: string, body: Record<string, { name: string }>): Promise<string> => {
+    const { body: answer } = await bed.admin.call('POST', path, body);
+    return (Object.values(answer)[0] as { id: string }).id;
+  };
+  const ids = [
+    await made('/v3/projects', { project: { name: 'fuzzed' } }),
+    await made('/v3/users', { user: { name: 'fuzzed' } }),
+    await made('/v3/groups', { group: { name: 'fuzzed' } }),
+    await made('/v3/roles', { role: { name: 'fuzzed' } }),
+    await made('/v3/domains', { domain: { name: 'fuzzed' } }),
+  ];
   const takers = bed.service.operations.filter(({ request }) => /^(POST|PUT|PATCH) /.test(request));
   return {
     handler: bed.service.handler,
@@ -90,9 +105,63 @@ const identity = jsonParser('json-identity', async () => {
     requests: takers.map(({ request }) => request),
     seeds: IDENTITY_BODIES.map((body) => JSON.stringify(body)),
     words: ['"id"', '"name"', '"domain"', '"enabled"', '{}', '[]', '"default"', '1.5'],
+    ids,
     errors: bed.errors,
     stop: bed.stop,
   };
 });
 
-export const JSON_PARSERS: readonly FuzzParser[] = [identity];
+const CINDER_BODIES = [
+  {
+    volume: {
+      size: 1,
+      name: 'v',
+      description: null,
+      metadata: { a: 'b' },
+      availability_zone: 'nova',
+      volume_type: null,
+      snapshot_id: null,
+      source_volid: null,
+      multiattach: false,
+    },
+  },
+  { snapshot: { volume_id: 'v', name: 's', force: true, metadata: {} } },
+  { backup: { volume_id: 'v', name: 'b', incremental: false, container: 'c' } },
+  { restore: { volume_id: null, name: 'r' } },
+  { 'os-extend': { new_size: 2 } },
+  { 'os-attach': { instance_uuid: 'i', mountpoint: '/dev/vda' } },
+  { 'os-reset_status': { status: 'error' } },
+  { 'os-set_bootable': { bootable: 'true' } },
+  {
+    attachment: {
+      instance_uuid: 'i',
+      volume_uuid: 'v',
+      connector: { initiator: 'iqn', ip: '1.2.3.4', host: 'h', multipath: false },
+    },
+  },
+  { volume_type: { name: 't', extra_specs: { a: 'b' }, 'os-volume-type-access:is_public': true } },
+  { extra_specs: { a: '<is> True' } },
+  { quota_set: { volumes: 5, gigabytes: -1 } },
+  { qos_specs: { name: 'q', consumer: 'back-end' } },
+  { transfer: { volume_id: 'v', name: 't' } },
+  { metadata: { a: 'b' } },
+];
+
+const cinder = jsonParser('json-cinder', async () => {
+  const bed = await startCinderBed();
+  const client = bed.client('fuzzed', 'admin');
+  const { volume } = await client.ok('POST', '/volumes', { volume: { size: 1, name: 'fuzzed' } });
+  const takers = bed.service.operations.filter(({ request }) => /^(POST|PUT|PATCH) /.test(request));
+  return {
+    handler: bed.service.handler,
+    token: 'fuzzed/admin',
+    requests: takers.map(({ request }) => request.replace('{project_id}', 'fuzzed')),
+    seeds: CINDER_BODIES.map((body) => JSON.stringify(body)),
+    words: ['"id"', '"name"', '"size"', '"metadata"', '{}', '[]', 'null', '"os-'],
+    ids: [volume.id],
+    errors: bed.errors,
+    stop: bed.stop,
+  };
+});
+
+export const JSON_PARSERS: readonly FuzzParser[] = [identity, cinder];

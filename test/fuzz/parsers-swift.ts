@@ -139,9 +139,9 @@ const form = simple('multipart-form', {
     '\r\n\r\n',
   ],
   codes: SWIFT_CODES,
-  async run(input, random) {
+  async run(input) {
     const type =
-      random.below(5) > 0
+      input.length % 5 > 0
         ? 'multipart/form-data; boundary=b'
         : `multipart/form-data; boundary=${input
             .subarray(0, 50)
