@@ -4,11 +4,13 @@ import process from 'node:process';
 import t from 'tap';
 import { OPERATIONS } from '../proxy/s3/operations.ts';
 import { fill, S3_TABLES, SWIFT_TABLES } from './api-tables.ts';
+import { CINDER_TABLES } from './cinder-tables.ts';
 import { IDENTITY_TABLES } from './identity-tables.ts';
 
 for (const [name, tables] of [
   ['api-s3.md', S3_TABLES],
   ['api-swift.md', SWIFT_TABLES],
+  ['api-cinder.md', CINDER_TABLES],
   ['identity.md', IDENTITY_TABLES],
 ] as const) {
   t.test(`docs/${name}`, async (t) => {

@@ -14,7 +14,7 @@ import type { Peer } from '../fabric/rpc/contract.ts';
 import { createLocalPeer } from '../fabric/rpc/local.ts';
 import { FakeObjectStore, FakeVolumeAgent } from './fake-volume-agent.ts';
 
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 const ROLES: Readonly<Record<string, readonly string[]>> = {
   admin: ['admin', 'manager', 'member', 'reader'],
   member: ['member', 'reader'],

@@ -3,13 +3,10 @@
 import { execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
-import { createTokenVerifier } from '../../compute/identity/verifier.ts';
 import { systemClock } from '../../fabric/clock.ts';
-import type { HttpHandler } from '../../fabric/http/contract.ts';
-import { listen } from '../../fabric/http/engine.ts';
 import { createLocalPeer } from '../../fabric/rpc/local.ts';
-import { type CinderBed, type CinderClient, startCinderBed } from '../../test/cinder-bed.ts';
-import { ADMIN_PASSWORD, startIdentityBed } from '../../test/identity-bed.ts';
+import { type CinderClient, startCinderBed } from '../../test/cinder-bed.ts';
+import { startCinderCloud } from '../../test/cinder-cloud.ts';
 import { findTool, missing } from '../../test/tools.ts';
 import { HostBed } from '../../test/volumes/host.ts';
 import { backups, snapshots, volumes } from './tables.ts';
@@ -65,6 +62,7 @@ t.test('bytes come back', { skip }, async (t) => {
   await written(films, id, 9);
   const restored = await make(films, { snapshot_id: first });
   await reads(films, restored, 7);
+  await films.ok('DELETE', `/volumes/${restored}`);
   const copy = await make(films, { source_volid: id });
   await reads(films, copy, 9);
   await films.ok('POST', `/volumes/${copy}/action`, { 'os-extend': { new_size: 2 } });
@@ -106,52 +104,10 @@ async function deleteAll(client: CinderClient): Promise<void> {
   }
 }
 
-/** Identity and volumes, each on a port, and the environment in which commands find them. */
-async function cloud(t: Test) {
-  const { links } = await realHost(t);
-  let cinder: HttpHandler | undefined;
-  const address = { host: '127.0.0.1', port: 0 };
-  const handler: HttpHandler = (request) =>
-    request.path.startsWith('/image') ? imageVersions(request) : (cinder as HttpHandler)(request);
-  const listener = await listen('node', handler, address, { clock: systemClock, onError: t.error });
-  t.teardown(() => listener.drain(100));
-  const own = `http://127.0.0.1:${listener.port}`;
-  const identity = await startIdentityBed({
-    endpoints: (url) => [
-      { type: 'identity', name: 'keystone', region: 'RegionOne', url: `${url}/v3` },
-      { type: 'volumev3', name: 'cinderv3', region: 'RegionOne', url: `${own}/v3/%(project_id)s` },
-      { type: 'block-storage', name: 'cinder', region: 'RegionOne', url: `${own}/v3/%(project_id)s` },
-      { type: 'image', name: 'glance', region: 'RegionOne', url: `${own}/image` },
-    ],
-  });
-  t.teardown(() => identity.stop());
-  const peer = createLocalPeer('identity', identity.service.handlers, { clock: systemClock });
-  const verifier = createTokenVerifier({ peer, clock: systemClock });
-  t.teardown(async () => {
-    verifier.stop();
-    await peer.close();
-  });
-  const bed: CinderBed = await startCinderBed({ links, authenticate: (token) => verifier.authenticate(token) });
-  t.teardown(() => bed.stop());
-  cinder = bed.service.handler;
-  const env = {
-    ...{ OS_AUTH_URL: `${identity.url}/v3`, OS_IDENTITY_API_VERSION: '3', OS_REGION_NAME: 'RegionOne' },
-    ...{ OS_USER_DOMAIN_NAME: 'Default', OS_PROJECT_DOMAIN_NAME: 'Default', OS_USERNAME: 'admin' },
-    ...{ OS_PASSWORD: ADMIN_PASSWORD, OS_PROJECT_NAME: 'admin', OS_VOLUME_API_VERSION: '3.59' },
-  };
-  return { env, bed };
-}
-
 interface NamedRow {
   readonly name: string | null;
   readonly status: string;
 }
-
-const imageVersions: HttpHandler = (request) => {
-  const href = `http://${request.headers.get('host')}/image/v2/`;
-  const body = JSON.stringify({ versions: [{ id: 'v2.0', status: 'CURRENT', links: [{ rel: 'self', href }] }] });
-  return { status: 300, headers: ['Content-Type', 'application/json'], body };
-};
 
 /** Many commands in one Python, with pauses where a function says so; those that end in `-f json` give a document each. */
 function openstack(env: Record<string, string>, lines: readonly (string | (() => Promise<unknown>))[]) {
@@ -187,7 +143,8 @@ function openstack(env: Record<string, string>, lines: readonly (string | (() =>
 }
 
 t.test('openstack and cinder', { skip: skip || missing('openstack') || missing('cinder') }, async (t) => {
-  const { env, bed } = await cloud(t);
+  const { links } = await realHost(t);
+  const { env, bed } = await startCinderCloud(t, links);
   const tables = { volumes, snapshots, backups };
   const is = async (kind: keyof typeof tables, name: string, status: string): Promise<void> => {
     const endMs = performance.now() + SESSION_MS / 2;
@@ -233,7 +190,8 @@ t.test('openstack and cinder', { skip: skip || missing('openstack') || missing('
     'volume backup list -f json',
     'volume list -f json',
   ]);
-  t.equal(second.errors, '');
+  // What openstack 6.0 says after each restore, however well it went.
+  t.equal(second.errors.trim(), 'cannot unpack non-iterable VolumeBackupsRestore object');
   t.match(second.documents[0], { name: 'b1' });
   t.match(second.documents.at(-1), [{ Name: 'disk2', Size: 2 }]);
 
