@@ -194,3 +194,30 @@ export const volumeFaults = {
   /** This host cannot serve volumes: a program is missing. */
   unfit: 'HostUnfit',
 } as const;
+
+/** All of them, by name. */
+export const VOLUME_METHODS = Object.keys({
+  createVolume: true,
+  volumes: true,
+  volume: true,
+  moveVolume: true,
+  renameVolume: true,
+  deleteVolume: true,
+  extendVolume: true,
+  limitVolume: true,
+  attachVolume: true,
+  detachVolume: true,
+  revertVolume: true,
+  takeSnapshot: true,
+  snapshots: true,
+  snapshot: true,
+  pauseSnapshot: true,
+  cancelSnapshot: true,
+  deleteSnapshot: true,
+  checkSnapshot: true,
+  exportSnapshot: true,
+  unexportSnapshot: true,
+  findBackups: true,
+  importBackup: true,
+  hostStatus: true,
+} satisfies Record<keyof VolumeCalls, true>) as readonly (keyof VolumeCalls)[];

@@ -8,7 +8,8 @@ import type { HttpHandler } from '../../fabric/http/contract.ts';
 import type { Logger } from '../../fabric/logger.ts';
 import { systemRandom } from '../../fabric/random.ts';
 import { createLocalPeer } from '../../fabric/rpc/local.ts';
-import { type ClusterIdentityService, VOLUME_PREFIX } from './identity-service.ts';
+import { VOLUME_PREFIX } from './cloud-places.ts';
+import type { ClusterIdentityService } from './identity-service.ts';
 import type { HostVolumes } from './volumes.ts';
 
 export interface ClusterCinder {

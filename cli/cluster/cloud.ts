@@ -1,104 +1,133 @@
 /**
  * The cloud beside the store, in the cluster's process: identity, whose tokens and keys the proxy takes, and the volumes of
- * this host. Starts in two steps, because clients' URLs are known only once the proxy listens; ends before the proxy does.
+ * this host. It sleeps until somebody asks for it, and costs nothing so long; a cluster where it was ever used wakes it at
+ * every start, because volumes and tasks may be waiting. Ends before the proxy does.
  */
-
-import type { HttpHandler, HttpResponse } from '../../fabric/http/contract.ts';
-import type { Logger } from '../../fabric/logger.ts';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { VOLUME_METHODS, VOLUME_SERVICE } from '../../block/volumes/contract.ts';
+import type { TokenVerifier } from '../../compute/identity/contract.ts';
+import { systemClock } from '../../fabric/clock.ts';
+import type { HttpHandler } from '../../fabric/http/contract.ts';
+import { systemRandom } from '../../fabric/random.ts';
+import type { CallContext, Handlers, Reply } from '../../fabric/rpc/contract.ts';
+import { listenRpc, type RpcListener } from '../../fabric/rpc/server.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
 import { KEYSTONE_ROLES, Keystone } from '../../proxy/auth/keystone.ts';
-import { type ClusterCinder, startClusterCinder } from './cinder.ts';
+import { volumeSocket } from '../volume/connect.ts';
 import { writeCloudFiles } from './cloud-files.ts';
-import type { Credentials, CredentialsFile } from './credentials.ts';
-import type { ClusterIdentity } from './identity.ts';
-import {
-  type ClusterIdentityOptions,
-  IDENTITY_PREFIX,
-  IMAGE_PREFIX,
-  startClusterIdentity,
-  VOLUME_PREFIX,
-} from './identity-service.ts';
-import { imagePlace } from './image-place.ts';
+import type { CloudOptions, CloudUrls } from './cloud-options.ts';
+import { IDENTITY_PREFIX, IMAGE_PREFIX, VOLUME_PREFIX } from './cloud-places.ts';
+import type { CloudServices } from './cloud-services.ts';
+import type { CredentialsFile } from './credentials.ts';
+import { readLink } from './identity-link.ts';
 import { withMounts } from './mounts.ts';
-import type { VolumeStoreOptions } from './volume-store.ts';
-import { type HostVolumes, startHostVolumes } from './volumes.ts';
 
-export interface CloudOptions {
-  readonly directory: string;
-  readonly identity: ClusterIdentity;
-  readonly adminPassword: string;
-  /** Address that the cluster listens on. */
-  readonly address: string;
-  /** Where other regions find our identity, or where another's is. */
-  readonly regions: Pick<ClusterIdentityOptions, 'identityListen' | 'identityLink'>;
-  /** Where volumes' snapshots are kept, if not here. */
-  readonly store: VolumeStoreOptions;
-  /** PEM of our own certificate, when we serve TLS. */
-  readonly ca?: string | undefined;
-  readonly log: Logger;
-}
-
-export interface Cloud {
+/** What the proxy asks before it knows any URL. */
+export class Cloud {
   readonly keystone: Keystone;
-  /** The main port's handler with the cloud's services in front. */
-  mount(rest: HttpHandler): HttpHandler;
+  readonly #options: CloudOptions;
+  readonly #opened: Promise<{ urls: CloudUrls; credentials: CredentialsFile }>;
+  #markOpened!: (opened: { urls: CloudUrls; credentials: CredentialsFile }) => void;
+  #waking: Promise<CloudServices> | undefined;
+  #awake: CloudServices | undefined;
+  #listener: RpcListener | undefined;
+
+  constructor(options: CloudOptions) {
+    this.#options = options;
+    this.#opened = new Promise((resolve) => {
+      this.#markOpened = resolve;
+    });
+    this.keystone = new Keystone({ verifier: this.#verifier(), ...KEYSTONE_ROLES });
+  }
+
   /** Its administrator is ours to name. */
-  readonly ownsIdentity: boolean;
+  get ownsIdentity(): boolean {
+    return this.#options.regions.identityLink === undefined;
+  }
+
   /** Where identity is found, when this cluster is reached at `url`. */
-  authUrl(url: string): string;
-  /** The cluster listens at `own`, and clients reach it at `shown`: catalog, clients' files, volumes. */
-  open(urls: { readonly shown: string; readonly own: string }, credentials: CredentialsFile): Promise<void>;
-  stop(): Promise<void>;
-}
+  authUrl(url: string): string {
+    const { identityLink } = this.#options.regions;
+    return identityLink === undefined ? `${url}${IDENTITY_PREFIX}/v3` : readLink(identityLink).authUrl;
+  }
 
-/** Between the first listening and the start of the volumes. */
-const NOT_YET: HttpResponse = { status: 503, headers: ['Retry-After', '1'] };
+  /** The main port's handler with the cloud's services in front. */
+  mount(rest: HttpHandler): HttpHandler {
+    const mounts = [
+      { prefix: VOLUME_PREFIX, handler: this.#handler(({ volume }) => volume) },
+      { prefix: IMAGE_PREFIX, handler: this.#handler(({ image }) => image) },
+    ];
+    if (this.ownsIdentity) mounts.push({ prefix: IDENTITY_PREFIX, handler: this.#handler(({ identity }) => identity) });
+    return withMounts(mounts, rest);
+  }
 
-export async function startCloud(options: CloudOptions): Promise<Cloud> {
-  const { directory, identity: cluster, adminPassword, address, regions, store, ca, log } = options;
-  const identity = await startClusterIdentity({ directory, cluster, adminPassword, ...regions, log });
-  let volumes: HostVolumes | undefined;
-  let cinder: ClusterCinder | undefined;
-  const images = imagePlace(identity, log);
-  return {
-    keystone: new Keystone({ verifier: identity.verifier, ...KEYSTONE_ROLES }),
-    mount: (rest) =>
-      withMounts(
-        [
-          ...(identity.handler ? [{ prefix: IDENTITY_PREFIX, handler: identity.handler }] : []),
-          { prefix: VOLUME_PREFIX, handler: (request) => cinder?.handler(request) ?? NOT_YET },
-          { prefix: IMAGE_PREFIX, handler: images },
-        ],
-        rest,
-      ),
-    authUrl: (url) => identity.authUrl(url),
-    ownsIdentity: identity.handler !== undefined,
-    async open({ shown: url, own }, credentials) {
-      const { keystone } = credentials;
-      const { region } = cluster;
-      await identity.publish(url, region);
-      const verify = !url.startsWith('https:');
-      if (keystone) await writeCloudFiles(directory, { keystone, region, verify }, systemDisk);
-      volumes = await startHostVolumes({
-        directory,
-        identity: cluster,
-        storage: storageAt(own, credentials),
-        store,
-        address,
-        ca,
-        log,
-      });
-      cinder = await startClusterCinder({ identity, volumes, url, log });
-    },
-    async stop() {
-      await cinder?.stop();
-      await volumes?.stop();
-      await identity.stop();
-    },
-  };
-}
+  /** Clients' files are written, volumes can be asked for; and what was in use goes on. */
+  async open(urls: CloudUrls, credentials: CredentialsFile): Promise<void> {
+    const { directory, identity, regions, log } = this.#options;
+    const { keystone } = credentials;
+    const verify = !urls.shown.startsWith('https:');
+    if (keystone) await writeCloudFiles(directory, { keystone, region: identity.region, verify }, systemDisk);
+    this.#markOpened({ urls, credentials });
+    this.#listener = await listenRpc(this.#volumeCalls(), {
+      ...{ endpoint: { path: volumeSocket(directory) }, name: VOLUME_SERVICE, log },
+      ...{ secret: Buffer.from(identity.clusterSecret, 'hex'), clusterId: identity.clusterId },
+      ...{ clock: systemClock, random: systemRandom },
+    });
+    const isLinked = regions.identityListen !== undefined || regions.identityLink !== undefined;
+    if (isLinked || existsSync(path.join(directory, 'control'))) await this.#wake();
+  }
 
-/** Volumes reach the store without a detour. */
-function storageAt(own: string, { volumes }: CredentialsFile): Credentials {
-  return { ...volumes, swift: { ...volumes.swift, authUrl: `${own}/auth/v1.0` } };
+  async stop(): Promise<void> {
+    await this.#listener?.close();
+    const awake = await this.#waking?.catch(() => undefined);
+    await awake?.stop();
+  }
+
+  /** Once; a failure is tried again by the next who asks. */
+  #wake(): Promise<CloudServices> {
+    this.#waking ??= this.#start().catch((error: unknown) => {
+      this.#waking = undefined;
+      throw error;
+    });
+    return this.#waking;
+  }
+
+  async #start(): Promise<CloudServices> {
+    const { urls, credentials } = await this.#opened;
+    const { startCloudServices } = await import('./cloud-services.ts');
+    this.#awake = await startCloudServices(this.#options, urls, credentials.volumes);
+    return this.#awake;
+  }
+
+  #handler(of: (services: CloudServices) => HttpHandler | undefined): HttpHandler {
+    return async (request) => {
+      const handler = of(this.#awake ?? (await this.#wake()));
+      return handler ? handler(request) : { status: 404, headers: [] };
+    };
+  }
+
+  #verifier(): TokenVerifier {
+    return {
+      authenticate: (token) =>
+        this.#awake
+          ? this.#awake.verifier.authenticate(token)
+          : this.#wake().then(({ verifier }) => verifier.authenticate(token)),
+      accessKey: (key) =>
+        this.#awake
+          ? this.#awake.verifier.accessKey(key)
+          : this.#wake().then(({ verifier }) => verifier.accessKey(key)),
+    };
+  }
+
+  #volumeCalls(): Handlers {
+    const handlers: Record<string, Handlers[string]> = {};
+    for (const method of VOLUME_METHODS) {
+      handlers[method] = async (args: never, context: CallContext): Promise<Reply> => {
+        const call = (this.#awake ?? (await this.#wake())).volumeCalls[method] as Handlers[string];
+        return call(args, context);
+      };
+    }
+    return handlers;
+  }
 }

@@ -18,12 +18,9 @@ import { systemRandom } from '../../fabric/random.ts';
 import { createLocalPeer } from '../../fabric/rpc/local.ts';
 import type { RpcListener } from '../../fabric/rpc/server.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
+import { IDENTITY_PREFIX, IMAGE_PREFIX, VOLUME_PREFIX } from './cloud-places.ts';
 import type { ClusterIdentity } from './identity.ts';
 import { type Announcement, announce, connectLink, listenForRegions, readLink, writeLink } from './identity-link.ts';
-
-export const IDENTITY_PREFIX = '/identity';
-export const VOLUME_PREFIX = '/volume';
-export const IMAGE_PREFIX = '/image';
 
 /** The identity of this cluster: its own, or another region's over a link. */
 export interface ClusterIdentityService {

@@ -8,7 +8,8 @@ import { systemClock } from '../../fabric/clock.ts';
 import type { HttpHandler } from '../../fabric/http/contract.ts';
 import type { Logger } from '../../fabric/logger.ts';
 import { systemRandom } from '../../fabric/random.ts';
-import { type ClusterIdentityService, IMAGE_PREFIX } from './identity-service.ts';
+import { IMAGE_PREFIX } from './cloud-places.ts';
+import type { ClusterIdentityService } from './identity-service.ts';
 
 export function imagePlace({ verifier }: ClusterIdentityService, log: Logger): HttpHandler {
   const { handler } = createService({

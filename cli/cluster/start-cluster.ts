@@ -28,7 +28,7 @@ import { createPathHasher } from '../../ring/path-hash.ts';
 import { createRing } from '../../ring/ring.ts';
 import { listenAdmin } from './admin.ts';
 import { type BootedZones, bootZones } from './boot.ts';
-import { startCloud } from './cloud.ts';
+import { Cloud } from './cloud.ts';
 import type { ClusterOptions } from './config.ts';
 import { type CredentialsFile, openCredentials } from './credentials.ts';
 import { type ClusterFiles, openClusterFiles } from './identity.ts';
@@ -168,7 +168,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
   const opened = openCredentials(directory, systemDisk, systemRandom);
   const { keystonePassword: adminPassword } = opened;
   const ca = options.tlsCert === undefined ? undefined : readFileSync(options.tlsCert, 'utf8');
-  const cloud = await startCloud({
+  const cloud = new Cloud({
     ...{ directory, adminPassword, address: options.host, ca, log },
     identity: { ...files.identity, region },
     ...{ regions: options, store: options },

@@ -1,6 +1,5 @@
 /**
- * The volumes of this host as a part of the cluster's process: where they lie, who stores their snapshots, who may call. The
- * `needletail volume` commands reach them on DIR/run/volumes.sock. Without the storage daemon all else works.
+ * The volumes of this host as a part of the cluster's process: where they lie, who stores their snapshots. Without the storage daemon all else works.
  */
 import { createHash } from 'node:crypto';
 import { accessSync, constants, rmdirSync } from 'node:fs';
@@ -11,18 +10,14 @@ import { systemFiles } from '../../block/host/files.ts';
 import { systemProcesses } from '../../block/host/processes.ts';
 import { SwiftObjectClient } from '../../block/repository/object-client-swift.ts';
 import type { SwiftAccess } from '../../block/repository/swift-login.ts';
-import { VOLUME_SERVICE } from '../../block/volumes/contract.ts';
 import { type RunningVolumes, startVolumes } from '../../block/volumes/start-volumes.ts';
 import { systemClock } from '../../fabric/clock.ts';
 import type { Logger } from '../../fabric/logger.ts';
 import { systemNet } from '../../fabric/net.ts';
 import { createHttpClient } from '../../fabric/net-http.ts';
 import { systemRandom } from '../../fabric/random.ts';
-import { listenRpc } from '../../fabric/rpc/server.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
-import { volumeSocket } from '../volume/connect.ts';
 import type { Credentials } from './credentials.ts';
-import type { ClusterIdentity } from './identity.ts';
 import { containerOf, trustedCa, type VolumeStoreOptions, volumeLogin } from './volume-store.ts';
 
 export { CONTAINER } from './volume-store.ts';
@@ -34,7 +29,6 @@ const PORTS = { firstPort: 10_809, lastPort: 11_832 } as const;
 
 export interface HostVolumesOptions {
   readonly directory: string;
-  readonly identity: Pick<ClusterIdentity, 'clusterId' | 'clusterSecret'>;
   /** As whom snapshots are stored, and where. */
   readonly storage: Credentials;
   /** Where instead, if the configuration says so. */
@@ -56,7 +50,7 @@ export interface HostVolumes {
 }
 
 export async function startHostVolumes(options: HostVolumesOptions): Promise<HostVolumes> {
-  const { directory, identity, storage, store, address, log } = options;
+  const { directory, storage, store, address, log } = options;
   const ca = trustedCa(options.ca, store);
   const http = createHttpClient(ca === undefined ? {} : { ca });
   const login = volumeLogin(http, storage, store);
@@ -87,17 +81,11 @@ export async function startHostVolumes(options: HostVolumesOptions): Promise<Hos
       ...{ files: systemFiles, processes: systemProcesses, log },
     },
   );
-  const listener = await listenRpc(volumes.service, {
-    ...{ endpoint: { path: volumeSocket(directory) }, name: VOLUME_SERVICE, log },
-    ...{ secret: Buffer.from(identity.clusterSecret, 'hex'), clusterId: identity.clusterId },
-    ...{ clock: systemClock, random: systemRandom },
-  });
   return {
     host,
     container: containerOf(store),
     volumes,
     async stop() {
-      await listener.close();
       await volumes.stop();
       await http.close();
       leave(runtimeDirectory(directory));
