@@ -3,6 +3,7 @@ import type { Clock } from '../fabric/clock.ts';
 import type { HttpHandler } from '../fabric/http/contract.ts';
 import type { Random } from '../fabric/random.ts';
 import type { Trace } from '../fabric/trace.ts';
+import type { IamDirectory } from './iam/contract.ts';
 import type { Ownership } from './object/acl-types.ts';
 import type { Caller, Store } from './object/contract.ts';
 import type { SwiftOptions } from './swift-options.ts';
@@ -24,6 +25,8 @@ export interface User {
   readonly secretAccessKey: string;
   /** Who this is to the store, when it is not what the fields above say. */
   readonly caller?: Caller;
+  /** These are temporary keys: whose, and how they go by. */
+  readonly session?: { readonly name: string; readonly role: string } | undefined;
 }
 
 export interface Users {
@@ -31,6 +34,8 @@ export interface Users {
   byAccessKey(accessKeyId: string): User | undefined;
   /** `account`: as in User. */
   hasAccount(account: string): boolean;
+  /** Who temporary keys stand for. Faults InvalidToken, ExpiredToken, InvalidAccessKeyId for keys that are gone. */
+  bySession?(accessKeyId: string, token: string): User;
   /** Asks elsewhere for an access key that `byAccessKey` does not know; true when it does now. */
   learn?(accessKeyId: string): Promise<boolean>;
 }
@@ -76,6 +81,8 @@ export interface ProxyWorld {
   readonly s3Domains: readonly string[];
   /** Of new buckets that name none; absent: BucketOwnerEnforced. */
   readonly objectOwnership?: Ownership | undefined;
+  /** Users that owners make; absent: nowhere to keep them. */
+  readonly iam?: IamDirectory | undefined;
   /** Names that notifications of buckets may be sent to. */
   readonly eventTargets?: ReadonlySet<string> | undefined;
   /** Signs tokens: any proxy with the same secret accepts them. */

@@ -2,6 +2,7 @@
  * The tables of docs/api-s3.md and docs/api-swift.md, made from what the code dispatches by: a row for each operation,
  * header and error. `fill` puts them between the marks of a document.
  */
+import { ACTIONS } from '../proxy/iam/actions.ts';
 import { CODES } from '../proxy/s3/errors.ts';
 import * as s3 from '../proxy/s3/operations.ts';
 import { AMZ_HEADERS, CONDITIONS, STORED } from '../proxy/s3/request-headers.ts';
@@ -13,6 +14,7 @@ type Row = readonly string[];
 
 export const S3_TABLES: Readonly<Record<string, () => string>> = {
   operations: s3Operations,
+  'query-actions': queryActions,
   'amz-headers': s3AmzHeaders,
   headers: s3Headers,
   errors: s3Errors,
@@ -58,6 +60,14 @@ function s3Operations(): string {
     return [row.name, wire, answer, row.note];
   });
   return table(['operation', 'request', 'answer', 'notes'], rows);
+}
+
+function queryActions(): string {
+  const rows = ACTIONS.map(({ service, name, takes, run, note }) => {
+    const answer = run === undefined ? `501 ${code('NotImplemented')}` : 'supported';
+    return [service, name, answer, takes.map(code).join(', '), note];
+  });
+  return table(['service', 'action', 'answer', 'parameters', 'notes'], rows);
 }
 
 function s3AmzHeaders(): string {

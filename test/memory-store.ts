@@ -199,10 +199,11 @@ export class MemoryStore implements Store {
   }
 
   async listBuckets(context: Context): Promise<readonly { name: string; createdStamp: Stamp }[]> {
-    const { account } = context.caller;
+    const { account, admin, own, session } = context.caller;
     if (account === undefined) throw new Fault(storeFaults.accessDenied);
+    if (own ?? session) authoriseAccount(context, account);
     return [...this.#buckets.values()]
-      .filter((container) => container.account === account && context.caller.admin)
+      .filter((container) => container.account === account && (admin || own !== undefined))
       .map(({ container, createdStamp }) => ({ name: container, createdStamp }))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }

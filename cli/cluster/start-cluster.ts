@@ -31,6 +31,7 @@ import { type BootedZones, bootZones } from './boot.ts';
 import { Cloud } from './cloud.ts';
 import type { ClusterOptions } from './config.ts';
 import { type CredentialsFile, openCredentials } from './credentials.ts';
+import { openClusterIam } from './iam.ts';
 import { type ClusterFiles, openClusterFiles } from './identity.ts';
 import { clusterInfo } from './info.ts';
 import { openKeyFile, readKeyFile } from './key-file.ts';
@@ -129,7 +130,7 @@ function createProxy(args: {
   const onError = (what: string, error: unknown): void => log.error({ err: error }, `${what} failed`);
   const digests = createThreadDigests(DIGEST_THREADS);
   const lifecycleDayMs = options.lifecycleDaySeconds * 1000;
-  const notifier = openNotifier(options, { region: files.identity.region, log });
+  const notifier = openNotifier(options, { region: options.region ?? files.identity.region, log });
   const running = createStore({
     cluster,
     digests,
@@ -173,9 +174,12 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
     identity: { ...files.identity, region },
     ...{ regions: options, store: options },
   });
+  const secret = Buffer.from(tokenSecret, 'hex');
+  const iam = await openClusterIam(cloud.keystone.users(opened.users), { directory, secret, log });
   const world: ProxyWorld = {
     store: proxy.running.store,
-    users: cloud.keystone.users(opened.users),
+    users: iam.users,
+    iam: iam.directory,
     keystone: cloud.keystone,
     clock: systemClock,
     random: systemRandom,
@@ -185,7 +189,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
     s3Domains: options.s3Domains,
     objectOwnership: options.objectOwnership,
     eventTargets: new Set(options.notification.map(({ name }) => name)),
-    tokenSecret: Buffer.from(tokenSecret, 'hex'),
+    tokenSecret: secret,
     swift: options.swift,
     lookUpCname: createCnameLookUp(options.swift.nameservers),
     info: clusterInfo({ version: packageVersion(), region, urlDigests: options.urlDigests, swift: options.swift }),
@@ -212,6 +216,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
     urls,
     credentials,
     async stop() {
+      await iam.stop();
       await cloud.stop();
       await Promise.all([listeners.everything.drain(DRAIN_MS), listeners.s3.drain(DRAIN_MS)]);
       proxy.reconciler.stop();

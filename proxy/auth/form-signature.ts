@@ -6,6 +6,7 @@ import { createHmac } from 'node:crypto';
 import type { User, Users } from '../contract.ts';
 import { learnKey } from './learn-key.ts';
 import { isSignedWith } from './sigv2.ts';
+import { userOfKeys } from './sigv4.ts';
 import { ALGORITHM, isLowerHex64 } from './sigv4-claim.ts';
 import { refusal, sigv4Faults } from './sigv4-faults.ts';
 import { deriveKey, sameSignature } from './sigv4-keys.ts';
@@ -48,15 +49,9 @@ function missing(name: string): Error {
   return refusal(sigv4Faults.invalidArgument, message, { ArgumentName: name, ArgumentValue: '' });
 }
 
-function findUser(users: Users, accessKeyId: string): User {
-  const user = users.byAccessKey(accessKeyId);
-  if (user === undefined) throw refusal(sigv4Faults.invalidAccessKeyId, undefined, { AWSAccessKeyId: accessKeyId });
-  return user;
-}
-
 function signerByTwo(users: Users, fields: FormFields, policy: string): User {
   for (const name of OF_TWO) if (!fields.get(name.toLowerCase())) throw missing(name);
-  const user = findUser(users, fields.get('awsaccesskeyid') ?? '');
+  const user = userOfKeys(users, fields.get('awsaccesskeyid') ?? '', fields.get('x-amz-security-token'));
   const signature = fields.get('signature') ?? '';
   if (isSignedWith(user.secretAccessKey, Buffer.from(policy, 'utf8').toString('latin1'), signature)) return user;
   throw mismatch(policy, signature);
@@ -75,7 +70,7 @@ function signerByFour(users: Users, region: string, fields: FormFields, policy: 
   if (!match) throw bad('x-amz-credential', credential);
   const [, accessKeyId = '', day = '', named = ''] = match;
   if (parseAmzDate(date) === undefined || !date.startsWith(day)) throw bad('x-amz-date', date);
-  const user = findUser(users, accessKeyId);
+  const user = userOfKeys(users, accessKeyId, fields.get('x-amz-security-token'));
   if (named !== region) {
     const message = `Error parsing the X-Amz-Credential parameter; the region '${named}' is wrong; expecting '${region}'`;
     throw refusal(sigv4Faults.queryMalformed, message, { Region: region });

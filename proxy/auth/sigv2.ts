@@ -9,12 +9,13 @@ import type { HttpRequest } from '../../fabric/http/contract.ts';
 import type { User, Users } from '../contract.ts';
 import { parseHttpDate } from '../http-date.ts';
 import { callerOf } from './callers.ts';
-import { type Authentication, payloadWithoutKey, SKEW_MS_MAX } from './sigv4.ts';
+import { type Authentication, payloadWithoutKey, SKEW_MS_MAX, userOfKeys } from './sigv4.ts';
 import { decodePercent } from './sigv4-canonical.ts';
 import { refusal, sigv4Faults } from './sigv4-faults.ts';
 import { formatIsoSecond, parseAmzDate } from './sigv4-time.ts';
 
 const SCHEME = 'AWS ';
+const TOKEN = 'x-amz-security-token';
 const SHA1_BYTES = 20;
 const EXPIRES_DIGITS_MAX = 12;
 
@@ -54,10 +55,8 @@ export class Sigv2 {
     const parameters = readParameters(request.query);
     const header = request.headers.get('authorization');
     const claim = header === undefined ? this.#presigned(parameters) : this.#inHeader(request, header, parameters);
-    const user = this.#world.users.byAccessKey(claim.accessKeyId);
-    if (user === undefined) {
-      throw refusal(sigv4Faults.invalidAccessKeyId, undefined, { AWSAccessKeyId: claim.accessKeyId });
-    }
+    const inQuery = parameters.find(([name]) => name.toLowerCase() === TOKEN)?.[1];
+    const user = userOfKeys(this.#world.users, claim.accessKeyId, request.headers.get(TOKEN) ?? inQuery);
     const text = this.#stringToSign(request, parameters, { time: claim.time, end: '' });
     // A bucket's path may be signed with a slash at its end that is not sent.
     const isBucket =

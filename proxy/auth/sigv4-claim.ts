@@ -32,10 +32,18 @@ export interface Claim {
   readonly expiresSeconds: number;
   /** The value of x-amz-content-sha256. */
   readonly payload: string;
+  /** Of temporary keys. */
+  readonly token: string | undefined;
+}
+
+/** A request that is none of S3's: other services are allowed, and the hash of its body is known. */
+export interface FormClaim {
+  readonly services: readonly string[];
+  readonly sha256: string;
 }
 
 /** Undefined for an anonymous request. */
-export function readClaim(request: HttpRequest): Claim | undefined {
+export function readClaim(request: HttpRequest, form?: FormClaim): Claim | undefined {
   const header = request.headers.get('authorization');
   const query = request.query;
   const inQuery = query !== undefined && (query.includes('X-Amz-') || query.includes('AWSAccessKeyId='));
@@ -48,17 +56,19 @@ export function readClaim(request: HttpRequest): Claim | undefined {
     );
   }
   if (parameters !== undefined) return readPresigned(request, parameters);
-  return header === undefined ? undefined : readHeader(request, header);
+  return header === undefined ? undefined : readHeader(request, header, form);
 }
 
-function readHeader(request: HttpRequest, header: string): Claim {
+function readHeader(request: HttpRequest, header: string, form: FormClaim | undefined): Claim {
   const fields = splitAuthorization(header);
-  const { accessKeyId, day, region, scope } = readCredential(fields.credential, malformedHeader);
+  const credential = readCredential(fields.credential, malformedHeader);
+  checkService(credential, malformedHeader, form?.services);
+  const { accessKeyId, day, region, scope } = credential;
   const signedHeaders = readSignedHeaders(fields.signedHeaders, malformedHeader);
   if (!isLowerHex64(fields.signature)) throw malformedHeader('the Signature is not 64 hexadecimal digits.');
   const { timestamp, timestampMs } = readTime(request);
   if (!timestamp.startsWith(day)) throw malformedHeader(wrongDay(day, timestamp));
-  const payload = request.headers.get('x-amz-content-sha256');
+  const payload = request.headers.get('x-amz-content-sha256') ?? form?.sha256;
   if (payload === undefined) {
     throw refusal(sigv4Faults.invalidRequest, 'Missing required header for this request: x-amz-content-sha256');
   }
@@ -75,6 +85,7 @@ function readHeader(request: HttpRequest, header: string): Claim {
     timestampMs,
     expiresSeconds: 0,
     payload,
+    token: request.headers.get('x-amz-security-token'),
   };
 }
 
@@ -156,6 +167,7 @@ function readPresigned(request: HttpRequest, parameters: Presign): Claim {
   const get = (name: string): string => parameters.get(`X-Amz-${name}`) ?? '';
   if (get('Algorithm') !== ALGORITHM) throw malformedQuery(`X-Amz-Algorithm only supports "${ALGORITHM}"`);
   const credential = readCredential(get('Credential'), malformedQuery);
+  checkService(credential, malformedQuery);
   const signedHeaderList = get('SignedHeaders');
   const signedHeaders = readSignedHeaders(signedHeaderList, malformedQuery);
   const timestamp = get('Date');
@@ -167,7 +179,8 @@ function readPresigned(request: HttpRequest, parameters: Presign): Claim {
   const signature = get('Signature');
   const expiresSeconds = readExpires(get('Expires'));
   const payload = request.headers.get('x-amz-content-sha256') || get('Content-Sha256') || UNSIGNED_PAYLOAD;
-  const base = { presigned: true, signedHeaderList, signedHeaders, signature, payload };
+  const token = parameters.get('X-Amz-Security-Token') ?? request.headers.get('x-amz-security-token');
+  const base = { presigned: true, signedHeaderList, signedHeaders, signature, payload, token };
   return { ...base, ...credential, timestamp, timestampMs, expiresSeconds };
 }
 
@@ -200,7 +213,14 @@ function remember<T>(cache: Map<string, T>, text: string, value: T): void {
   cache.set(text, value);
 }
 
-type Credential = Pick<Claim, 'accessKeyId' | 'day' | 'region' | 'scope'>;
+type Credential = Pick<Claim, 'accessKeyId' | 'day' | 'region' | 'scope'> & { readonly service: string };
+
+const S3_ALONE: readonly string[] = ['s3'];
+
+function checkService({ service }: Credential, malformed: Malformed, services = S3_ALONE): void {
+  if (services.includes(service)) return;
+  throw malformed(`incorrect service "${service}". This endpoint belongs to "${services[0]}".`);
+}
 
 /** `AKID/20130524/us-east-1/s3/aws4_request`; the key id itself may hold slashes. */
 function readCredential(text: string, malformed: Malformed): Credential {
@@ -213,11 +233,10 @@ function readCredential(text: string, malformed: Malformed): Credential {
   const [day, region, service, terminator] = parts.slice(-4) as [string, string, string, string];
   const accessKeyId = parts.slice(0, -4).join('/');
   if (terminator !== 'aws4_request') throw malformed('the Credential must end in "aws4_request".');
-  if (service !== 's3') throw malformed(`incorrect service "${service}". This endpoint belongs to "s3".`);
   if (!/^\d{8}$/.test(day)) {
     throw malformed(`incorrect date format "${day}". This date in the credential must be in the format "yyyyMMdd".`);
   }
-  const credential = { accessKeyId, day, region, scope: `${day}/${region}/s3/aws4_request` };
+  const credential = { accessKeyId, day, region, service, scope: `${day}/${region}/${service}/aws4_request` };
   remember(credentials, text, credential);
   return credential;
 }

@@ -12,6 +12,7 @@ export const sigv4Faults = {
   invalidArgument: 'InvalidArgument',
   invalidRequest: 'InvalidRequest',
   invalidToken: 'InvalidToken',
+  expiredToken: 'ExpiredToken',
   invalidChunkSize: 'InvalidChunkSizeError',
   incompleteBody: 'IncompleteBody',
   missingSecurityHeader: 'MissingSecurityHeader',

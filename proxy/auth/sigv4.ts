@@ -10,11 +10,13 @@ import type { User, Users } from '../contract.ts';
 import { ANONYMOUS, type Caller } from '../object/contract.ts';
 import { callerOf } from './callers.ts';
 import { canonicalRequest } from './sigv4-canonical.ts';
-import { ALGORITHM, type Claim, isLowerHex64, readClaim, UNSIGNED_PAYLOAD } from './sigv4-claim.ts';
+import { ALGORITHM, type Claim, type FormClaim, isLowerHex64, readClaim, UNSIGNED_PAYLOAD } from './sigv4-claim.ts';
 import { type ErrorFields, refusal, sigv4Faults } from './sigv4-faults.ts';
 import { type SigningKey, SigningKeys, sameSignature } from './sigv4-keys.ts';
 import { formatIsoSecond } from './sigv4-time.ts';
 
+/** Where services that have no region are signed for. */
+const GLOBAL_REGION = 'us-east-1';
 export const SKEW_MS_MAX = 15 * 60 * 1000;
 
 /** Signs what follows the head of a STREAMING- request. */
@@ -59,17 +61,11 @@ export class Sigv4 {
   }
 
   /** Anonymous without a signature; a Fault of `sigv4Faults` with a bad one. */
-  authenticate(request: HttpRequest): Authentication {
-    const claim = readClaim(request);
+  authenticate(request: HttpRequest, form?: FormClaim): Authentication {
+    const claim = readClaim(request, form);
     if (claim === undefined) return anonymous(request);
-    if (request.headers.has('x-amz-security-token') || request.query?.includes('X-Amz-Security-Token=')) {
-      throw refusal(sigv4Faults.invalidToken);
-    }
-    const user = this.#world.users.byAccessKey(claim.accessKeyId);
-    if (user === undefined) {
-      throw refusal(sigv4Faults.invalidAccessKeyId, undefined, { AWSAccessKeyId: claim.accessKeyId });
-    }
-    this.#checkRegion(claim);
+    const user = userOfKeys(this.#world.users, claim.accessKeyId, claim.token);
+    if (form === undefined || claim.region !== GLOBAL_REGION) this.#checkRegion(claim);
     this.#checkTime(claim);
     const key = this.#keys.get(claim.accessKeyId, user.secretAccessKey, claim.scope);
     checkSignature(request, claim, key);
@@ -111,8 +107,20 @@ export class Sigv4 {
   }
 }
 
+/** Whose keys these are. Faults InvalidAccessKeyId, InvalidToken, ExpiredToken. */
+export function userOfKeys(users: Users, accessKeyId: string, token: string | undefined): User {
+  if (token !== undefined) {
+    if (users.bySession === undefined) throw refusal(sigv4Faults.invalidToken);
+    return users.bySession(accessKeyId, token);
+  }
+  const user = users.byAccessKey(accessKeyId);
+  if (user !== undefined) return user;
+  throw refusal(sigv4Faults.invalidAccessKeyId, undefined, { AWSAccessKeyId: accessKeyId });
+}
+
 /** Without a signature a body may still be checked by its digest, and may come aws-chunked with an unsigned trailer. */
 function anonymous(request: HttpRequest): Authentication {
+  if (request.headers.has('x-amz-security-token')) throw refusal(sigv4Faults.invalidToken);
   const payload = payloadWithoutKey(request.headers.get('x-amz-content-sha256'));
   return payload === UNSIGNED ? NOBODY : { ...NOBODY, payload };
 }

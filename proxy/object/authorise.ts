@@ -29,16 +29,25 @@ const USUAL: Readonly<Record<string, string>> = {
 /** `object` is absent where the container itself is meant. */
 export interface Asked {
   readonly account: string;
+  readonly container?: string | undefined;
   readonly object?: string | undefined;
   readonly versionId?: string | undefined;
 }
 
 /** Accounts belong to their owners, and to whom a grant covers all of them for `action`. Fault AccessDenied. */
 export function authoriseAccount(
-  { caller, grant }: Context,
+  context: Context,
   account: string,
   action: 'account' | 'containers' | 'owner' = 'owner',
+  container = '',
 ): void {
+  const { caller, grant } = context;
+  if (caller.own ?? caller.session) {
+    const name = action === 'containers' ? 's3:CreateBucket' : 's3:ListAllMyBuckets';
+    const said = saidOfCaller(context, name, { account, container }, { container: undefined });
+    if (said === 'no') throw new Fault(storeFaults.accessDenied);
+    if (said === 'own') return;
+  }
   if (owns(caller, account)) return;
   const isCovered = grant?.account === account && grant.container === undefined && action !== 'owner';
   if (!isCovered || !grant.actions.includes(action)) throw new Fault(storeFaults.accessDenied);
@@ -88,6 +97,10 @@ export function mayAlso(
 export function authoriseTags(context: Context, asked: Asked, container: ContainerRecord): void {
   const name = 's3:PutObjectTagging';
   if (mayAlso(context, name, asked, { container, found: null })) return;
+  const { own, session } = context.caller;
+  if ((own ?? session) && saidOfCaller(context, name, asked, { container }) === 'no') {
+    throw new Fault(storeFaults.accessDenied);
+  }
   const rights = rightsOf(container);
   const policy = rights?.policy;
   const question = { caller: context.caller, bucket: container.name, key: asked.object };
@@ -103,16 +116,52 @@ interface Records {
   readonly container: ContainerRecord | undefined;
   /** Undefined: not looked for yet. */
   readonly found?: ObjectRecord | null;
+  /** A policy of the caller's own says so. */
+  readonly asOwner?: boolean;
 }
 
 function judge(context: Context, action: Action, asked: Asked, records: Records): 'yes' | 'no' | 'object' {
+  const { own, session } = context.caller;
+  if (own === undefined && session === undefined) return judgeAs(context, action, asked, records);
+  const name = nameOf(context, action, asked);
+  const isUnseen = records.found === undefined && asked.object !== undefined;
+  if ((own?.asksForTags || session?.asksForTags) && isUnseen && asksObject(name)) return 'object';
+  const said = saidOfCaller(context, name, asked, records);
+  return said === 'no' ? 'no' : judgeAs(context, action, asked, { ...records, asOwner: said === 'own' });
+}
+
+/**
+ * What the caller's own policies say: 'no' for what a session or an explicit Deny forbids, 'own' for what a user may do in
+ * the account as if it were the owner, unless somebody else forbids it.
+ */
+function saidOfCaller(
+  context: Context,
+  action: string,
+  asked: Asked,
+  { container, found }: Records,
+): 'no' | 'own' | undefined {
+  const { own, session, account } = context.caller;
+  const bucket = asked.container ?? container?.name ?? '';
+  const question = { action, bucket, key: asked.object, facts: factsOf(context, asked, found) };
+  if (session && session.ask(question) !== 'allow') return 'no';
+  const said = own?.ask(question);
+  if (said === 'deny') return 'no';
+  return said === 'allow' && account === asked.account ? 'own' : undefined;
+}
+
+function nameOf({ scope }: Context, action: Action, { versionId }: Asked): string {
+  const usual = USUAL[action] ?? action;
+  const asIs = scope?.action(usual) ?? usual;
+  return versionId === undefined ? asIs : (OF_VERSIONS[asIs] ?? asIs);
+}
+
+/** Whatever the caller's own policies say. */
+function judgeAs(context: Context, action: Action, asked: Asked, records: Records): 'yes' | 'no' | 'object' {
   const { container } = records;
-  const isOwner = owns(context.caller, asked.account);
+  const isOwner = records.asOwner === true || owns(context.caller, asked.account);
   const rights = container && rightsOrNothing(container, isOwner);
   if (isOwner && rights === undefined) return 'yes';
-  const usual = USUAL[action] ?? action;
-  const asIs = context.scope?.action(usual) ?? usual;
-  const name = asked.versionId === undefined ? asIs : (OF_VERSIONS[asIs] ?? asIs);
+  const name = nameOf(context, action, asked);
   const rule = ACL_ACTIONS[name];
   if (container && rights)
     return judgeByDocuments(context, asked, { name, rule, rights, isOwner, ...records, container });
@@ -143,7 +192,7 @@ function judgeByDocuments(context: Context, asked: Asked, documents: Documents):
   const { name, rule, rights, isOwner, container, found } = documents;
   const { caller } = context;
   const { policy, block } = rights;
-  if (isOwner && POLICY_ACTIONS.has(name)) return 'yes';
+  if (isOwner && POLICY_ACTIONS.has(name) && caller.own === undefined) return 'yes';
   const isUnseen = found === undefined && asked.object !== undefined;
   if (policy?.asksForTags && isUnseen && asksObject(name)) return 'object';
   const facts = factsOf(context, asked, found);

@@ -56,7 +56,7 @@ export async function createContainer(
   options: CreateOptions,
 ): Promise<{ created: boolean }> {
   checkContainerName(ref.container);
-  authoriseAccount(context, ref.account, 'containers');
+  authoriseAccount(context, ref.account, 'containers', ref.container);
   await checkAccountWritable(engine, context, ref.account);
   const bucket = isBucketName(ref.container) && (await claimBucket(engine, ref));
   if (options.exclusive && !bucket) throw new Fault(storeFaults.bucketTaken);

@@ -8,7 +8,10 @@
 import type { Metadata } from '../../account-container/contract.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
 import type { Acl, AclRequest } from './acl-types.ts';
+import type { CallerPolicies } from './caller-policies.ts';
 import type { EncryptionRequest, LockChange, ObjectLock } from './protection-types.ts';
+
+export type { CallerPolicies } from './caller-policies.ts';
 
 export type { EncryptionMode, EncryptionRequest, LockChange, ObjectLock, Retention } from './protection-types.ts';
 
@@ -26,6 +29,10 @@ export interface Caller {
   readonly admin: boolean;
   /** Full rights on every account, and the only one who sets an account's quota. */
   readonly reseller?: boolean;
+  /** Of a user within an account: what they allow there is allowed. */
+  readonly own?: CallerPolicies | undefined;
+  /** Of temporary keys: only what they allow, of all else that is allowed. */
+  readonly session?: CallerPolicies | undefined;
 }
 
 export const ANONYMOUS: Caller = { account: undefined, user: undefined, groups: [], admin: false };

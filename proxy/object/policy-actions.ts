@@ -151,6 +151,13 @@ const BUCKET_ACTIONS = [
   'PutReplicationConfiguration',
 ];
 
+/** Of no bucket: policies of users and sessions alone speak of them. */
+const ACCOUNT_ACTIONS = ['ListAllMyBuckets'];
+
+export const CALLER_ACTIONS: readonly string[] = [...OBJECT_ACTIONS, ...BUCKET_ACTIONS, ...ACCOUNT_ACTIONS].map(
+  (name) => `s3:${name.toLowerCase()}`,
+);
+
 /** Every name a policy may use, lower-case: actions are compared without case. */
 export const ALL_ACTIONS: readonly string[] = [...OBJECT_ACTIONS, ...BUCKET_ACTIONS].map(
   (name) => `s3:${name.toLowerCase()}`,

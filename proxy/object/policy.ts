@@ -5,7 +5,7 @@
  */
 import { Fault } from '../../fabric/errors.ts';
 import { type Caller, storeFaults } from './contract.ts';
-import { ALL_ACTIONS } from './policy-actions.ts';
+import { ALL_ACTIONS, CALLER_ACTIONS } from './policy-actions.ts';
 import {
   asksForRequestTags,
   asksForTags,
@@ -65,6 +65,18 @@ export interface PolicyQuestion {
 
 /** Fault MalformedPolicy, in AWS' words where they are known. */
 export function readPolicy(text: string, bucket: string): Policy {
+  return readDocument(text, bucket);
+}
+
+/**
+ * The policy of a user or of a session: without principals, about any bucket. Actions and resources of other services may
+ * stand in it, and mean nothing here. Fault MalformedPolicy.
+ */
+export function readCallerPolicy(text: string): Policy {
+  return readDocument(text, undefined);
+}
+
+function readDocument(text: string, bucket: string | undefined): Policy {
   if (Buffer.byteLength(text) > POLICY_BYTES_MAX) {
     throw malformed('Policy exceeds the maximum allowed document size.');
   }
@@ -107,7 +119,8 @@ function checkFields(object: Readonly<Record<string, unknown>>, known: ReadonlyS
 }
 
 interface Reading {
-  readonly bucket: string;
+  /** Undefined: the policy belongs to a caller. */
+  readonly bucket: string | undefined;
   readonly variables: boolean;
 }
 
@@ -119,7 +132,11 @@ function readStatement(json: unknown, reading: Reading): Statement {
   if (effect === undefined) throw malformed('Missing required field Effect');
   if (effect !== 'Allow' && effect !== 'Deny') throw malformed(`Invalid effect: ${String(effect).slice(0, 100)}`);
   const allows = effect === 'Allow';
-  const [principal, notPrincipals] = oneOf(json, 'Principal');
+  const isCallers = reading.bucket === undefined;
+  if (isCallers && (json['Principal'] ?? json['NotPrincipal']) !== undefined) {
+    throw malformed('Policy document should not specify a principal.');
+  }
+  const [principal, notPrincipals] = isCallers ? ['*', false] : oneOf(json, 'Principal');
   if (notPrincipals && allows) throw malformed('Statement with Effect Allow cannot have NotPrincipal');
   const [action, notActions] = oneOf(json, 'Action');
   const [resource, notResources] = oneOf(json, 'Resource');
@@ -127,7 +144,7 @@ function readStatement(json: unknown, reading: Reading): Statement {
     allows,
     principals: readPrincipals(principal),
     notPrincipals,
-    actions: strings(action, 'Policy has invalid action').map(readAction),
+    actions: strings(action, 'Policy has invalid action').map((name) => readAction(name, isCallers)),
     notActions,
     resources: strings(resource, 'Policy has invalid resource').map((text) => readResource(text, reading)),
     notResources,
@@ -182,11 +199,16 @@ const byId = (id: string): Principal => (id.includes(':') ? { user: plain(id) } 
 /** `AUTH_test` and `test` are the same account. */
 const plain = (account: string): string => (account.startsWith('AUTH_') ? account.slice('AUTH_'.length) : account);
 
-function readAction(text: string): Pattern {
+const OF_OTHERS = /^(?!s3:)[a-z0-9-]+:[a-z0-9*?]+$/;
+
+function readAction(text: string, isCallers: boolean): Pattern {
   const name = text.toLowerCase();
   const pattern = compilePattern(name, { wild: true, variables: false });
+  const all = isCallers ? CALLER_ACTIONS : ALL_ACTIONS;
   const isKnown =
-    name === '*' || (name.startsWith('s3:') && pattern && ALL_ACTIONS.some((each) => like(pattern, each)));
+    name === '*' ||
+    (name.startsWith('s3:') && pattern && all.some((each) => like(pattern, each))) ||
+    (isCallers && OF_OTHERS.test(name));
   if (!pattern || !isKnown) throw malformed('Policy has invalid action');
   return pattern;
 }
@@ -196,11 +218,20 @@ const like = (pattern: Pattern, text: string): boolean => matches(pattern, text,
 
 /** What follows `arn:aws:s3:::`; it must be able to mean this bucket. */
 function readResource(text: string, { bucket, variables }: Reading): Pattern {
+  if (bucket === undefined) return readAnyResource(text, variables);
   const name = text.slice(ARN.length);
   const pattern = compilePattern(name, { wild: true, variables });
   const head = compilePattern(name.split('/')[0] ?? '', { wild: true, variables });
   const isHere = head !== undefined && (head.hasVariables || like(head, bucket));
   if (!text.startsWith(ARN) || !pattern || !isHere) throw malformed('Policy has invalid resource');
+  return pattern;
+}
+
+/** Of any bucket, or of another service, which matches nothing. */
+function readAnyResource(text: string, variables: boolean): Pattern {
+  const name = text.startsWith(ARN) ? text.slice(ARN.length) : text;
+  const pattern = compilePattern(name, { wild: true, variables });
+  if ((text !== '*' && !text.startsWith('arn:')) || !pattern) throw malformed('Policy has invalid resource');
   return pattern;
 }
 

@@ -32,6 +32,7 @@ export const CODES = {
   QuotaExceeded: [403, 'The quota of the bucket or of its owner does not allow this upload'],
   EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed size'],
   EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed size'],
+  ExpiredToken: [400, 'The provided token has expired.'],
   IllegalVersioningConfigurationException: [400, 'The versioning configuration specified in the request is invalid.'],
   IllegalLocationConstraintException: [400, 'The specified location constraint is incompatible with this region.'],
   IncompleteBody: [400, 'You did not provide the number of bytes specified by the Content-Length HTTP header'],

@@ -5,10 +5,12 @@
 import { isFault } from '../../fabric/errors.ts';
 import type { HttpRequest, HttpResponse } from '../../fabric/http/contract.ts';
 import { learnKey } from '../auth/learn-key.ts';
+import { Sessions } from '../auth/sessions.ts';
 import { isSigv2, Sigv2 } from '../auth/sigv2.ts';
 import { Sigv4 } from '../auth/sigv4.ts';
 import type { CreateHandler, ProxyWorld } from '../contract.ts';
 import { formatHttpDate } from '../http-date.ts';
+import { answerQuery, isQueryCall } from '../iam/handler.ts';
 import type { ObjectInfo } from '../object/contract.ts';
 import { type Address, bucketOfHost, readAddress } from './address.ts';
 import { lastModifiedMs, type S3Call } from './call.ts';
@@ -31,7 +33,9 @@ const BUCKET_CODES: ReadonlySet<string> = new Set<S3Code>([
 ]);
 const NOWHERE: Address = { bucket: '', key: '' };
 
-export const createS3Handler: CreateHandler = (world) => {
+export const createS3Handler: CreateHandler = (given) => {
+  const sessions = new Sessions(given);
+  const world = { ...given, users: sessions.users };
   const sigv4 = new Sigv4(world);
   const bucketOf = (request: HttpRequest): string => bucketOfHost(request.headers.get('host') ?? '', world.s3Domains);
   const { users, clock } = world;
@@ -49,6 +53,9 @@ export const createS3Handler: CreateHandler = (world) => {
       }
       address =
         site === undefined ? readAddress(request, world.s3Domains) : { bucket: site, key: request.path.slice(1) };
+      if (address.bucket === '' && isQueryCall(request)) {
+        return await answerQuery(world, request, { sigv4, sessions, requestId });
+      }
       if (isPreflight) return await answerOptions(world, request, { requestId, hostId, address });
       const own = { sigv4, sigv2, requestId, hostId, address };
       let call: S3Call;

@@ -30,6 +30,7 @@ const NOT_HEADERS: ReadonlySet<string> = new Set([
   'x-amz-algorithm',
   'x-amz-credential',
   'x-amz-date',
+  'x-amz-security-token',
   'x-amz-signature',
 ]);
 

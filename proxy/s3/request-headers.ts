@@ -137,7 +137,7 @@ export const AMZ_HEADERS: readonly HeaderRule[] = [
     note: 'no bucket makes the requester pay',
   },
   { name: 'x-amz-sdk-checksum-algorithm', note: 'must name the checksum that comes along' },
-  { name: 'x-amz-security-token', refusal: 'InvalidToken', note: 'there are no temporary credentials' },
+  { name: 'x-amz-security-token', note: 'of temporary keys (STS); in a presigned URL and in a form, too' },
   {
     name: 'x-amz-server-side-encryption',
     refusal: 'InvalidArgument',

@@ -307,7 +307,7 @@ export const forms: S3Suite = {
       ['x-amz-credential', credential.replace(client.region, 'elsewhere'), 'AuthorizationQueryParametersError'],
       ['x-amz-credential', credential.replace(/^[^/]*/, 'nobody'), 'InvalidAccessKeyId'],
       ['x-amz-date', '20130524T000000Z', 'InvalidArgument'],
-      ['x-amz-security-token', 'abc', 'AccessDenied'],
+      ['x-amz-security-token', 'abc', 'InvalidToken'],
     ] as const) {
       t.equal((await post(rig, { fields: { ...fields, [name]: value } })).code, expected, name);
     }

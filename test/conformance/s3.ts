@@ -5,6 +5,7 @@ import { runBoto3 } from './s3-boto3.ts';
 import { cors } from './s3-cors.ts';
 import { errors } from './s3-errors.ts';
 import { forms } from './s3-forms.ts';
+import { temporaryKeys, users } from './s3-iam.ts';
 import { objects } from './s3-objects.ts';
 import { refusals } from './s3-refusals.ts';
 import { S3Client, type StartS3, withServer } from './s3-rig.ts';
@@ -33,6 +34,7 @@ export function s3Conformance(t: Test, start: StartS3, isTls: boolean): void {
       forms,
       signature2,
       website,
+      ...(isTls ? {} : { temporaryKeys, users }),
     })) {
       for (const [name, test] of Object.entries(suite)) {
         await t.test(`${area}: ${name}`, async (t) => test({ t, client, bucket: await client.makeBucket() }));

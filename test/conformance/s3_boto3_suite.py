@@ -443,6 +443,57 @@ def test_wrong_keys():
     assert anonymous.list_objects_v2(Bucket=b)['KeyCount'] == 0
 
 
+def other(service, **keys):
+    keys = keys or {'aws_access_key_id': os.environ['AWS_ACCESS_KEY_ID'],
+                    'aws_secret_access_key': os.environ['AWS_SECRET_ACCESS_KEY']}
+    return boto3.client(service, endpoint_url=ENDPOINT, config=Config(retries={'total_max_attempts': 1}), **keys)
+
+
+def session(credentials):
+    return {'aws_access_key_id': credentials['AccessKeyId'], 'aws_secret_access_key': credentials['SecretAccessKey'],
+            'aws_session_token': credentials['SessionToken']}
+
+
+def test_temporary_keys():
+    b = bucket()
+    S3.put_object(Bucket=b, Key='k', Body=b'v')
+    sts = other('sts')
+    assert sts.get_caller_identity()['Arn'].endswith(':user/tester')
+    policy = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}'
+    done = sts.assume_role(RoleArn='arn:aws:iam::test:role/reader', RoleSessionName='boto', Policy=policy)
+    s3 = other('s3', **session(done['Credentials']))
+    assert body(s3.get_object(Bucket=b, Key='k')) == b'v'
+    refused('AccessDenied', s3.put_object, Bucket=b, Key='k', Body=b'x')
+    url = s3.generate_presigned_url('get_object', Params={'Bucket': b, 'Key': 'k'})
+    assert fetch(url)[0] == b'v', url
+    whole = other('s3', **session(sts.get_session_token()['Credentials']))
+    whole.put_object(Bucket=b, Key='k', Body=b'w')
+    refused('NotImplemented', sts.assume_role_with_web_identity, RoleArn='arn:aws:iam::test:role/reader',
+            RoleSessionName='boto', WebIdentityToken='token')
+
+
+def test_users():
+    iam = other('iam')
+    name = f'boto-{os.getpid()}'
+    iam.create_user(UserName=name)
+    assert name in [user['UserName'] for page in iam.get_paginator('list_users').paginate() for user in page['Users']]
+    document = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
+    iam.put_user_policy(UserName=name, PolicyName='all', PolicyDocument=document)
+    assert iam.get_user_policy(UserName=name, PolicyName='all')['PolicyDocument']['Version'] == '2012-10-17'
+    key = iam.create_access_key(UserName=name)['AccessKey']
+    s3 = client(keys=(key['AccessKeyId'], key['SecretAccessKey']))
+    b = bucket()
+    s3.put_object(Bucket=b, Key='k', Body=b'v')
+    iam.update_access_key(UserName=name, AccessKeyId=key['AccessKeyId'], Status='Inactive')
+    refused('InvalidAccessKeyId', s3.list_objects_v2, Bucket=b)
+    assert iam.list_access_keys(UserName=name)['AccessKeyMetadata'][0]['Status'] == 'Inactive'
+    refused('DeleteConflict', iam.delete_user, UserName=name)
+    iam.delete_access_key(UserName=name, AccessKeyId=key['AccessKeyId'])
+    iam.delete_user_policy(UserName=name, PolicyName='all')
+    iam.delete_user(UserName=name)
+    refused('NoSuchEntity', iam.get_user, UserName=name)
+
+
 def main():
     failures = 0
     for name, test in list(globals().items()):

@@ -25,7 +25,8 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   ring: ['fabric'],
   'object-server': ['fabric', 'ring'],
   'account-container': ['fabric', 'ring'],
-  proxy: ['fabric', 'ring'],
+  // The control store keeps users that owners make (proxy/iam/).
+  proxy: ['fabric', 'ring', 'control'],
   // What every OpenStack-style service is built on: store, policy, paging, faults.
   control: ['fabric', 'ring'],
   block: ['fabric', 'ring', 'control'],
