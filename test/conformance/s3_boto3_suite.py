@@ -402,18 +402,22 @@ def test_signature_version_2():
                                    signature_version='s3').get_object, Bucket=b, Key='p')
 
 
+def send_form(post, text):
+    lines = []
+    for name, value in post['fields'].items():
+        lines.append(f'--frontier\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n')
+    lines.append('--frontier\r\nContent-Disposition: form-data; name="file"; filename="f.txt"\r\n\r\n' + text)
+    form = ''.join(lines) + '\r\n--frontier--\r\n'
+    _, response = fetch(post['url'], form.encode(), 'POST', {'Content-Type': 'multipart/form-data; boundary=frontier'})
+    return response.status
+
+
 def test_posted_forms():
     b = bucket()
     for version in ('s3v4', 's3'):
         post = client(signature_version=version).generate_presigned_post(
             b, 'dir/${filename}', Fields={'acl': 'private'}, Conditions=[{'acl': 'private'}, ['content-length-range', 1, 100]])
-        lines = []
-        for name, value in {**post['fields']}.items():
-            lines.append(f'--frontier\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n')
-        lines.append('--frontier\r\nContent-Disposition: form-data; name="file"; filename="f.txt"\r\n\r\n' + version)
-        form = ''.join(lines) + '\r\n--frontier--\r\n'
-        _, response = fetch(post['url'], form.encode(), 'POST', {'Content-Type': 'multipart/form-data; boundary=frontier'})
-        assert response.status == 204
+        assert send_form(post, version) == 204
         assert body(S3.get_object(Bucket=b, Key='dir/f.txt')) == version.encode()
 
 
@@ -468,6 +472,12 @@ def test_temporary_keys():
     assert fetch(url)[0] == b'v', url
     whole = other('s3', **session(sts.get_session_token()['Credentials']))
     whole.put_object(Bucket=b, Key='k', Body=b'w')
+    for version in ('s3v4', 's3'):
+        config = Config(signature_version=version, retries={'total_max_attempts': 1})
+        s3 = boto3.client('s3', endpoint_url=ENDPOINT, config=config, **session(sts.get_session_token()['Credentials']))
+        assert body(s3.get_object(Bucket=b, Key='k')) == b'w', version
+        assert send_form(s3.generate_presigned_post(b, 'form'), version) == 204
+        assert body(S3.get_object(Bucket=b, Key='form')) == version.encode()
     refused('NotImplemented', sts.assume_role_with_web_identity, RoleArn='arn:aws:iam::test:role/reader',
             RoleSessionName='boto', WebIdentityToken='token')
 
