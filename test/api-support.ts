@@ -8,6 +8,7 @@ import { cinderRoutes } from '../block/cinder/routes.ts';
 import { identityRoutes } from '../compute/identity/routes.ts';
 import type { Identity } from '../compute/identity/service-state.ts';
 import type { Route } from '../control/service/types.ts';
+import { ACTIONS } from '../proxy/iam/actions.ts';
 import { CODES } from '../proxy/s3/errors.ts';
 import * as s3 from '../proxy/s3/operations.ts';
 import { AMZ_HEADERS, type HeaderRule } from '../proxy/s3/request-headers.ts';
@@ -62,6 +63,16 @@ export function s3HeaderRows(): SupportRow[] {
     const { name, note } = rule;
     return { key: `s3-header ${name}`, name: code(name), request: '', answer: headerAnswer(rule), note };
   });
+}
+
+export function queryRows(): SupportRow[] {
+  return ACTIONS.map(({ service, name, takes, run, note }) => ({
+    key: `query ${name}`,
+    name,
+    request: `POST / ${service}: ${['Action', ...takes].join(', ')}`,
+    answer: run === undefined ? `501 ${code('NotImplemented')}` : 'supported',
+    note,
+  }));
 }
 
 function headerAnswer({ name, refusal, takes = [] }: HeaderRule): string {
@@ -128,6 +139,7 @@ export const shownBy = ({ key }: SupportRow): Shown | undefined => SHOWN.find(({
 export const ALL_ROWS = (): SupportRow[] => [
   ...s3Rows(),
   ...s3HeaderRows(),
+  ...queryRows(),
   ...swiftRows(),
   ...keystoneRows(),
   ...cinderRows(),
@@ -148,6 +160,7 @@ function counts(): string {
     [
       ['S3 operations', s3Rows()],
       ['S3 headers', s3HeaderRows()],
+      ['STS and IAM', queryRows()],
       ['Swift', swiftRows()],
       ['Keystone', keystoneRows()],
       ['Cinder', cinderRows()],
@@ -163,6 +176,7 @@ export const SUPPORT_TABLES: Readonly<Record<string, () => string>> = {
   counts,
   s3: () => render(s3Rows(), 'operation'),
   's3-headers': () => render(s3HeaderRows(), 'header'),
+  query: () => render(queryRows(), 'action'),
   swift: () => render(swiftRows(), 'operation'),
   keystone: () => render(keystoneRows(), 'operation'),
   cinder: () => render(cinderRows(), 'operation'),

@@ -51,6 +51,16 @@ const S3: readonly Shown[] = [
   s3(/^s3 \w+BucketWebsite$/, 'website', 'the configuration'),
   shown(/^s3 \w+BucketNotification\w*$/, 'test/conformance/s3-notification.test.ts', 'the document'),
   s3(/^s3 /, 'refusals', 'every sub-resource with every method'),
+  s3(/^query GetCallerIdentity$/, 'iam', 'who one is'),
+  s3(/^query GetSessionToken$/, 'iam', 'a session has what its keys have'),
+  s3(/^query AssumeRole$/, 'iam', 'a policy leaves a part of it'),
+  s3(/^query (AssumeRoleWith|AssumeRoot|Decode|GetAccessKeyInfo|GetFederation)/, 'iam', 'what is refused'),
+  s3(
+    /^query (Create|Get|List|Delete|Put|Update)(User|AccessKey|UserPolic)(s|y|ies|Policies)?$/,
+    'iam',
+    'a user from first to last',
+  ),
+  s3(/^query /, 'iam', 'who may manage users'),
 ];
 
 const S3_HEADERS: readonly Shown[] = [

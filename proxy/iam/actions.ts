@@ -46,7 +46,7 @@ export const ACTIONS: readonly ActionRow[] = [
     'AssumeRoleWithWebIdentity',
     'GetFederationToken',
   ),
-  ...refused('sts', '', 'AssumeRoot', 'DecodeAuthorizationMessage', 'GetAccessKeyInfo'),
+  ...refused('sts', 'there is nothing of the kind', 'AssumeRoot', 'DecodeAuthorizationMessage', 'GetAccessKeyInfo'),
 
   row('iam', 'CreateUser', 'UserName Path', users.createUser, 'in the caller’s account, up to 5,000'),
   row('iam', 'GetUser', 'UserName', users.getUser),
@@ -79,7 +79,7 @@ export const ACTIONS: readonly ActionRow[] = [
   ...refused('iam', 'the use of keys is not recorded', 'GetAccessKeyLastUsed'),
   ...refused(
     'iam',
-    '',
+    'users have neither passwords nor tags, and keep their names',
     'UpdateUser',
     'TagUser',
     'UntagUser',
