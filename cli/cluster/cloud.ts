@@ -75,7 +75,7 @@ export class Cloud {
       ...{ clock: systemClock, random: systemRandom },
     });
     const isLinked = regions.identityListen !== undefined || regions.identityLink !== undefined;
-    if (isLinked || existsSync(path.join(directory, 'control'))) await this.#wake();
+    if (isLinked || existsSync(path.join(directory, 'control', 'store'))) await this.#wake();
   }
 
   async stop(): Promise<void> {
