@@ -11,7 +11,7 @@ import { guessContentType } from './content-type.ts';
 import { statusLine, statusOf } from './errors.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { checkLimits, isHeaderText } from './metadata.ts';
-import { OBJECT_NAME_BYTES_MAX, utf8Length } from './names.ts';
+import { OBJECT_NAME_BYTES_MAX, utf8Length, withoutEndSlashes } from './names.ts';
 import { readDeleteAt } from './object-headers.ts';
 import { FILE_BYTES_MAX } from './object-put.ts';
 import { renderReport } from './report.ts';
@@ -99,7 +99,7 @@ async function extractOne(call: SwiftCall, { file, deleteAt }: Extracted, tally:
 function pathOf(call: SwiftCall, name: string): string {
   const bare = (name.startsWith('./') ? name.slice(2) : name).replace(/^\/+/, '');
   const above = call.object === '' ? call.container : `${call.container}/${call.object}`;
-  return above === '' ? bare : `${above.replace(/\/+$/, '')}/${bare}`;
+  return above === '' ? bare : `${withoutEndSlashes(above)}/${bare}`;
 }
 
 /** Status of a file that cannot become an object. */

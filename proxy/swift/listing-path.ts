@@ -5,6 +5,7 @@
  */
 import type { ContainerInfo, ListQuery, ObjectEntry, Page } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
+import { withoutEndSlashes } from './names.ts';
 
 /** Pages of the underlying listing per request: the rest is for the client's next one. */
 const PAGES_MAX = 20;
@@ -14,7 +15,7 @@ export async function listPath(
   path: string,
   query: ListQuery,
 ): Promise<Page<ObjectEntry> & { info: ContainerInfo }> {
-  const prefix = path === '' ? '' : `${path.replace(/\/+$/, '')}/`;
+  const prefix = path === '' ? '' : `${withoutEndSlashes(path)}/`;
   const found: ObjectEntry[] = [];
   let { marker } = query;
   for (let pages = 0; ; pages++) {

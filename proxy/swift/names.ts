@@ -13,7 +13,15 @@ const PLAIN = /^[\x20-\x24\x26-\x7e]*$/;
 const BAD_ESCAPE = /%(?![0-9A-Fa-f]{2})/;
 const HEX_PAIR = /^[0-9A-Fa-f]{2}$/;
 const PERCENT = 0x25;
+const SLASH = 0x2f;
 const PARAMETERS_MAX = 100;
+
+/** Without a regular expression: one that looks for an end takes quadratic time over slashes that are not at the end. */
+export function withoutEndSlashes(text: string): string {
+  let end = text.length;
+  while (end > 0 && text.charCodeAt(end - 1) === SLASH) end--;
+  return text.slice(0, end);
+}
 
 /** Path segments, still encoded; '' where the path ends early. */
 export interface RawPath {

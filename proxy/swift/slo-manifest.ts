@@ -4,6 +4,7 @@
  */
 import { parseRange } from '../http-range.ts';
 import { refuse, swiftFaults } from './faults.ts';
+import { withoutEndSlashes } from './names.ts';
 
 export const MANIFEST_BYTES_MAX = 8 * 1024 * 1024;
 export const MANIFEST_SEGMENTS_MAX = 1000;
@@ -99,7 +100,7 @@ function parseObject(fields: Readonly<Record<string, unknown>>, around: Surround
   if (typeof path !== 'string') return '"path" must be a string';
   if (etag !== null && typeof etag !== 'string') return '"etag" must be a string or null (if provided)';
   const name = `/${path.replace(/^\/+/, '')}`;
-  if (!name.replace(/\/+$/, '').includes('/', 1) || LONE_SURROGATE.test(path) || path.includes('\0')) {
+  if (!withoutEndSlashes(name).includes('/', 1) || LONE_SURROGATE.test(path) || path.includes('\0')) {
     return 'path does not refer to an object. Path must be of the form /container/object.';
   }
   if (size !== null && !SIZE.test(String(size))) return 'invalid size_bytes';

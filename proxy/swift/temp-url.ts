@@ -9,6 +9,7 @@ import { formatHttpDate } from '../http-date.ts';
 import type { Grant } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
 import { refuse, swiftFaults } from './faults.ts';
+import { withoutEndSlashes } from './names.ts';
 import type { SwiftResponse } from './response.ts';
 import { findKeys, isSignedBy, readSignature } from './signed-url.ts';
 
@@ -122,7 +123,7 @@ function disposition(
 ): string {
   if (isInline) return filename === undefined ? 'inline' : named('inline', filename);
   if (filename === undefined && existing !== undefined) return existing;
-  return named('attachment', filename ?? (call.object.replace(/\/+$/, '').split('/').at(-1) as string));
+  return named('attachment', filename ?? (withoutEndSlashes(call.object).split('/').at(-1) as string));
 }
 
 function named(type: string, filename: string): string {

@@ -15,6 +15,7 @@ t.test('real clients over HTTP', (t) =>
       ['rclone, s3', '--s3-port'],
       ['restic, s3', '--s3-port'],
       ['s3cmd', '--s3-port'],
+      ['s3fs', '--s3-port'],
     ],
   }),
 );

@@ -6,13 +6,16 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { awsS3 } from './aws.ts';
 import { awsS3Api } from './aws-api.ts';
+import { awsKept } from './aws-keeping.ts';
 import { boto3 } from './boto3.ts';
 import type { Outcome, Place, RealClient, Step } from './contract.ts';
 import { crossing } from './cross.ts';
+import { duplicityS3, duplicitySwift } from './duplicity.ts';
 import { jsSdk } from './js-sdk.ts';
 import { rcloneS3, rcloneSwift } from './rclone.ts';
 import { resticS3, resticSwift } from './restic.ts';
 import { s3cmdClient } from './s3cmd.ts';
+import { s3fs } from './s3fs.ts';
 import type { ShippedServer } from './server.ts';
 import { swiftClient } from './swift.ts';
 
@@ -20,6 +23,7 @@ export const CLIENTS: readonly RealClient[] = [
   swiftClient,
   awsS3,
   awsS3Api,
+  awsKept,
   boto3,
   jsSdk,
   rcloneS3,
@@ -27,6 +31,9 @@ export const CLIENTS: readonly RealClient[] = [
   resticS3,
   resticSwift,
   s3cmdClient,
+  duplicityS3,
+  duplicitySwift,
+  s3fs,
   crossing,
 ];
 

@@ -50,6 +50,28 @@ export const s3cmdClient: RealClient = {
       await s3cmd(place, 'put', '--multipart-chunk-size-mb=5', 'tree/large', at(place, 'large'));
       await sameFile(place, 'large', 'tree/large');
     },
+    async 'get, resumed'(place) {
+      const whole = readFileSync(path.join(place.folder, 'tree/large'));
+      writeFileSync(path.join(place.folder, 'got'), whole.subarray(0, 1_000_000));
+      await s3cmd(place, 'get', '--continue', at(place, 'large'), 'got');
+      sameBytes(readFileSync(path.join(place.folder, 'got')), whole, 'large');
+    },
+    async 'policy, ACL'(place) {
+      const statement = {
+        Effect: 'Allow',
+        Principal: '*',
+        Action: 's3:GetObject',
+        Resource: `arn:aws:s3:::${place.tag}/*`,
+      };
+      writeFileSync(
+        path.join(place.folder, 'policy'),
+        JSON.stringify({ Version: '2012-10-17', Statement: [statement] }),
+      );
+      await s3cmd(place, 'setpolicy', 'policy', at(place));
+      holds((await s3cmd(place, 'info', at(place))).includes('s3:GetObject'), 'the policy is shown');
+      await s3cmd(place, 'delpolicy', at(place));
+      holds(!(await s3cmd(place, 'info', at(place))).includes('s3:GetObject'), 'and gone');
+    },
     async info(place) {
       holds((await s3cmd(place, 'info', at(place, 'large'))).includes(String(LARGE_BYTES)), 'size');
     },
