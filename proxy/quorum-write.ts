@@ -88,6 +88,8 @@ class Round {
   #owed: { readonly missing: Replica; readonly tallies: readonly Tally[] }[] = [];
   #pending = 0;
   #complete = true;
+  /** A copy may be somewhere, and be delivered. */
+  #handedOff = false;
 
   constructor(
     cluster: Cluster,
@@ -116,13 +118,16 @@ class Round {
   send(): void {
     const batches = this.#batchByDevice();
     this.#pending = batches.length;
+    const down: Batch[] = [];
     for (const batch of batches) {
-      if (batch.replica.peer.up) this.#sendBatch(batch);
-      else {
-        for (const tally of batch.tallies) tally.barren++;
-        this.#missed(batch);
+      if (batch.replica.peer.up) {
+        this.#sendBatch(batch);
+        continue;
       }
+      for (const tally of batch.tallies) tally.barren++;
+      down.push(batch);
     }
+    for (const batch of down) this.#missed(batch);
   }
 
   #batchByDevice(): Batch[] {
@@ -205,14 +210,15 @@ class Round {
     this.#owe(replica, tallies);
   }
 
-  /** What is refused is owed to nobody: a copy of it, delivered late, could still come to light. */
+  /** What is refused, or reached no primary, is owed to nobody: a copy of it, delivered late, could still come to light. */
   #owe(missing: Replica, tallies: readonly Tally[]): void {
     if (!this.#verdict) this.#owed.push({ missing, tallies });
-    else if (isRefusal(this.#verdict)) this.#finishOne();
+    else if (isRefusal(this.#verdict) || this.#isBarren()) this.#finishOne();
     else void this.#handOff(missing, tallies).then(() => this.#finishOne());
   }
 
   async #handOff(missing: Replica, tallies: readonly Tally[]): Promise<void> {
+    this.#handedOff = true;
     for (const tally of tallies) {
       if (!(await this.#handOffOne(missing, tally))) this.#complete = false;
     }
@@ -238,8 +244,12 @@ class Round {
     this.#pending--;
     if (this.#pending > 0) return;
     const complete = this.#complete && this.#tallies.every((tally) => tally.oks >= this.#cluster.quorum);
-    const barren = this.#tallies.every((tally) => tally.barren === tally.primaries.length);
-    this.#onSettled(complete ? 'complete' : barren ? 'void' : 'partial');
+    const isVoid = this.#isBarren() && !this.#handedOff;
+    this.#onSettled(complete ? 'complete' : isVoid ? 'void' : 'partial');
+  }
+
+  #isBarren(): boolean {
+    return this.#tallies.every((tally) => tally.barren === tally.primaries.length);
   }
 
   #answerIfDecided(): void {

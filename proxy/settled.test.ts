@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { Clock } from '../fabric/clock.ts';
 import { createStampSource, stampTicks } from '../fabric/stamp.ts';
+import type { Key } from '../object-server/contract.ts';
 import { createSettledMarks, MARK_FLUSH_MS } from './settled.ts';
 
 /** Time that moves when told to. */
@@ -93,4 +94,34 @@ t.test('stamps: never twice, not after a restart with the clock set back, never 
   const far = createStampSource({ clock, writerId: 8 });
   far.observe('fffffffffffff001' as typeof last);
   t.ok(far.next() < last, 'a stamp from a broken clock is not followed');
+});
+
+t.test('an operation of two parts is open until both are over', async (t) => {
+  const clock = manualClock();
+  const marks = createSettledMarks(createStampSource({ clock, writerId: 7 }), clock);
+  const closed = marks.open();
+  marks.join(closed);
+  marks.close(closed);
+  t.ok(marks.mark() <= closed, 'one part is not all');
+  marks.close(closed);
+  t.ok(marks.mark() > closed);
+
+  const left = marks.open();
+  marks.join(left);
+  marks.abandonKeys(left, ['a' as Key]);
+  marks.abandonKeys(left, ['b' as Key]);
+  t.same(marks.takeAbandoned(), [{ stamp: left, keys: ['a', 'b'] }], 'both are left to the reconciler');
+  marks.close(left);
+  t.ok(marks.mark() > left, 'which closes them together');
+
+  const taken = marks.open();
+  marks.join(taken);
+  marks.abandonKeys(taken, ['a' as Key]);
+  marks.takeAbandoned();
+  marks.abandonKeys(taken, ['b' as Key]);
+  marks.close(taken);
+  t.ok(marks.mark() <= taken, 'one is over, the other was left since');
+  marks.takeAbandoned();
+  marks.close(taken);
+  t.ok(marks.mark() > taken);
 });

@@ -18,6 +18,8 @@ const ABANDONED_MAX = 10_000;
 export interface SettledMarks {
   /** Issues a stamp and opens its operation. */
   open(): Stamp;
+  /** The operation has another part, which is closed or abandoned by itself: it is open until both are. */
+  join(stamp: Stamp): void;
   close(stamp: Stamp): void;
   /** The operation could not be completed here: it stays open until the reconciler (proxy/object/reconcile.ts) closes it. */
   abandon(stamp: Stamp, writes: readonly Mutation[]): void;
@@ -39,8 +41,20 @@ export function createSettledMarks(stamps: StampSource, clock: Clock): SettledMa
   let flushTimer: { cancel(): void } | undefined;
   let send: ((mark: Stamp) => void) | undefined;
 
+  /** Parts of an operation beyond the first. */
+  const joined = new Map<Stamp, number>();
+  /** True when it was the last part. */
+  const leave = (stamp: Stamp): boolean => {
+    const more = joined.get(stamp) ?? 0;
+    if (more > 1) joined.set(stamp, more - 1);
+    else joined.delete(stamp);
+    return more === 0;
+  };
+
   const abandonKeys = (stamp: Stamp, keys: readonly Key[]): void => {
-    if (abandoned.size < ABANDONED_MAX) abandoned.set(stamp, keys);
+    const before = abandoned.get(stamp);
+    if (before) leave(stamp);
+    if (before || abandoned.size < ABANDONED_MAX) abandoned.set(stamp, before ? [...before, ...keys] : keys);
   };
   const mark = (): Stamp => {
     for (const oldest of open) return oldest;
@@ -64,8 +78,11 @@ export function createSettledMarks(stamps: StampSource, clock: Clock): SettledMa
       activity++;
       return stamp;
     },
+    join(stamp) {
+      joined.set(stamp, (joined.get(stamp) ?? 0) + 1);
+    },
     close(stamp) {
-      open.delete(stamp);
+      if (leave(stamp)) open.delete(stamp);
       activity++;
       if (!flushTimer && send) watch();
     },

@@ -14,12 +14,13 @@ import { alignRow, type Named, objectKey, recordOf, recover, TRIES_MAX } from '.
 import { liveVersion } from './commit-version.ts';
 import { checkWriteConditions } from './conditions.ts';
 import { type Conditions, type Deleted, storeFaults } from './contract.ts';
+import { CopyRow } from './copy-row.ts';
 import type { Engine } from './engine.ts';
 import { newestAside } from './find-version.ts';
 import { gravestoneHead, type Pin } from './object-format.ts';
 import { lockFault } from './object-lock.ts';
 import { dropPins } from './pins.ts';
-import { noVersionRow, rowsBeside, versionRow } from './row-writes.ts';
+import { noVersionRow, rowsBeside } from './row-writes.ts';
 import { goneVersion, type Version, versionAs } from './set-aside.ts';
 import { orderOf, versionIdOf, versionKey } from './version-format.ts';
 
@@ -62,10 +63,12 @@ class Run {
   readonly #deletion: Deletion;
   readonly #key: Key;
   readonly #own: OwnRounds = new Set();
+  readonly #copyRow: CopyRow;
 
   constructor(engine: Engine, deletion: Deletion) {
     this.#engine = engine;
     this.#deletion = deletion;
+    this.#copyRow = new CopyRow(engine, deletion);
     this.#key = objectKey(engine, deletion.container, deletion.name);
   }
 
@@ -74,8 +77,12 @@ class Run {
     const options = { own: this.#own, judgesOwn: true };
     try {
       const judge = (current: ReadRegister | undefined, ballot: Stamp) => this.#judge(current, ballot);
-      return await decide(this.#engine.cluster, this.#key, judge, options);
+      const done = await decide(this.#engine.cluster, this.#key, judge, options);
+      if (done.result === 'ok') this.#copyRow.write();
+      this.#copyRow.drop();
+      return done;
     } catch (error) {
+      this.#copyRow.drop();
       if (!isFault(error, storeFaults.conditionalConflict) || this.#deletion.conditions) throw error;
       return undefined;
     }
@@ -83,6 +90,7 @@ class Run {
 
   async #judge(current: ReadRegister | undefined, ballot: Stamp): Promise<Decision> {
     const { versionId, conditions, bypass } = this.#deletion;
+    this.#copyRow.drop();
     const live = liveVersion(current);
     const isNewest = live !== undefined && versionIdOf(live.record) === versionId;
     if (isNewest && this.#deletion.onlyOlder) return KEEP;
@@ -113,17 +121,12 @@ class Run {
     if (next) {
       if (next.record.marker !== true) this.currentId = versionIdOf(next.record);
       const write = versionAs(this.#key, next.register, ballot);
-      return [write, ...rowsBeside(container, name, write.head, ballot), ...this.#copyRow(next, ballot)];
+      this.#copyRow.want(next, ballot);
+      return [write, ...rowsBeside(container, name, write.head, ballot)];
     }
     const names = { account: container.record.account, container: container.record.name, name };
     const head = gravestoneHead(names, this.#key, ballot);
     return [{ head }, ...rowsBeside(container, name, head, ballot)];
-  }
-
-  /** A delete marker's row is beside the object already, and has no bytes. */
-  #copyRow({ record, register }: Version, ballot: Stamp): readonly QuorumWrite[] {
-    if (record.marker === true) return [];
-    return [versionRow(this.#deletion.container, { record, head: register.head }, ballot, true)];
   }
 
   #unchanged(current: ReadRegister, ballot: Stamp): readonly QuorumWrite[] {

@@ -14,8 +14,9 @@ import {
   type Key,
 } from '../../object-server/contract.ts';
 import type { ReadRegister } from '../cluster.ts';
+import { writeUnder } from '../quorum-decide.ts';
 import { readQuorum } from '../quorum-read.ts';
-import { type QuorumWrite, type WriteResult, writeQuorum } from '../quorum-write.ts';
+import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
 import { repairBlobs } from '../repair-blobs.ts';
 import type { Named } from './commit.ts';
 import type { Engine } from './engine.ts';
@@ -56,17 +57,16 @@ export async function setAside(
     if (before !== undefined && before !== orderOf(record, register.head))
       writes.push(noVersionRow(object.container, object.name, { order: before, ballot }));
   }
-  const done = await send(engine, writes);
+  const done = await send(engine, ballot, writes);
   if (done.result !== 'missing-blob') return done;
   await repairBlobs(cluster, register);
-  return send(engine, writes);
+  return send(engine, ballot, writes);
 }
 
-/** Its operation is the round's own; what it leaves unfinished is handed on under a stamp of its own. */
-function send({ cluster }: Engine, writes: readonly QuorumWrite[]): Promise<WriteResult> {
-  return writeQuorum(cluster, writes, (ending) => {
-    if (ending === 'partial') cluster.settled.abandon(cluster.settled.open(), writes);
-  });
+/** Part of the round's own operation, which is not over before this is: devices would forget what they know of it. */
+function send({ cluster }: Engine, ballot: Stamp, writes: readonly QuorumWrite[]): Promise<WriteResult> {
+  cluster.settled.join(ballot);
+  return writeUnder(cluster, ballot, writes);
 }
 
 /** Where the null version that was set aside stands, if there is one. */

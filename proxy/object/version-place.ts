@@ -14,13 +14,14 @@ import { alignRow, type Named, objectKey, recordOf, recover, TRIES_MAX } from '.
 import { liveVersion } from './commit-version.ts';
 import { checkWriteConditions } from './conditions.ts';
 import { type Conditions, type Context, type ObjectInfo, type ObjectRef, storeFaults } from './contract.ts';
+import { CopyRow } from './copy-row.ts';
 import type { Engine } from './engine.ts';
 import { checkVersion } from './get.ts';
 import { gravestoneHead, type Pin, recordHead, toInfo } from './object-format.ts';
 import { lockFault } from './object-lock.ts';
 import { dropPins } from './pins.ts';
 import { writable } from './put.ts';
-import { rowsBeside, versionRow } from './row-writes.ts';
+import { rowsBeside } from './row-writes.ts';
 import { setAside, type Version, withoutNull } from './set-aside.ts';
 import { NULL_VERSION, versionIdOf, versioningOf, versionKey } from './version-format.ts';
 
@@ -79,8 +80,8 @@ export async function restoreVersion(engine: Engine, context: Context, ref: Obje
     const head = recordHead(record, { key: place.key, stamp: headStamp(from), ballot, body });
     place.keep(record.pins);
     info = toInfo(record, head, true);
-    const copyRow = versionRow(container, { record, head: from }, ballot, true);
-    return { write: [...place.writes({ head, body }, ballot), copyRow] };
+    place.copyRow.want(wanted, ballot);
+    return { write: place.writes({ head, body }, ballot) };
   });
   return info as ObjectInfo;
 }
@@ -90,6 +91,7 @@ type PlaceJudge = (current: ReadRegister | undefined, ballot: Stamp, mine: boole
 /** One decision about what is in an object's register, through all its rounds. */
 class Place {
   readonly key: Key;
+  readonly copyRow: CopyRow;
   readonly #engine: Engine;
   readonly #named: Named;
   #kept: readonly Pin[] = [];
@@ -99,6 +101,7 @@ class Place {
   constructor(engine: Engine, named: Named) {
     this.#engine = engine;
     this.#named = named;
+    this.copyRow = new CopyRow(engine, named);
     this.key = objectKey(engine, named.container, named.name);
   }
 
@@ -126,13 +129,17 @@ class Place {
       this.key,
       (current, ballot, _granted, mine) => {
         this.#obstacle = undefined;
+        this.copyRow.drop();
         return judge(current, ballot, mine);
       },
       { own },
     ).catch((error: unknown): never => {
+      this.copyRow.drop();
       if (!isFault(error, storeFaults.conditionalConflict)) throw error;
       throw new Fault(storeFaults.quorumUnavailable, { reason: 'overtaken' });
     });
+    if (done.result === 'ok') this.copyRow.write();
+    this.copyRow.drop();
     const obstacle = this.#obstacle;
     this.#obstacle = undefined;
     return obstacle ?? done;
