@@ -23,7 +23,10 @@ import {
 import { etagOfBody, makeBody, readAll, sourceOf } from './body.ts';
 import { ABSENT, type Apply, etagOf, expect, isAbsent, isPresent, stateOf, write } from './history.ts';
 import { listAction } from './list-action.ts';
+import { listVersionsAction } from './list-versions-action.ts';
 import { multipartAction } from './multipart-action.ts';
+import { versionActions } from './version-actions.ts';
+import type { Mode } from './version-book.ts';
 
 const shown = (ref: ObjectRef): string => `${ref.container}/${ref.object}`;
 
@@ -213,19 +216,25 @@ function createContainer(attempt: Attempt, exclusive: boolean): Action {
   const register = containerRegister(container);
   const apply: Apply = (state) => (isAbsent(state) ? `made by ${id}` : undefined);
   const text = exclusive ? 'create exclusively' : 'create';
-  const s3 = mix.versioned ? { s3: { versioning: 'Enabled' } } : {};
+  const s3 = mix.stacks ? { s3: mix.stacks[container] ?? {} } : mix.versioned ? { s3: { versioning: 'Enabled' } } : {};
   return {
     text: `${text} ${container}`,
     run: () => proxy.store.createContainer(CONTEXT, { account: ACCOUNT, container }, { exclusive, ...s3 }),
     settle(outcome, end) {
       if (isUnknown(outcome)) return note(attempt, register, { text, end: Number.POSITIVE_INFINITY, apply });
       const created = (outcome.value as { created: boolean } | undefined)?.created;
+      if (created) noteModeOf(attempt, container, end);
       if (created) note(attempt, register, { text, end, apply });
       else if (created === false || outcome.fault?.code === storeFaults.containerExists) {
         note(attempt, register, { text: `${text}: there already`, end, pure: true, apply: expect(isPresent) });
       } else throw new Error(`create: unexpected ${outcome.fault?.code}`);
     },
   };
+}
+
+function noteModeOf({ mix, history, start }: Attempt, container: string, end: number): void {
+  const s3 = mix.stacks?.[container];
+  if (s3) history.versions.changed({ container, start, end, mode: (s3['versioning'] as Mode | undefined) ?? 'Off' });
 }
 
 function deleteContainer(attempt: Attempt): Action {
@@ -261,4 +270,6 @@ export const actions = {
   create: (attempt: Attempt) => createContainer(attempt, false),
   createExclusively: (attempt: Attempt) => createContainer(attempt, true),
   deleteContainer,
+  ...versionActions,
+  stackList: listVersionsAction,
 } as const satisfies Readonly<Record<string, (attempt: Attempt) => Action>>;

@@ -17,6 +17,7 @@ import {
   write,
 } from './history.ts';
 import type { SimProxy } from './sim-proxy.ts';
+import type { KnownVersion } from './version-book.ts';
 
 export const ACCOUNT = 'AUTH_sim';
 
@@ -33,6 +34,8 @@ export interface Attempt {
   readonly history: History;
   readonly mix: Mix;
   readonly start: number;
+  /** The version that it is about, where that is not drawn. */
+  readonly known?: KnownVersion;
 }
 
 export interface Mix {
@@ -42,6 +45,8 @@ export interface Mix {
   readonly blobShare: number;
   /** The containers are made with versioning enabled. */
   readonly versioned?: true;
+  /** Instead of registers, names are stacks of versions; what these containers are made with. */
+  readonly stacks?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
 /** How it ended: an answer, an expected Fault, or nobody will ever say. */
@@ -70,13 +75,13 @@ export const operationOf = (contentType: string): number => Number(contentType.s
 export function note(
   attempt: Attempt,
   register: string,
-  how: { text: string; end: number; apply: Apply; pure?: boolean },
+  how: { text: string; end: number; apply: Apply; pure?: boolean; seen?: () => boolean },
 ): void {
   const { id, history, start } = attempt;
-  const { text, end, apply, pure = false } = how;
+  const { text, end, apply, pure = false, seen } = how;
   const optional = !Number.isFinite(end);
   if (optional && pure) return;
-  history.add(register, { label: `#${id} ${text}`, start, end, optional, pure, apply });
+  history.add(register, { label: `#${id} ${text}`, start, end, optional, pure, apply, seen });
 }
 
 /** The outcome is not known: nobody answered, or the answer promises nothing. */

@@ -4,6 +4,7 @@
  * content type, so that a read says whose state it saw.
  */
 import { checkRegister, type Operation, type State } from './model.ts';
+import { VersionBook } from './version-book.ts';
 
 /** Kept on both sides of an operation: real time is this counter. */
 export class History {
@@ -14,6 +15,7 @@ export class History {
   readonly acknowledged = new Set<number>();
   /** Writes that a listing has shown. */
   readonly listed = new Set<number>();
+  readonly versions = new VersionBook();
   #now = 0;
   operations = 0;
 
@@ -49,7 +51,7 @@ export class History {
         `  leaves the state '${verdict.state}', in which none of these can be next: ${verdict.stuck.join('; ')}`,
       ].join('\n');
     }
-    return undefined;
+    return this.versions.violation();
   }
 
   /** Registers whose search was given up. */

@@ -13,6 +13,8 @@ export interface Operation {
   readonly end: number;
   /** May be left out altogether. */
   readonly optional: boolean;
+  /** Whether anybody has ever seen what an optional one did: it is tried first without those that nobody saw. */
+  readonly seen?: (() => boolean) | undefined;
   /** A read in disguise: `apply` never changes the state. */
   readonly pure: boolean;
   /** The state afterwards; undefined when the operation cannot have happened in this state. */
@@ -39,6 +41,12 @@ interface Frame {
 }
 
 export function checkRegister(operations: readonly Operation[], initial: State = ''): Verdict {
+  const likely = operations.filter(({ optional, seen }) => !optional || seen?.() !== false);
+  const verdict = search(likely, initial);
+  return verdict.result === 'ok' || likely.length === operations.length ? verdict : search(operations, initial);
+}
+
+function search(operations: readonly Operation[], initial: State): Verdict {
   const sorted = [...operations].sort((a, b) => a.start - b.start);
   const mandatory = sorted.reduce((mask, operation, i) => (operation.optional ? mask : mask | (1n << BigInt(i))), 0n);
   const seen = new Set<string>();

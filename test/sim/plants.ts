@@ -8,14 +8,22 @@ import {
   DAEMON_WRITER,
   headBallot,
   headKey,
+  headStamp,
   isTombstone,
   type Key,
   KIND,
   keyKind,
   type Mutation,
+  REST_AT,
+  TABLE,
 } from '../../object-server/contract.ts';
 import type { Device } from '../../object-server/device.ts';
 import type { Cluster, Replica } from '../../proxy/cluster.ts';
+import { CONTAINER_CACHE_MS } from '../../proxy/object/containers.ts';
+import { decodeMeta, type ObjectRecord, recordHead } from '../../proxy/object/object-format.ts';
+
+/** Of a row's key: which table it is in. */
+const TABLE_AT = REST_AT + 2;
 
 export interface Plant {
   readonly ignoresDatasync?: boolean;
@@ -172,6 +180,27 @@ function handoffsCount(cluster: Cluster): Cluster {
 const isRow = ({ head }: Mutation): boolean => keyKind(headKey(head)) === KIND.row;
 const isLiveRow = ({ head }: Mutation): boolean => keyKind(headKey(head)) === KIND.row && !isTombstone(head);
 
+const isLiveVersion = ({ head }: Mutation): boolean => keyKind(headKey(head)) === KIND.version && !isTombstone(head);
+const isLiveVersionRow = (mutation: Mutation): boolean =>
+  isLiveRow(mutation) && headKey(mutation.head).charCodeAt(TABLE_AT) === TABLE.versions;
+
+/** A container is another at once, whatever proxies remember of it. */
+function withoutWaits(cluster: Cluster): Cluster {
+  const { clock } = cluster;
+  const sleep = (ms: number): Promise<void> => (ms === CONTAINER_CACHE_MS ? Promise.resolve() : clock.sleep(ms));
+  return { ...cluster, clock: { ...clock, sleep } };
+}
+
+/** Retention and legal hold never reach a disk. */
+function withoutLock(mutation: Mutation): Mutation {
+  const { head, body } = mutation;
+  const key = headKey(head);
+  if ((keyKind(key) !== KIND.object && keyKind(key) !== KIND.version) || isTombstone(head)) return mutation;
+  const { hold: _hold, retention: _retention, ...record } = decodeMeta<ObjectRecord>(head);
+  const made = recordHead(record, { key, stamp: headStamp(head), ballot: headBallot(head), body });
+  return { ...mutation, head: made };
+}
+
 export const plants = {
   'datasync does nothing': { ignoresDatasync: true },
   'quorum of one': { cluster: (cluster) => ({ ...cluster, quorum: 1 }) },
@@ -189,4 +218,12 @@ export const plants = {
   'guard ignored': {
     handlers: (handlers) => changeMutations(handlers, ({ head, body }) => ({ head, body })),
   },
+  'version not set aside': {
+    handlers: (handlers) => changeMutations(handlers, (mutation) => (isLiveVersion(mutation) ? null : mutation)),
+  },
+  'versioning answered at once': { cluster: withoutWaits },
+  'version row forgotten': {
+    handlers: (handlers) => changeMutations(handlers, (mutation) => (isLiveVersionRow(mutation) ? null : mutation)),
+  },
+  'lock forgotten': { handlers: (handlers) => changeMutations(handlers, withoutLock) },
 } as const satisfies Readonly<Record<string, Plant>>;

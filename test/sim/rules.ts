@@ -22,12 +22,11 @@ import {
 } from '../../proxy/object/contract.ts';
 import { NULL_VERSION } from '../../proxy/object/version-format.ts';
 import { ACCOUNT, type Attempt, CONTEXT, type Mix } from './attempt.ts';
-import { readAll } from './body.ts';
 import type { SimCluster } from './sim-cluster.ts';
 import type { SimZone } from './sim-zone.ts';
 import { durableBallots } from './survivors.ts';
 
-const VERSIONS_MAX = 10_000;
+export const VERSIONS_MAX = 10_000;
 
 /** A 2xx is answered when two primaries have object and row on disk, and not before. */
 export async function survives(cluster: SimCluster, attempt: Attempt, ref: ObjectRef, stamp: Stamp): Promise<void> {
@@ -128,53 +127,7 @@ async function bytesOf(store: Store, ref: ContainerRef, entries: readonly Object
   };
 }
 
-/** A version that a client was told of. */
-export interface KeptVersion {
-  readonly ref: ObjectRef;
-  readonly versionId: string;
-  readonly etag: string;
-}
-
-/** No operation leaves two versions. `made`: versions by the operation that made them, which is their content type. */
-async function once(store: Store, ref: ObjectRef, made: Map<string, string>): Promise<void> {
-  const { contentType } = await store.headObject(CONTEXT, ref);
-  const before = made.get(contentType);
-  if (before !== undefined) throw new Error(`${contentType} made ${before} and ${ref.versionId} of ${ref.object}`);
-  made.set(contentType, ref.versionId as string);
-}
-
-/** Every acknowledged version can be read through any proxy, and is listed once. Throws what disagrees. */
-export async function keepsVersions(cluster: SimCluster, kept: readonly KeptVersion[]): Promise<void> {
-  for (const { name: proxy, store } of cluster.proxies) {
-    const listed = new Map<string, number>();
-    const made = new Map<string, string>();
-    for (const container of new Set(kept.map(({ ref }) => ref.container))) {
-      const { entries } = await store.listVersions(CONTEXT, { account: ACCOUNT, container }, { limit: VERSIONS_MAX });
-      for (const entry of entries) {
-        if ('prefix' in entry) continue;
-        if (!entry.deleteMarker) {
-          const { name: object, versionId } = entry;
-          await once(store, { account: ACCOUNT, container, object, versionId }, made);
-        }
-        for (const id of [`${entry.name} ${entry.versionId}`, ...(entry.isLatest ? [`${entry.name} latest`] : [])]) {
-          const count = (listed.get(id) ?? 0) + 1;
-          if (count > 1) throw new Error(`${proxy} lists ${id} ${count} times`);
-          listed.set(id, count);
-        }
-      }
-    }
-    for (const { ref, versionId, etag } of kept) {
-      const object = await store.getObject(CONTEXT, { ...ref, versionId });
-      const body = await readAll(object);
-      const id = `${ref.object} ${versionId}`;
-      if (object.info.etag !== etag) throw new Error(`${proxy} gives ${object.info.etag} of ${id}, not ${etag}`);
-      if (body.length !== object.info.sizeBytes) throw new Error(`${proxy} gives ${body.length} bytes of ${id}`);
-      if (!listed.has(id)) throw new Error(`${proxy} does not list ${id}, which was acknowledged`);
-    }
-  }
-}
-
-async function ifThere<T>(asked: Promise<T>): Promise<T | undefined> {
+export async function ifThere<T>(asked: Promise<T>): Promise<T | undefined> {
   try {
     return await asked;
   } catch (error) {

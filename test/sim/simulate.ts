@@ -6,8 +6,9 @@ import type { Chance } from './chance.ts';
 import { History } from './history.ts';
 import { Nemesis } from './nemesis.ts';
 import type { Plant } from './plants.ts';
-import { agrees, converged, type KeptVersion, keepsVersions, survives } from './rules.ts';
+import { agrees, converged, survives } from './rules.ts';
 import { SimCluster } from './sim-cluster.ts';
+import { type KeptVersion, keepsVersions, listsVersions } from './version-rules.ts';
 import { type Weights, Workload } from './workload.ts';
 
 const STEPS_MAX = 2_000_000;
@@ -21,15 +22,29 @@ const OBJECTS = ['a/1', 'a/2', 'b', 'c/d/1'];
 /**
  * What the clients do most. `all`: everything, drawn anew for each seed. `race`: conditional writers on one name through
  * different proxies, of which one at a time may win. `reads`: writes, deletes and reads of one name.
- * `versions`: writers and deleters of a few names in a versioned container.
+ * `versions`: writers and deleters of a few names in a versioned container. `stacks`: the same and deleters of versions, in one
+ * container whose versioning is switched on and off and in one with locks; each name is judged as a stack of versions.
  */
-export const FOCUSES = ['all', 'race', 'reads', 'versions'] as const;
+export const FOCUSES = ['all', 'race', 'reads', 'versions', 'stacks'] as const;
 export type Focus = (typeof FOCUSES)[number];
 
 const FOCUSED: Readonly<Record<Exclude<Focus, 'all'>, Weights>> = {
   race: { putIfAbsent: 8, putIfMatch: 4, get: 3, delete: 3, put: 1, list: 1, createExclusively: 1 },
   reads: { put: 5, get: 12, head: 3, delete: 3, list: 1 },
   versions: { put: 6, get: 4, delete: 2, list: 1, putIfAbsent: 2, copy: 1, multipart: 1, deleteContainer: 1 },
+  stacks: {
+    stackPut: 12,
+    stackPutIfAbsent: 4,
+    stackPutIfMatch: 4,
+    stackDelete: 4,
+    stackDeleteIfMatch: 2,
+    stackGet: 4,
+    stackGetVersion: 3,
+    stackDeleteVersion: 8,
+    stackHold: 3,
+    stackList: 3,
+    stackSwitch: 1,
+  },
 };
 
 export interface SimulateOptions {
@@ -97,6 +112,7 @@ async function scenario(
   await workload.look();
   await agrees(cluster, workload.mix);
   await keepsVersions(cluster, kept);
+  if (workload.mix.stacks) await listsVersions(cluster, workload.mix);
 }
 
 /** Nothing new comes in: within a bound everything is delivered, finished and the same everywhere. */
@@ -117,12 +133,13 @@ function makeWorkload(
   { operations, focus, kept }: { operations: number; focus: Focus; kept: KeptVersion[] },
 ): Workload {
   const chance = cluster.chance.fork('mix');
-  const { mix, weights } =
-    focus === 'all' ? anyMix(chance) : focus === 'versions' ? versions() : oneName(FOCUSED[focus]);
+  const { mix, weights } = focus === 'all' ? anyMix(chance) : (MIXES[focus]?.(chance) ?? oneName(FOCUSED[focus]));
   const probe = cluster.chance.fork('probe');
   const answered = (attempt: Attempt, { writes }: Action, value: unknown): Promise<void> | undefined => {
     const { versionId, etag } = (value ?? {}) as Partial<ObjectInfo>;
-    if (writes && versionId !== undefined && etag !== undefined) kept.push({ ref: writes, versionId, etag });
+    // A stack says itself what must be there.
+    if (writes && versionId !== undefined && etag !== undefined && !mix.stacks)
+      kept.push({ ref: writes, versionId, etag });
     if (!writes || value === undefined || !probe.often(PROBE_SHARE)) return undefined;
     return survives(cluster, attempt, writes, (value as ObjectInfo).stamp);
   };
@@ -138,6 +155,16 @@ const versions = (): { mix: Mix; weights: Weights } => ({
   mix: { containers: CONTAINERS.slice(0, 1), objects: OBJECTS.slice(0, 2), blobShare: 0.2, versioned: true },
   weights: FOCUSED.versions,
 });
+
+/** The very first switch is none for writers on their way: who still knows of no versions overwrites (ADR 9). */
+const STACKS = { one: { versioning: 'Enabled' }, two: { versioning: 'Enabled', objectLock: {} } };
+
+const stacks = (chance: Chance): { mix: Mix; weights: Weights } => ({
+  mix: { containers: CONTAINERS, objects: OBJECTS.slice(0, 2), blobShare: chance.pick([0, 0.2]), stacks: STACKS },
+  weights: FOCUSED.stacks,
+});
+
+const MIXES: Partial<Record<Focus, (chance: Chance) => { mix: Mix; weights: Weights }>> = { versions, stacks };
 
 function anyMix(chance: Chance): { mix: Mix; weights: Weights } {
   const mix: Mix = {

@@ -4,11 +4,12 @@
  */
 import { isFault } from '../../fabric/errors.ts';
 import { actions } from './actions.ts';
-import type { Action, Attempt, Mix, Settle } from './attempt.ts';
+import { ACCOUNT, type Action, type Attempt, type Mix, type Settle } from './attempt.ts';
 import type { Chance } from './chance.ts';
 import type { History } from './history.ts';
 import type { SimCluster } from './sim-cluster.ts';
 import type { SimProxy } from './sim-proxy.ts';
+import type { KnownVersion } from './version-book.ts';
 
 /** A client that heard nothing for this long gives up and goes on. */
 const PATIENCE_MS = 40_000;
@@ -31,6 +32,8 @@ interface Who {
   readonly client: string;
   readonly proxy: SimProxy;
   readonly mix?: Mix;
+  /** The version that it is about. */
+  readonly known?: KnownVersion;
 }
 
 export class Workload {
@@ -68,6 +71,7 @@ export class Workload {
   async look(): Promise<void> {
     const { cluster, mix } = this.#options;
     const chance = cluster.chance.fork('look');
+    if (mix.stacks) return this.#lookAtVersions(chance);
     for (const proxy of cluster.proxies) {
       for (const container of mix.containers) {
         for (const object of mix.objects) {
@@ -79,6 +83,23 @@ export class Workload {
           });
         }
         await this.operate('list', { chance, client: 'look', proxy, mix: { ...mix, containers: [container] } });
+      }
+    }
+  }
+
+  async #lookAtVersions(chance: Chance): Promise<void> {
+    const { cluster, history, mix } = this.#options;
+    for (const proxy of cluster.proxies) {
+      for (const container of mix.containers) {
+        const who = { chance, client: 'look', proxy };
+        const here = { ...mix, containers: [container] };
+        for (const object of mix.objects) {
+          await this.operate('stackGet', { ...who, mix: { ...here, objects: [object] } });
+          for (const known of history.versions.of({ account: ACCOUNT, container, object })) {
+            if (!known.marker) await this.operate('stackGetVersion', { ...who, mix: here, known });
+          }
+        }
+        await this.operate('stackList', { ...who, mix: here });
       }
     }
   }
