@@ -14,13 +14,17 @@ import { Ledger } from './ledger.ts';
 import { CONTAINERS, Load, type LoadCounts, newCounts } from './load.ts';
 import { untilQuiet } from './quiet.ts';
 import { CrashServer } from './server.ts';
+import { checkVersions } from './version-check.ts';
+import { VERSIONED, VersionLedger, VersionLoad } from './version-load.ts';
 
 /** zone: one zone after the other, each back before the next. all: everything at once. main: only the parent. */
 export const MODES = ['zone', 'all', 'main', 'mixed'] as const;
 export type Mode = (typeof MODES)[number];
 type RoundMode = Exclude<Mode, 'mixed'>;
 
-const WORKERS = 12;
+const WORKERS = 10;
+/** In the container with versions. */
+const VERSION_WORKERS = 3;
 const RECOVERY_LIMIT_MS = 120_000;
 const QUIET_LIMIT_MS = 60_000;
 const LOOK_EVERY_MS = 20;
@@ -105,6 +109,7 @@ class Campaign {
   readonly #client: Client;
   readonly #random: Random;
   readonly #ledger = new Ledger();
+  readonly #versions = new VersionLedger();
 
   constructor(options: CampaignOptions, bench: Bench, server: CrashServer) {
     this.#options = options;
@@ -121,6 +126,7 @@ class Campaign {
   async run(): Promise<CampaignReport> {
     await this.#server.start();
     await prepare(this.#client, this.#server.url);
+    await this.#client.askWith('PUT', `/${VERSIONED}`, { 'X-Versions-Enabled': 'true' });
     const rounds: RoundReport[] = [];
     for (let round = 1; round <= this.#options.rounds; round++) {
       const report = await this.#round(round);
@@ -137,26 +143,42 @@ class Campaign {
     const counts = newCounts();
     appendFileSync(this.#bench.logFile, `--- round ${round}, ${mode}\n`);
     const seed = this.#options.seed * 1000 + round;
-    const load = new Load({ client: this.#client, ledger: this.#ledger, counts, seed, workers: WORKERS });
+    const loads = { client: this.#client, counts, seed };
+    const load = new Load({ ...loads, ledger: this.#ledger, workers: WORKERS });
+    const versionLoad = new VersionLoad({ ...loads, ledger: this.#versions, workers: VERSION_WORKERS });
     load.start();
+    versionLoad.start();
+    const stopLoads = async (): Promise<void> => void (await Promise.all([load.stop(), versionLoad.stop()]));
     let kills = 1;
     let recoverySeconds = 0;
     let fsck: FsckResult | undefined;
     if (mode === 'zone') {
       ({ kills, recoverySeconds } = await this.#killZones());
-      await load.stop();
+      await stopLoads();
     } else {
       await sleep(this.#options.seconds * 1000 * (0.5 + this.#random.below(500) / 1000));
       await (mode === 'all' ? this.#server.killAll() : this.#server.killMain());
-      await load.stop();
+      await stopLoads();
       // Disks as the crash left them.
       if (mode === 'all') fsck = runFsck(this.#bench.data);
       if (fsck && fsck.exitCode > 1) cpSync(this.#bench.data, `${this.#bench.data}-${round}`, { recursive: true });
       recoverySeconds = await this.#server.start();
       await this.#client.login(this.#server.url);
     }
-    const findings = await checkStore(this.#client, this.#ledger);
+    const findings = await this.#check();
     return { ...findings, ...summary(counts), round, mode, kills, recoverySeconds, ...(fsck ? { fsck } : {}) };
+  }
+
+  async #check(): Promise<Findings> {
+    const plain = await checkStore(this.#client, this.#ledger);
+    const current = await checkStore(this.#client, this.#versions.current, [VERSIONED]);
+    const versions = await checkVersions(this.#client, this.#versions);
+    return {
+      lost: [...plain.lost, ...current.lost, ...versions.lost],
+      wrongRows: [...plain.wrongRows, ...current.wrongRows, ...versions.wrongRows],
+      checked: plain.checked + current.checked,
+      settleSeconds: Math.max(plain.settleSeconds, current.settleSeconds),
+    };
   }
 
   #modeOf(round: number): RoundMode {

@@ -26,12 +26,17 @@ export interface Findings {
   readonly settleSeconds: number;
 }
 
-export async function checkStore(client: Client, ledger: Ledger): Promise<Findings> {
+export async function checkStore(
+  client: Client,
+  ledger: Ledger,
+  containers: readonly string[] = CONTAINERS,
+): Promise<Findings> {
+  const { names } = ledger;
+  const look = (): Promise<Seen> => lookAt(client, containers, names);
   const startedMs = performance.now();
   const lost: string[] = [];
   let wrongRows: string[] = [];
-  const { names } = ledger;
-  const first = await look(client, names);
+  const first = await look();
   for (const [name, state] of first.objects) {
     if (!ledger.allows(name, state)) lost.push(`GET ${name}: ${state ?? 'absent'}, expected ${ledger.expected(name)}`);
   }
@@ -40,19 +45,19 @@ export async function checkStore(client: Client, ledger: Ledger): Promise<Findin
   let doubtful = wrongRows.length - certain.length;
   while (doubtful > 0 && performance.now() - startedMs < SETTLE_LIMIT_MS) {
     await sleep(SETTLE_PAUSE_MS);
-    const again = await look(client, names);
+    const again = await look();
     wrongRows = disagreements(again);
     doubtful = wrongRows.length;
   }
   const settleSeconds = (performance.now() - startedMs) / 1000;
-  const last = await look(client, names);
+  const last = await look();
   for (const [name, state] of last.objects) {
     if (!ledger.allows(name, state) && !lost.some((text) => text.startsWith(`GET ${name}:`))) {
       lost.push(`GET ${name} later: ${state ?? 'absent'}, expected ${ledger.expected(name)}`);
     }
     ledger.saw(name, state);
   }
-  const totals = await wrongTotals(client, last.rows);
+  const totals = await wrongTotals(client, containers, last.rows);
   return {
     lost,
     wrongRows: [...new Set([...certain, ...disagreements(last), ...totals])],
@@ -66,7 +71,7 @@ interface Seen {
   readonly rows: ReadonlyMap<string, string>;
 }
 
-async function look(client: Client, names: readonly string[]): Promise<Seen> {
+async function lookAt(client: Client, containers: readonly string[], names: readonly string[]): Promise<Seen> {
   const objects = new Map<string, State>();
   const waiting = [...names];
   const reader = async (): Promise<void> => {
@@ -74,7 +79,7 @@ async function look(client: Client, names: readonly string[]): Promise<Seen> {
       objects.set(name, await read(client, name));
   };
   const rows = new Map<string, string>();
-  for (const container of CONTAINERS) {
+  for (const container of containers) {
     const body = await insist(client, `${container}?format=json&limit=${LISTING_MAX}`);
     if (body) for (const [name, hash] of rowsOf(container, body)) rows.set(name, hash);
   }
@@ -88,7 +93,7 @@ async function read(client: Client, name: string): Promise<State> {
 }
 
 /** 200 or 404 in the end: an unavailable store is not a wrong one. */
-async function insist(client: Client, place: string): Promise<Buffer | undefined> {
+export async function insist(client: Client, place: string): Promise<Buffer | undefined> {
   let failure = '';
   for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
     try {
@@ -117,9 +122,13 @@ function disagreements({ objects, rows }: Seen): string[] {
 const isDoubtful = (ledger: Ledger, finding: string): boolean =>
   ledger.isDoubtful(finding.slice('ROW '.length, finding.indexOf(':')));
 
-async function wrongTotals(client: Client, rows: ReadonlyMap<string, string>): Promise<string[]> {
+async function wrongTotals(
+  client: Client,
+  containers: readonly string[],
+  rows: ReadonlyMap<string, string>,
+): Promise<string[]> {
   const wrong: string[] = [];
-  for (const container of CONTAINERS) {
+  for (const container of containers) {
     const listed = [...rows.keys()].filter((name) => name.startsWith(`${container}/`)).length;
     const { status, headers } = await client.ask('HEAD', `/${container}`);
     const counted = Number(headers['x-container-object-count']);
