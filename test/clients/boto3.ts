@@ -13,7 +13,7 @@ const STEPS = {
   'put_object with trailers': 'trailers',
   paginator: 'pages',
   'presigned URLs': 'presigned',
-  'presigned POST is refused': 'presigned_post',
+  'presigned POST': 'presigned_post',
   'resource API, copy, delete': 'resources',
 } as const;
 

@@ -72,13 +72,24 @@ def presigned():
 
 
 def presigned_post():
-    """Not there yet: it must say so."""
-    post = S3.generate_presigned_post(BUCKET, 'posted')
-    try:
-        fetch(post['url'], b'', 'POST')
-        raise AssertionError('accepted')
-    except urllib.error.HTTPError as error:
-        assert error.code in (400, 403, 405, 411, 415, 501), error
+    """A form as a browser sends it, and one that was altered."""
+    conditions = [['content-length-range', 1, 100]]
+    post = S3.generate_presigned_post(BUCKET, 'posted', Conditions=conditions)
+    send_form(post['url'], post['fields'], b'from a form')
+    assert S3.get_object(Bucket=BUCKET, Key='posted')['Body'].read() == b'from a form'
+    for fields, body in [({**post['fields'], 'key': 'another'}, b'x'), (post['fields'], b'x' * 101)]:
+        try:
+            send_form(post['url'], fields, body)
+            raise AssertionError('accepted')
+        except urllib.error.HTTPError as error:
+            assert error.code in (400, 403), error
+
+
+def send_form(url, fields, body):
+    parts = [f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()]
+    file = '--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+    form = ''.join(parts).encode() + file.encode() + body + b'\r\n--b--\r\n'
+    return fetch(url, form, 'POST', {'Content-Type': 'multipart/form-data; boundary=b'})
 
 
 def resources():
