@@ -8,7 +8,7 @@ import { refuse, swiftFaults } from './faults.ts';
 import type { Target } from './operations.ts';
 
 export interface RefusedName {
-  /** Lower-case. */
+  /** Lower-case; with `*` at the end a whole family. */
   readonly name: string;
   readonly target: Target;
   /** Methods on which it would matter. */
@@ -33,6 +33,13 @@ export const REFUSED_HEADERS: readonly RefusedName[] = [
     what: 'making a link of what is there',
     text: 'A PUT request is required to set a symlink target',
   },
+  {
+    name: 'x-account-quota-*',
+    target: 'account',
+    methods: WRITES,
+    status: 400,
+    what: 'a quota of one storage policy (`X-Account-Meta-Quota-Bytes` is of all)',
+  },
   { name: 'content-range', target: 'object', methods: WRITES, status: 400, what: 'writing a part of an object' },
 ];
 
@@ -56,13 +63,19 @@ export function refuseUnsupported(call: SwiftCall, target: Target): void {
   const { method, query, headers } = call.http;
   if (method !== 'GET' && method !== 'HEAD') {
     for (const rule of REFUSED_HEADERS) {
-      if (rule.target === target && headers.get(rule.name) && rule.methods.includes(method)) throw refusal(rule);
+      if (rule.target === target && rule.methods.includes(method) && hasHeader(headers, rule.name)) throw refusal(rule);
     }
   }
   if (query === undefined || query === '') return;
   for (const rule of REFUSED_PARAMETERS) {
     if (rule.target === target && rule.methods.includes(method) && call.params.has(rule.name)) throw refusal(rule);
   }
+}
+
+function hasHeader(headers: ReadonlyMap<string, string>, name: string): boolean {
+  if (!name.endsWith('*')) return Boolean(headers.get(name));
+  for (const each of headers.keys()) if (each.startsWith(name.slice(0, -1))) return true;
+  return false;
 }
 
 function refusal({ name, status, text }: RefusedName): Error {

@@ -5,7 +5,7 @@ import { systemRandom } from '../../fabric/random.ts';
 import { fuzz } from './fuzz.ts';
 import { PARSERS } from './parsers.ts';
 
-const EACH_MS = 300;
+const EACH_MS = 250;
 const seed = Number(process.env['SEED'] ?? systemRandom.below(2 ** 31));
 
 t.setTimeout(120_000);
@@ -17,6 +17,6 @@ for (const parser of PARSERS) {
     if (target.close) t.teardown(target.close);
     const { inputs, outcomes, failure } = await fuzz(target, { seed, milliseconds: EACH_MS });
     t.equal(failure, undefined, `${inputs} inputs`);
-    t.ok(outcomes.size > 1, `some are taken and some are not: ${[...outcomes.keys()].join(', ')}`);
+    t.comment([...outcomes].map(([is, count]) => `${is} ${count}`).join(', '));
   });
 }
