@@ -14,6 +14,7 @@ import { PEERS_HELP, peers } from './peers/main.ts';
 import { RESTART_HELP, restart } from './restart.ts';
 import { run } from './run.ts';
 import { SNAPSHOT_HELP, snapshot } from './snapshot.ts';
+import { VERSIONS_HELP, versions } from './versions.ts';
 
 const BASELINE = fileURLToPath(new URL('../../bench/baseline.json', import.meta.url));
 
@@ -46,6 +47,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   memory: { summary: 'memory while one very large object comes and goes', help: MEMORY_HELP, run: memory },
   restart: { summary: 'time to be ready after kill -9, by number of objects', help: RESTART_HELP, run: restart },
   snapshot: { summary: 'what snapshots of volumes cost', help: SNAPSHOT_HELP, run: snapshot },
+  versions: { summary: 'pages of versions, and what a guarded bucket costs', help: VERSIONS_HELP, run: versions },
 };
 
 const HELP = `npm run bench -- [COMMAND] [options]

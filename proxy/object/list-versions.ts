@@ -62,26 +62,28 @@ export async function versionsPage(
   query: VersionQuery,
 ): Promise<Page<VersionEntry>> {
   const start = await startOf(engine, container, query);
-  const rows = (prefix: Key, read: (entry: ListEntry) => Item, marker: string): Cursor =>
-    new Cursor(
-      read,
-      (from, resume) => listRows(engine.cluster, prefix, { ...rowQuery(query), marker: from, resume }),
-      marker,
-    );
-  const current = rows(container.rowPrefix, currentItem, start.name);
+  const rows = (prefix: Key, marker: string, how: Pick<CursorOptions, 'read' | 'limit' | 'behind'>): Cursor => {
+    const fetch: Fetch = (from) => listRows(engine.cluster, prefix, { ...rowQuery(query), ...from });
+    return new Cursor({ ...how, fetch, marker });
+  };
+  const isVersioned = versioningOf(container) !== undefined;
+  // Most rows of a page may be those of older versions: then the current table is read piece by piece, forwards.
+  const isSimple = (query.delimiter ?? '') === '' && query.reverse !== true;
+  const share = isVersioned && isSimple ? CURRENT_SHARE : 1;
+  const all = query.limit + 1;
+  const current = rows(container.rowPrefix, start.name, { read: currentItem, limit: Math.ceil(all / share) });
   if (start.first) current.putFirst(start.first);
   const cursors = [current];
-  if (versioningOf(container) !== undefined) {
+  if (isVersioned) {
     const table = rowPrefix(container.hash, container.incarnation, TABLE.versions);
-    cursors.push(rows(table, versionItem, start.row));
+    cursors.push(rows(table, start.row, { read: versionItem, limit: all, behind: isSimple ? current : undefined }));
   }
   const continued = start.order === undefined ? undefined : query.marker;
   return merge(cursors, { limit: query.limit, reverse: query.reverse === true, continued });
 }
 
-function rowQuery({ prefix = '', delimiter = '', limit, reverse = false }: VersionQuery): Omit<RowQuery, 'marker'> {
-  const rest = { endMarker: '', reverse, markerSkipsPrefix: true };
-  return { prefix: utf8ToLatin1(prefix), delimiter: utf8ToLatin1(delimiter), limit: limit + 1, ...rest };
+function rowQuery({ prefix = '', delimiter = '', reverse = false }: VersionQuery): Omit<RowQuery, keyof From> {
+  return { prefix: utf8ToLatin1(prefix), delimiter: utf8ToLatin1(delimiter), reverse, markerSkipsPrefix: true };
 }
 
 interface Start {
@@ -144,6 +146,11 @@ function versionItem({ name: at, head }: ListEntry): Item {
   };
 }
 
+/** The first page of the current table is this part of what is wanted, and each further one twice the last. */
+const CURRENT_SHARE = 4;
+
+const later = (a: string, b: string): string => (a > b ? a : b);
+
 const NO_EXTRA: Readonly<Record<string, unknown>> = Object.freeze({});
 
 interface Merge {
@@ -197,7 +204,8 @@ async function isNewest(
 async function takeFirst(cursors: readonly Cursor[], reverse: boolean): Promise<Item | undefined> {
   let first: Cursor | undefined;
   for (const cursor of cursors) {
-    const next = await cursor.peek();
+    // To wait for what is at hand would cost more than all the rest.
+    const next = cursor.isReady ? cursor.peekNow() : await cursor.peek();
     if (!next) continue;
     const at = (first?.known as Item | undefined)?.at;
     if (at === undefined || (reverse ? next.at > at : next.at < at)) first = cursor;
@@ -205,46 +213,93 @@ async function takeFirst(cursors: readonly Cursor[], reverse: boolean): Promise<
   return first?.take();
 }
 
-type Fetch = (marker: string, resume: string | undefined) => ReturnType<typeof listRows>;
+type From = Pick<RowQuery, 'marker' | 'endMarker' | 'limit' | 'resume'>;
+type Fetch = (from: From) => ReturnType<typeof listRows>;
+
+interface CursorOptions {
+  readonly read: (entry: ListEntry) => Item;
+  readonly fetch: Fetch;
+  readonly marker: string;
+  /** Rows of the first page; each further one has twice as many. */
+  readonly limit: number;
+  /** Only where this one has been is read, and after it: what leaves the current table is among the versions by then. */
+  readonly behind?: Cursor | undefined;
+}
 
 /** One table's rows in order, page by page. */
 class Cursor {
-  readonly #read: (entry: ListEntry) => Item;
-  readonly #fetch: Fetch;
-  #items: Item[] = [];
+  /** The next item, once `peek` has seen to it. */
+  known: Item | undefined;
+  readonly #options: CursorOptions;
+  /** Not looked at yet, from `#at` on: most of one table's are passed over where the other one fills the page. */
+  #rows: readonly ListEntry[] = [];
   #at = 0;
   #marker: string;
+  #limit: number;
   #resume: string | undefined;
   #more = true;
+  /** Of the other cursor when the last page was read. */
+  #bound = '';
 
-  constructor(read: (entry: ListEntry) => Item, fetch: Fetch, marker: string) {
-    this.#read = read;
-    this.#fetch = fetch;
-    this.#marker = marker;
+  constructor(options: CursorOptions) {
+    this.#options = options;
+    this.#marker = options.marker;
+    this.#limit = options.limit;
+  }
+
+  /** The end of what was read, behind all rows of its last name; '' when that is everything. */
+  get bound(): string {
+    return this.#more ? `${this.#marker}\x01` : '';
   }
 
   putFirst(item: Item): void {
-    this.#items.push(item);
+    this.known = item;
   }
 
-  /** The next item, once `peek` has seen to it. */
-  get known(): Item | undefined {
-    return this.#items[this.#at];
+  /** Whether the next item, or that there is none, can be had without waiting. */
+  get isReady(): boolean {
+    return this.known !== undefined || this.#at < this.#rows.length || !this.#hasMore;
+  }
+
+  /** More may have come to be allowed since the last page ended. */
+  get #hasMore(): boolean {
+    return this.#more || (this.#bound !== '' && this.#bound !== this.#options.behind?.bound);
   }
 
   async peek(): Promise<Item | undefined> {
-    if (this.known || !this.#more) return this.known;
-    const page = await this.#fetch(this.#marker, this.#resume);
-    if (page.truncated && page.entries.length === 0) throw new Fault(storeFaults.quorumUnavailable, { phase: 'list' });
-    this.#items = page.entries.map(this.#read);
-    this.#at = 0;
-    this.#more = page.truncated;
-    this.#resume = page.resume;
-    this.#marker = page.entries.at(-1)?.name ?? this.#marker;
+    if (!this.isReady) await this.#next();
+    return this.peekNow();
+  }
+
+  peekNow(): Item | undefined {
+    if (this.known) return this.known;
+    const row = this.#rows[this.#at];
+    if (row === undefined) return undefined;
+    this.#at++;
+    this.known = this.#options.read(row);
     return this.known;
   }
 
+  async #next(): Promise<void> {
+    const { fetch, behind } = this.#options;
+    const bound = behind?.bound ?? '';
+    // Up to a bound that was reached everything is read.
+    const marker = !this.#more && this.#bound !== '' ? later(this.#marker, this.#bound) : this.#marker;
+    const resume = bound === this.#bound ? this.#resume : undefined;
+    const page = await fetch({ marker, endMarker: bound, limit: this.#limit, resume });
+    if (page.truncated && page.entries.length === 0) throw new Fault(storeFaults.quorumUnavailable, { phase: 'list' });
+    this.#limit = Math.min(2 * this.#limit, this.#options.limit * CURRENT_SHARE);
+    this.#rows = page.entries;
+    this.#at = 0;
+    this.#more = page.truncated;
+    this.#resume = page.resume;
+    this.#bound = bound;
+    this.#marker = page.entries.at(-1)?.name ?? marker;
+  }
+
   take(): Item {
-    return this.#items[this.#at++] as Item;
+    const taken = this.known as Item;
+    this.known = undefined;
+    return taken;
   }
 }
