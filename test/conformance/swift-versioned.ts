@@ -72,6 +72,10 @@ export const versioned: SwiftSuite = {
     t.equal((await client.ask('HEAD', `${path}/o`)).headers['x-object-meta-a'], 'b');
     t.equal((await client.ask('HEAD', path)).headers['x-container-object-count'], '1');
     t.equal((await client.ask('HEAD', path)).headers['x-container-bytes-used'], '9', 'of all versions');
+    t.equal((await client.ask('GET', path)).headers['x-container-bytes-used'], '9', 'with a listing, too');
+    await client.ask('POST', path, { headers: { 'X-Container-Meta-Quota-Bytes': '12' } });
+    t.equal((await client.ask('PUT', `${path}/more`, { body: 'four' })).status, 413, 'older versions count for quotas');
+    t.equal((await client.ask('PUT', `${path}/more`, { body: 'few' })).status, 201);
   },
 
   'a delete leaves a marker, and every version can be deleted for good': async ({ t, client, c }) => {
