@@ -3,6 +3,7 @@
  * run, ratios of each round. Then the guest's stall by a snapshot, its throughput while one is read, and memory of a daemon.
  * `node scripts/run.mjs bench/volume [--seconds N] [--rounds N] [--dir DIR] [--parts …]`; Markdown on stdout, JSON in bench/results/.
  */
+
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,6 +19,7 @@ import { systemClock } from '../fabric/clock.ts';
 import { systemNet } from '../fabric/net.ts';
 import { systemRandom } from '../fabric/random.ts';
 import { systemDisk } from '../fabric/system-disk.ts';
+import { longest, type Span } from './guest-log.ts';
 import { usageOf } from './process-tree.ts';
 
 const MIB = 1024 * 1024;
@@ -160,23 +162,6 @@ const sorted = (values: readonly number[]): number[] => [...values].sort((a, b) 
 const quantile = (values: readonly number[], share: number): number =>
   sorted(values)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN;
 const median = (values: readonly number[]): number => quantile(values, 0.5);
-
-interface Span {
-  readonly fromMs: number;
-  readonly toMs: number;
-}
-
-/** The longest write, in ms, that ended in each span. */
-function longest(log: string, spans: readonly Span[]): number[] {
-  const worst = spans.map(() => 0);
-  for (const line of log.split('\n')) {
-    const [atMs = 0, latencyNs = 0] = line.split(',').map(Number);
-    spans.forEach((span, i) => {
-      if (atMs >= span.fromMs && atMs <= span.toMs) worst[i] = Math.max(worst[i] ?? 0, latencyNs / 1e6);
-    });
-  }
-  return worst;
-}
 
 /** Spans with a snapshot's beginning in them, and as many as long beside them. */
 async function stall(bench: Bench): Promise<Record<string, number>> {

@@ -4,6 +4,7 @@
  * and after 50 snapshots, memory for a sparse TiB. `node scripts/run.mjs bench/volumes [--parts …] [--dir DIR]`; Markdown on
  * stdout. What the engine alone costs is in bench/volume.ts, what the repository alone does in bench/snapshot.ts.
  */
+
 import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -20,6 +21,7 @@ import { systemClock } from '../fabric/clock.ts';
 import { systemNet } from '../fabric/net.ts';
 import { cleanUp, cleanUpOnSignals } from './cleanup.ts';
 import { directoryOfCluster, startEmbedded } from './embedded.ts';
+import { longest, type Span } from './guest-log.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -80,23 +82,6 @@ async function stored({ volumes }: Bench, taken: SnapshotView): Promise<Snapshot
 
 const take = ({ volumes }: Bench, volume: string, alone = false): Promise<SnapshotView> =>
   volumes.call('takeSnapshot', { volume, snapshot: randomUUID(), alone });
-
-interface Span {
-  readonly fromMs: number;
-  readonly toMs: number;
-}
-
-/** The longest write, in ms, that ended in each span. */
-function longest(log: string, spans: readonly Span[]): number[] {
-  const worst = spans.map(() => 0);
-  for (const line of log.split('\n')) {
-    const [atMs = 0, latencyNs = 0] = line.split(',').map(Number);
-    spans.forEach((span, i) => {
-      if (atMs >= span.fromMs && atMs <= span.toMs) worst[i] = Math.max(worst[i] ?? 0, latencyNs / 1e6);
-    });
-  }
-  return worst;
-}
 
 /** Spans with a call in them, and spans as long just before it, when the last upload is over. */
 async function stall(bench: Bench): Promise<void> {

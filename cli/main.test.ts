@@ -1,5 +1,8 @@
 // The command as a user meets it: one process per run, its exit code and its two streams.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -38,6 +41,27 @@ t.test('misuse is one line, a hint and exit 2', async (t) => {
     t.match(run.stderr, /^needletail: [^\n]+\n\(try "needletail --help"\)\n$/);
   }
   t.equal(needletail([]).status, EXIT.misused);
+});
+
+t.test('a start that cannot listen ends, with every process it began', async (t) => {
+  const holder = createServer().listen(0, '127.0.0.1');
+  t.teardown(() => holder.close());
+  await once(holder, 'listening');
+  const port = String((holder.address() as import('node:net').AddressInfo).port);
+  const data = path.join(t.testdir(), 'data');
+  for (const processes of ['inline', 'zones']) {
+    const args = ['start', '--data', data, '--port', port, '--s3-port', '0', '--processes', processes];
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let told = '';
+    child.stderr.on('data', (text: Buffer) => {
+      told += text;
+    });
+    const timer = setTimeout(() => child.kill(), RUN_TIMEOUT_MS);
+    // 'close' and not 'exit': a zone that lived on would hold the stream open.
+    t.same(await once(child, 'close'), [EXIT.failed, null], processes);
+    clearTimeout(timer);
+    t.match(told, /^needletail: .*address (already )?in use/m);
+  }
 });
 
 t.test('a failing command gives one line without a stack', async (t) => {

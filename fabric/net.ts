@@ -2,8 +2,9 @@
  * Byte connections as an argument: `systemNet` (node:net; TCP and unix sockets) in production. Owns vectored writes, socket
  * options and stale unix socket files; knows nothing of frames. Errors of a connection end in one `closed` call.
  */
-import { unlink } from 'node:fs/promises';
+import fs from 'node:fs';
 import net from 'node:net';
+import path from 'node:path';
 import { startTls, type TlsOptions } from './net-tls.ts';
 
 export type Endpoint = { readonly path: string } | { readonly host: string; readonly port: number };
@@ -140,6 +141,24 @@ function connectOptions(endpoint: Endpoint): net.NetConnectOpts {
   return 'path' in endpoint ? { path: endpoint.path } : { host: endpoint.host, port: endpoint.port };
 }
 
+interface ReachablePath {
+  readonly path: string;
+  /** Gives back what keeps `path` valid. */
+  release(): void;
+}
+
+/** /proc/self/fd/1234567/ in front of it must fit too. */
+const UNIX_NAME_BYTES_MAX = UNIX_PATH_BYTES_MAX - 22;
+
+/** A longer path than an address holds is reached through a descriptor of its folder (proc(5), /proc/self/fd). */
+function reachable(wanted: string): ReachablePath {
+  if (Buffer.byteLength(wanted) <= UNIX_PATH_BYTES_MAX) return { path: wanted, release: () => {} };
+  if (Buffer.byteLength(path.basename(wanted)) > UNIX_NAME_BYTES_MAX)
+    throw new Error(`the name of a unix socket is longer than ${UNIX_NAME_BYTES_MAX} bytes: ${wanted}`);
+  const folder = fs.openSync(path.dirname(wanted), fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  return { path: `/proc/self/fd/${folder}/${path.basename(wanted)}`, release: () => fs.closeSync(folder) };
+}
+
 /** Lets the system write to the receiver's memory: no buffer per read, no copy for bytes that land where they belong. */
 function readInto(events: NetEvents): net.OnReadOpts {
   return {
@@ -158,8 +177,22 @@ function connect(endpoint: Endpoint, events: NetEvents): StreamSocket {
   } as net.SocketConstructorOpts);
   const socket = new SystemSocket(raw, endpointText(endpoint));
   socket.attach(events);
-  raw.connect(connectOptions(endpoint));
+  if ('path' in endpoint) connectUnix(raw, endpoint.path);
+  else raw.connect(connectOptions(endpoint));
   return socket;
+}
+
+function connectUnix(raw: net.Socket, wanted: string): void {
+  let found: ReachablePath;
+  try {
+    found = reachable(wanted);
+  } catch (error) {
+    raw.destroy(error as Error);
+    return;
+  }
+  // The address is used before connect returns.
+  raw.connect({ path: found.path });
+  found.release();
 }
 
 function bind(server: net.Server, endpoint: Endpoint): Promise<void> {
@@ -173,9 +206,9 @@ function bind(server: net.Server, endpoint: Endpoint): Promise<void> {
 }
 
 /** Whether somebody answers on a unix socket that is in the way; a file left by a killed process refuses. */
-function answers(path: string): Promise<boolean> {
+function answers(address: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const probe = net.connect({ path });
+    const probe = net.connect({ path: address });
     probe.once('connect', () => {
       probe.destroy();
       resolve(true);
@@ -184,16 +217,20 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-async function bindUnix(server: net.Server, path: string): Promise<void> {
-  if (Buffer.byteLength(path) > UNIX_PATH_BYTES_MAX)
-    throw new Error(`unix socket path is longer than ${UNIX_PATH_BYTES_MAX} bytes: ${path}`);
+async function bindUnix(server: net.Server, wanted: string): Promise<void> {
+  const { path: address, release } = reachable(wanted);
   try {
-    await bind(server, { path });
+    await bind(server, { path: address }).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE' || (await answers(address))) throw error;
+      fs.unlinkSync(address);
+      await bind(server, { path: address });
+    });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || (await answers(path))) throw error;
-    await unlink(path);
-    await bind(server, { path });
+    release();
+    throw error;
   }
+  // Not before: node removes the socket's file by this path.
+  server.once('close', release);
 }
 
 function boundEndpoint(server: net.Server, asked: Endpoint): Endpoint {

@@ -10,6 +10,7 @@ import { systemRandom } from '../../fabric/random.ts';
 import { createLocalPeer } from '../../fabric/rpc/local.ts';
 import { VOLUME_PREFIX } from './cloud-places.ts';
 import type { ClusterIdentityService } from './identity-service.ts';
+import type { PolicyRules } from './policy-files.ts';
 import type { HostVolumes } from './volumes.ts';
 
 export interface ClusterCinder {
@@ -22,9 +23,11 @@ export async function startClusterCinder(options: {
   readonly volumes: HostVolumes;
   /** That the cluster is reached by. */
   readonly url: string;
+  /** The operator's own rules. */
+  readonly policy: PolicyRules;
   readonly log: Logger;
 }): Promise<ClusterCinder> {
-  const { identity, volumes, url, log } = options;
+  const { identity, volumes, url, policy, log } = options;
   const { store, verifier, audit } = identity;
   const peer = createLocalPeer(volumes.host, volumes.volumes.service, { clock: systemClock, log });
   const cinder: CinderService = await startCinder(
@@ -33,6 +36,7 @@ export async function startClusterCinder(options: {
       hosts: new Map([[volumes.host, { peer }]]),
       settings: { container: volumes.container },
       prefix: VOLUME_PREFIX,
+      policy,
       identityUrl: identity.authUrl(url).replace(/\/v3$/, ''),
       audit,
     },

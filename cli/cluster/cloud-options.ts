@@ -12,6 +12,8 @@ export interface CloudOptions {
   readonly address: string;
   /** Where other regions find our identity, or where another's is. */
   readonly regions: Pick<ClusterIdentityOptions, 'identityListen' | 'identityLink'>;
+  /** Files of the operator's own rules. */
+  readonly policies: { readonly identityPolicy?: string | undefined; readonly volumePolicy?: string | undefined };
   /** Where volumes' snapshots are kept, if not here. */
   readonly store: VolumeStoreOptions;
   /** PEM of our own certificate, when we serve TLS. */

@@ -10,6 +10,7 @@ import type { CloudOptions, CloudUrls } from './cloud-options.ts';
 import type { Credentials } from './credentials.ts';
 import { startClusterIdentity } from './identity-service.ts';
 import { imagePlace } from './image-place.ts';
+import { readPolicy } from './policy-files.ts';
 import { startHostVolumes } from './volumes.ts';
 
 export interface CloudServices {
@@ -29,12 +30,16 @@ export async function startCloudServices(
   { shown, own }: CloudUrls,
   storage: Credentials,
 ): Promise<CloudServices> {
-  const { directory, identity: cluster, adminPassword, address, regions, store, ca, log } = options;
-  const identity = await startClusterIdentity({ directory, cluster, adminPassword, ...regions, log });
+  const { directory, identity: cluster, adminPassword, address, regions, policies, store, ca, log } = options;
+  const policy = readPolicy('identity', policies.identityPolicy);
+  const identity = await startClusterIdentity({ directory, cluster, adminPassword, policy, ...regions, log });
   await identity.publish(shown, cluster.region);
   const near = { ...storage, swift: { ...storage.swift, authUrl: `${own}/auth/v1.0` } };
   const volumes = await startHostVolumes({ directory, storage: near, store, address, ca, log });
-  const cinder = await startClusterCinder({ identity, volumes, url: shown, log });
+  const cinder = await startClusterCinder({
+    ...{ identity, volumes, url: shown, log },
+    policy: readPolicy('volume', policies.volumePolicy),
+  });
   return {
     ...{ verifier: identity.verifier, identity: identity.handler, volume: cinder.handler },
     image: imagePlace(identity, log),

@@ -23,6 +23,19 @@ import type { CredentialsFile } from './credentials.ts';
 import { readLink } from './identity-link.ts';
 import { withMounts } from './mounts.ts';
 
+/** Fault BadConfig for configured files that cannot be used: before anything starts. */
+export async function checkCloudFiles({
+  identityLink,
+  identityPolicy,
+  volumePolicy,
+}: CloudOptions['regions'] & CloudOptions['policies']): Promise<void> {
+  if (identityLink !== undefined) readLink(identityLink);
+  if (identityPolicy === undefined && volumePolicy === undefined) return;
+  const { readPolicy } = await import('./policy-files.ts');
+  readPolicy('identity', identityPolicy);
+  readPolicy('volume', volumePolicy);
+}
+
 /** What the proxy asks before it knows any URL. */
 export class Cloud {
   readonly keystone: Keystone;
@@ -75,7 +88,11 @@ export class Cloud {
       ...{ clock: systemClock, random: systemRandom },
     });
     const isLinked = regions.identityListen !== undefined || regions.identityLink !== undefined;
-    if (isLinked || existsSync(path.join(directory, 'control', 'store'))) await this.#wake();
+    if (!isLinked && !existsSync(path.join(directory, 'control', 'store'))) return;
+    await this.#wake().catch((error: unknown) => {
+      // The store serves all the same, and whoever asks for the cloud tries again.
+      log.error({ err: error }, 'identity and volumes did not start');
+    });
   }
 
   async stop(): Promise<void> {

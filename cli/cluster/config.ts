@@ -36,6 +36,9 @@ export interface FileOptions {
   /** HOST:PORT for regions that share our identity, and DIR/identity-link.json of the one whose identity we share. */
   readonly identityListen?: string;
   readonly identityLink?: string;
+  /** YAML files of rules that differ from the defaults, in the manner of oslo.policy. */
+  readonly identityPolicy?: string;
+  readonly volumePolicy?: string;
   /** Another object store than our own for volumes' snapshots: v1 auth, or Keystone when a project is named. */
   readonly volumesAuthUrl?: string;
   readonly volumesUser?: string;
@@ -102,6 +105,8 @@ const KEYS: readonly (readonly [key: string, option: keyof ClusterOptions, check
   ['public-url', 'publicUrl', (value) => typeof value === 'string' && /^https?:\/\/[^/]+$/.test(value)],
   ['identity-listen', 'identityListen', text],
   ['identity-link', 'identityLink', text],
+  ['identity-policy', 'identityPolicy', text],
+  ['volume-policy', 'volumePolicy', text],
   ['volumes-auth-url', 'volumesAuthUrl', text],
   ['volumes-user', 'volumesUser', text],
   ['volumes-key', 'volumesKey', text],

@@ -21,6 +21,7 @@ import { systemDisk } from '../../fabric/system-disk.ts';
 import { IDENTITY_PREFIX, IMAGE_PREFIX, VOLUME_PREFIX } from './cloud-places.ts';
 import type { ClusterIdentity } from './identity.ts';
 import { type Announcement, announce, connectLink, listenForRegions, readLink, writeLink } from './identity-link.ts';
+import type { PolicyRules } from './policy-files.ts';
 
 /** The identity of this cluster: its own, or another region's over a link. */
 export interface ClusterIdentityService {
@@ -41,6 +42,8 @@ export interface ClusterIdentityOptions {
   readonly directory: string;
   readonly cluster: ClusterIdentity;
   readonly adminPassword: string;
+  /** The operator's own rules. */
+  readonly policy: PolicyRules;
   /** HOST:PORT where other regions may ask. */
   readonly identityListen?: string | undefined;
   /** Another region's DIR/identity-link.json. */
@@ -78,9 +81,9 @@ interface State {
 }
 
 async function ownIdentity(options: ClusterIdentityOptions, { store, audit, home, onError }: State): Promise<Identity> {
-  const { directory, cluster, adminPassword, identityListen: address, log } = options;
+  const { directory, cluster, adminPassword, policy, identityListen: address, log } = options;
   const service = await startIdentity(
-    { directory: path.join(home, 'identity'), prefix: IDENTITY_PREFIX, audit },
+    { directory: path.join(home, 'identity'), prefix: IDENTITY_PREFIX, policy, audit },
     { store, clock: systemClock, random: systemRandom, disk: systemDisk, onError },
   );
   const peer = createLocalPeer('identity', service.handlers, { clock: systemClock });

@@ -28,7 +28,7 @@ import { createPathHasher } from '../../ring/path-hash.ts';
 import { createRing } from '../../ring/ring.ts';
 import { listenAdmin } from './admin.ts';
 import { type BootedZones, bootZones } from './boot.ts';
-import { Cloud } from './cloud.ts';
+import { Cloud, checkCloudFiles } from './cloud.ts';
 import type { ClusterOptions } from './config.ts';
 import { type CredentialsFile, openCredentials } from './credentials.ts';
 import { openClusterIam } from './iam.ts';
@@ -57,14 +57,16 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
   const directory = path.resolve(options.data);
   const trace = traceFor(options.logLevel);
   const log = createLogger({ level: options.logLevel, trace });
+  await checkCloudFiles(options);
   const files = await openClusterFiles(directory, systemDisk, systemRandom);
   const unlock = lockDirectory(directory);
   const progress = showProgress(process.stderr);
+  let zones: BootedZones | undefined;
   try {
     progress.say(files.created ? `new cluster in ${directory}` : `opening ${directory}`);
     const { identity, ring } = files;
     const { processes, logLevel } = options;
-    const zones = await bootZones({
+    zones = await bootZones({
       ...{ directory, identity, ring, processes, log, logLevel, trace },
       progress: progress.replay,
     });
@@ -74,6 +76,8 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
     const proxy = createProxy({ options, directory, files, peers, log, keys });
     return await openFront({ options, directory, log, trace, files, zones, proxy, unlock });
   } catch (error) {
+    // Their processes would outlive us, and keep the command from ending.
+    await zones?.stop();
     unlock();
     throw error;
   }
@@ -172,7 +176,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
   const cloud = new Cloud({
     ...{ directory, adminPassword, address: options.host, ca, log },
     identity: { ...files.identity, region },
-    ...{ regions: options, store: options },
+    ...{ regions: options, policies: options, store: options },
   });
   const secret = Buffer.from(tokenSecret, 'hex');
   const iam = await openClusterIam(cloud.keystone.users(opened.users), { directory, secret, log });

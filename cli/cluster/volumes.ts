@@ -2,16 +2,17 @@
  * The volumes of this host as a part of the cluster's process: where they lie, who stores their snapshots. Without the storage daemon all else works.
  */
 import { createHash } from 'node:crypto';
-import { accessSync, constants, rmdirSync } from 'node:fs';
-import os from 'node:os';
+import { rmdirSync } from 'node:fs';
 import path from 'node:path';
-import process from 'node:process';
 import { systemFiles } from '../../block/host/files.ts';
 import { systemProcesses } from '../../block/host/processes.ts';
 import { SwiftObjectClient } from '../../block/repository/object-client-swift.ts';
 import type { SwiftAccess } from '../../block/repository/swift-login.ts';
 import { type RunningVolumes, startVolumes } from '../../block/volumes/start-volumes.ts';
 import { systemClock } from '../../fabric/clock.ts';
+import { isInPath, runtimeBase } from '../../fabric/config-host.ts';
+import { diskFaults } from '../../fabric/disk.ts';
+import { isFault } from '../../fabric/errors.ts';
 import type { Logger } from '../../fabric/logger.ts';
 import { systemNet } from '../../fabric/net.ts';
 import { createHttpClient } from '../../fabric/net-http.ts';
@@ -103,7 +104,9 @@ async function hostId(directory: string): Promise<string> {
   const file = path.join(directory, 'host-id');
   try {
     return (await systemDisk.readFile(file)).toString('utf8').trim();
-  } catch {
+  } catch (error) {
+    // Another one would make strangers of the volumes: only where there never was one.
+    if (!isFault(error, diskFaults.notFound)) throw error;
     const id = systemRandom.bytes(16).toString('hex');
     await systemDisk.replaceFile(file, Buffer.from(`${id}\n`));
     return id;
@@ -121,23 +124,10 @@ function leave(runtime: string): void {
 
 /** Paths of unix sockets are short, a data directory's may be long. */
 export function runtimeDirectory(directory: string): string {
-  const base = process.getuid?.() === 0 ? '/run' : (process.env['XDG_RUNTIME_DIR'] ?? os.tmpdir());
-  return path.join(base, `needletail-${createHash('sha256').update(directory).digest('hex').slice(0, 12)}`);
+  return path.join(runtimeBase(), `needletail-${createHash('sha256').update(directory).digest('hex').slice(0, 12)}`);
 }
 
 function unfit(): string | undefined {
-  const found = (process.env['PATH'] ?? '')
-    .split(path.delimiter)
-    .some((folder) => isRunnable(path.join(folder, COMMAND)));
-  if (found) return undefined;
+  if (isInPath(COMMAND)) return undefined;
   return `volumes need ${COMMAND}: apt-get install -y --no-install-recommends ${PACKAGES}`;
-}
-
-function isRunnable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

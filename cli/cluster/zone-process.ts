@@ -98,8 +98,6 @@ function connectSiblings(options: ZoneProcessOptions, log: RpcLog): { peer: Peer
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(
-    `needletail: zone: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-  );
+  process.stderr.write(`needletail: zone: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exit(1);
 });

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -44,6 +44,18 @@ async function startPair(
   };
   return { peer, endpoint, stop };
 }
+
+t.test('a unix path longer than an address', async (t) => {
+  const folder = join(directory, 'f'.repeat(120));
+  mkdirSync(folder);
+  const endpoint = { path: join(folder, 'sock') };
+  const pair = await startPair({ ping: async () => ({ value: 'pong' }) }, { endpoint });
+  await pair.peer.whenUp(5000);
+  t.equal((await pair.peer.call('ping', {})).value, 'pong');
+  await t.rejects(startPair({}, { endpoint }), { code: 'EADDRINUSE' }, 'somebody answers there');
+  await pair.stop();
+  t.notOk(existsSync(endpoint.path));
+});
 
 for (const [kind, endpoint] of [
   ['unix', unixEndpoint],
@@ -179,7 +191,7 @@ t.test('hellos that do not agree are refused with a reason, on both sides', asyn
   await stop();
 });
 
-t.test('nobody listens, the endpoint is taken, the path is too long', async (t) => {
+t.test('nobody listens, the endpoint is taken, the name is too long', async (t) => {
   const endpoint = unixEndpoint();
   const peer = connectPeer({ ...identity, name: 'front', peerName: 'store', endpoint });
   t.equal((await faultOfCall(peer.call('echo', 1))).code, 'Unreachable', 'not queued for a connection to come');
@@ -187,7 +199,7 @@ t.test('nobody listens, the endpoint is taken, the path is too long', async (t) 
   const listener = await listenRpc({}, { ...identity, name: 'store', endpoint });
   await peer.whenUp(5000);
   await t.rejects(listenRpc({}, { ...identity, name: 'second', endpoint }), { code: 'EADDRINUSE' });
-  await t.rejects(listenRpc({}, { ...identity, name: 'store', endpoint: { path: `/tmp/${'x'.repeat(120)}` } }), /107/);
+  await t.rejects(listenRpc({}, { ...identity, name: 'store', endpoint: { path: `/tmp/${'x'.repeat(120)}` } }), /85 bytes/);
   await peer.close();
   await listener.close();
 });

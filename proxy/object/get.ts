@@ -2,7 +2,6 @@
 
 import { assert } from '../../fabric/assert.ts';
 import { Fault } from '../../fabric/errors.ts';
-import type { HttpBodyStream } from '../../fabric/http/contract.ts';
 import { isTombstone, KIND, makeKey } from '../../object-server/contract.ts';
 import type { ReadRegister } from '../cluster.ts';
 import { readQuorum } from '../quorum-read.ts';
@@ -24,6 +23,7 @@ import type { Engine } from './engine.ts';
 import { expirationIn } from './expiration.ts';
 import { openExtents } from './extent-body.ts';
 import { findVersion } from './find-version.ts';
+import { inlineBody } from './inline-body.ts';
 import { rulesOf } from './lifecycle-rules.ts';
 import { openThroughLinks } from './links.ts';
 import { decodeMeta, type ObjectRecord, toInfo } from './object-format.ts';
@@ -201,19 +201,4 @@ export function openBody(
 export function segmentRef(account: string, path: string): ObjectRef {
   const slash = path.indexOf('/', 1);
   return { account, container: path.slice(1, slash), object: path.slice(slash + 1) };
-}
-
-function inlineBody(whole: Buffer, offset: number, length: number): Body & HttpBodyStream {
-  const bytes = offset === 0 && length === whole.length ? whole : whole.subarray(offset, offset + length);
-  let given = false;
-  return {
-    lengthBytes: bytes.length,
-    bytes,
-    async next() {
-      if (given || bytes.length === 0) return undefined;
-      given = true;
-      return bytes;
-    },
-    cancel() {},
-  };
 }

@@ -1,6 +1,6 @@
 /**
- * Which containers have lifecycle rules, and which proxy sees to them: rows without a container, as of expiry-index.ts,
- * and one register that is a lease. A row is written before the rules and dropped, a while after, by whoever finds none:
+ * Which containers have lifecycle rules, and which proxy sees to them: rows of the store's own
+ * (own-rows.ts), and one register that is a lease. A row is written before the rules and dropped, a while after, by whoever finds none:
  * one too many does nothing, one too few would.
  *
  *     rows    hash of /.lifecycle/buckets, incarnation 0, table `expiring`; name: container's hash, 32 hex digits;
@@ -8,36 +8,30 @@
  *     lease   hash of /.lifecycle/lease, kind bucket: { account: '.lifecycle', container: 'lease', writer, untilMs, doneMs }
  */
 
-import type { BucketRecord } from '../../account-container/contract.ts';
-import { decodeRecord, decodeRow, encodeRecord, encodeRow } from '../../account-container/contract.ts';
-import { Fault, isFault } from '../../fabric/errors.ts';
-import { type Stamp, stampMs } from '../../fabric/stamp.ts';
+import { type BucketRecord, decodeRecord, decodeRow, encodeRecord } from '../../account-container/contract.ts';
+import { isFault } from '../../fabric/errors.ts';
+import { stampMs } from '../../fabric/stamp.ts';
 import {
   encodeHead,
-  FLAG_TOMBSTONE,
   headMeta,
   headStamp,
   isTombstone,
   type Key,
   KIND,
   makeKey,
-  rowRest,
-  TABLE,
   unpackHex,
 } from '../../object-server/contract.ts';
 import type { Cluster } from '../cluster.ts';
-import { pause } from '../pause.ts';
-import { decide, writeUnder } from '../quorum-decide.ts';
+import { decide } from '../quorum-decide.ts';
 import { readQuorum } from '../quorum-read.ts';
-import { type ContainerRef, storeFaults } from './contract.ts';
+import type { ContainerRef } from './contract.ts';
+import { dropOwnRow, ownMeta, ownPrefix, putOwnRow } from './own-rows.ts';
 import { listRows, readTotals, rowQuery } from './rows.ts';
 
 const HASH_ACCOUNT = '.lifecycle';
 const PAGE = 1000;
-const TRIES_MAX = 8;
 
-const prefixOf = (cluster: Pick<Cluster, 'hash'>): Key =>
-  makeKey(cluster.hash(HASH_ACCOUNT, 'buckets'), undefined, KIND.row, rowRest(TABLE.expiring, ''));
+const prefixOf = (cluster: Pick<Cluster, 'hash'>): Key => ownPrefix(cluster, HASH_ACCOUNT, 'buckets');
 
 const rowKey = (cluster: Pick<Cluster, 'hash'>, { account, container }: ContainerRef): Key =>
   prefixOf(cluster) + unpackHex(cluster.hash(account, container));
@@ -46,32 +40,17 @@ export function bucketRow(
   cluster: Pick<Cluster, 'hash'>,
   { account, container }: ContainerRef,
 ): { readonly key: Key; readonly meta: Buffer } {
-  const meta = encodeRow({ sizeBytes: 0, etag: '', contentType: '', extra: { account, container } });
-  return { key: rowKey(cluster, { account, container }), meta };
+  return { key: rowKey(cluster, { account, container }), meta: ownMeta({ account, container }) };
 }
 
 /** Durable when it resolves. */
 export async function noteBucket(cluster: Cluster, ref: ContainerRef): Promise<void> {
   const { key, meta } = bucketRow(cluster, ref);
-  await writeRow(cluster, (stamp) => encodeHead({ key, ballot: stamp, stamp, meta }));
+  await putOwnRow(cluster, key, meta);
 }
 
-export async function dropBucket(cluster: Cluster, ref: ContainerRef): Promise<void> {
-  const key = rowKey(cluster, ref);
-  await writeRow(cluster, (stamp) => encodeHead({ key, ballot: stamp, stamp, flags: FLAG_TOMBSTONE }));
-}
-
-async function writeRow(cluster: Cluster, head: (stamp: Stamp) => Buffer): Promise<void> {
-  for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
-    const stamp = cluster.settled.open();
-    const done = await writeUnder(cluster, stamp, [{ head: head(stamp) }]);
-    if (done.result === 'ok') return;
-    if (done.result === 'full') throw new Fault(storeFaults.insufficientStorage);
-    if (done.result !== 'newer') throw new Fault(storeFaults.quorumUnavailable, { reason: done.result });
-    cluster.stamps.observe(done.ballot);
-    await pause(cluster, attempt);
-  }
-  throw new Fault(storeFaults.quorumUnavailable, { reason: 'contended' });
+export function dropBucket(cluster: Cluster, ref: ContainerRef): Promise<void> {
+  return dropOwnRow(cluster, rowKey(cluster, ref));
 }
 
 /** Devices have the number in memory: to ask costs no read. */

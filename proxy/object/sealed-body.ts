@@ -8,6 +8,7 @@ import type { Body, BodySource } from './contract.ts';
 import type { Digest, DigestPool } from './digest.ts';
 import type { Engine } from './engine.ts';
 import { openExtents } from './extent-body.ts';
+import { inlineBody } from './inline-body.ts';
 import type { Extent, ObjectRecord } from './object-format.ts';
 import {
   openSegment,
@@ -120,18 +121,7 @@ export function openSealed(engine: Engine, register: ReadRegister, record: Objec
   const { dataKey, offset, length } = reading;
   const key = streamKey(dataKey, record.sealed?.salt ?? '');
   const whole = openSegment(register.body ?? Buffer.alloc(0), { key, index: 0, isLast: true });
-  const bytes = whole.subarray(offset, offset + length);
-  let given = false;
-  return {
-    lengthBytes: bytes.length,
-    bytes,
-    async next() {
-      if (given || bytes.length === 0) return undefined;
-      given = true;
-      return bytes;
-    },
-    cancel() {},
-  };
+  return inlineBody(whole, offset, length);
 }
 
 /** A range of segments of one stream. */

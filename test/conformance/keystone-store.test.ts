@@ -260,3 +260,25 @@ t.test('two regions share one identity', async (t) => {
   await one.close();
   t.ok(await follows(() => far.store(cloud.token, 'GET', container), 503), 'nobody gets in while identity is silent');
 });
+
+t.test("an operator's own rules", async (t) => {
+  const folder = t.testdir({
+    'identity.yaml': '"identity:list_regions": "!"\n',
+    'volume.yaml': '"volume:get_all": "role:nobody"\n',
+    'bad.yaml': '"identity:list_regions": "role:admin and"\n',
+    'unknown.yaml': '"identity:no_such_rule": "@"\n',
+  });
+  const file = (name: string): string => JSON.stringify(path.join(folder, name));
+  const config = `identity-policy = ${file('identity.yaml')}\nvolume-policy = ${file('volume.yaml')}\n`;
+  const both = await openBoth(t, undefined, config);
+  const { cloud } = await makePeople(both);
+  t.equal((await cloud.identity('GET', '/regions')).status, 403, 'what the file forbids');
+  t.equal((await cloud.identity('GET', '/projects')).status, 200, 'and nothing else');
+  const { body } = await cloud.identity('GET', '/auth/projects');
+  const volumes = `${both.running.urls.everything}/volume/v3/${body.projects[0].id}/volumes`;
+  t.equal((await ask(volumes, 'GET', { token: cloud.token })).status, 403, "so for Cinder's");
+  for (const name of ['bad.yaml', 'unknown.yaml', 'missing.yaml']) {
+    const error = openBoth(t, undefined, `identity-policy = ${file(name)}\n`);
+    await t.rejects(error, { code: 'BadConfig', message: new RegExp(`^identity-policy: .*${name}: `) }, name);
+  }
+});
