@@ -22,6 +22,10 @@ const GIB = 1024 * MIB;
 const TIB = 1024 * GIB;
 const LINEAGE = 'bench';
 const THREADS = 2;
+const SCATTER_CHUNKS_KIB = [64, 256, 1024, 4096];
+const SCATTER_BYTES = GIB;
+/** 4 KiB each, far apart: 0.1 % of the volume. */
+const SCATTER_WRITES = 256;
 
 export const SNAPSHOT_HELP = `npm run bench -- snapshot [--gib 10] [--chunk-kib 256] [--scan-gib 2]
   cost of snapshots on a cluster of its own: --gib is the volume, of which --scan-gib are full of data
@@ -54,6 +58,7 @@ export async function snapshot(args: readonly string[]): Promise<boolean> {
     rows.push(...(await incremental(repository, { sizeBytes, dataBytes, chunkBytes })));
     rows.push(...(await restores(repository, chunkBytes)));
     rows.push(...(await large(repository, chunkBytes)));
+    for (const kib of SCATTER_CHUNKS_KIB) rows.push(await scattered(repository, kib * KIB));
   } finally {
     await sealer.close();
     await http.close();
@@ -124,6 +129,28 @@ async function incremental(repository: Repository, sizes: Sizes): Promise<Row[]>
       value: `${seconds(scan.ms)}, ${(scan.cpuMs / 1000 / gib).toFixed(2)} CPU s/GiB; of all ${sizeBytes / GIB} GiB at that pace ${seconds(wholeScanMs)}: ${(wholeScanMs / second.ms).toFixed(1)} times the incremental`,
     },
   ];
+}
+
+/** What a guest that writes 4 KiB here and there costs: each write sends its whole chunk. */
+async function scattered(repository: Repository, chunkBytes: number): Promise<Row> {
+  const sizes = { sizeBytes: SCATTER_BYTES, dataBytes: SCATTER_BYTES, chunkBytes };
+  const kib = chunkBytes / KIB;
+  await take(repository, { id: `even-${kib}`, sizes, changed: 'all', source: made(SCATTER_BYTES, new Map()) });
+  const places = Array.from({ length: SCATTER_WRITES }, (_, index) => {
+    const draw = createHash('sha256').update(`place ${index}`).digest().readUInt32LE();
+    return (draw % (SCATTER_BYTES / (4 * KIB))) * 4 * KIB;
+  }).sort((a, b) => a - b);
+  const changed = [...new Set(places)].map((offset) => ({ offset, length: 4 * KIB }));
+  const versions = new Map(places.map((offset) => [Math.floor(offset / MIB), 1]));
+  const id = `scattered-${kib}`;
+  const source = made(SCATTER_BYTES, versions);
+  const { result, ms } = await timed(() => take(repository, { id, base: `even-${kib}`, sizes, changed, source }));
+  const { uploadedBytes, manifestBytes } = result.counters;
+  const share = ((100 * uploadedBytes) / SCATTER_BYTES).toFixed(1);
+  return {
+    what: `${changed.length} writes of 4 KiB scattered over 1 GiB, ${kib} KiB chunks`,
+    value: `${(uploadedBytes / MIB).toFixed(1)} MiB sent: ${share} % of the volume, ${(uploadedBytes / changed.length / KIB).toFixed(0)} KiB a write, ${(manifestBytes / KIB).toFixed(0)} KiB of them manifest; ${seconds(ms)}`,
+  };
 }
 
 async function restores(repository: Repository, chunkBytes: number): Promise<Row[]> {

@@ -32,7 +32,7 @@ export interface Daemon {
 
 const START_MS_MAX = 15_000;
 const START_ATTEMPTS_MAX = 2;
-const START_POLL_MS = 10;
+const START_POLL_MS = 2;
 /** A living daemon whose socket nobody listens on after so long is given up. */
 const DEAF_MS_MAX = 2000;
 /** Who fails sooner was refused; who is silent for longer may only be slow. */

@@ -88,7 +88,7 @@ async function createOverlay(context: VolumeContext, qmp: Qmp): Promise<void> {
   const { clock, disk, files } = context.world;
   const unfinished = `${context.paths.overlay}.new`;
   await disk.remove(unfinished);
-  await createImage(qmp, clock, { driver: 'file', filename: unfinished, size: 0 });
+  await files.createSparse(unfinished, 0);
   await qmp.command('blockdev-add', { 'node-name': NODES.copy, driver: 'file', filename: unfinished });
   await createImage(qmp, clock, {
     driver: 'qcow2',

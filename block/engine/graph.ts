@@ -34,7 +34,7 @@ export const NODES = {
 const LIMITS_OBJECT = 'limits';
 const CREATE_JOB = 'create';
 const EXPORT_GONE_MS_MAX = 10_000;
-const JOB_POLL_MS_MIN = 5;
+const JOB_POLL_MS_MIN = 1;
 const JOB_POLL_MS_MAX = 200;
 
 export interface BitmapInfo {

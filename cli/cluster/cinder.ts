@@ -1,16 +1,24 @@
 /**
- * Cinder's API as a part of the cluster's process: its rows in the cloud's store, this host's volumes behind it. Mounted under
- * /volume of the main port.
+ * Cinder's API as a part of this process: its rows in the control store, the volumes of this host and of others behind it. Mounted
+ * under /volume of the main port.
  */
+import type { HostLink } from '../../block/cinder/model/hosts.ts';
 import { type CinderService, startCinder } from '../../block/cinder/start.ts';
+import { VOLUME_SERVICE } from '../../block/volumes/contract.ts';
 import { systemClock } from '../../fabric/clock.ts';
+import { Fault } from '../../fabric/errors.ts';
 import type { HttpHandler } from '../../fabric/http/contract.ts';
 import type { Logger } from '../../fabric/logger.ts';
 import { systemRandom } from '../../fabric/random.ts';
 import { createLocalPeer } from '../../fabric/rpc/local.ts';
 import { VOLUME_PREFIX } from './cloud-places.ts';
+import type { ControlState } from './control-state.ts';
+import type { ClusterIdentity } from './identity.ts';
 import type { ClusterIdentityService } from './identity-service.ts';
+import { connectLink } from './link.ts';
 import type { PolicyRules } from './policy-files.ts';
+import type { VolumeHostOptions } from './services.ts';
+import { readVolumesLink } from './volume-calls.ts';
 import type { HostVolumes } from './volumes.ts';
 
 export interface ClusterCinder {
@@ -18,31 +26,38 @@ export interface ClusterCinder {
   stop(): Promise<void>;
 }
 
-export async function startClusterCinder(options: {
+export interface ClusterCinderOptions {
+  readonly state: ControlState;
+  readonly cluster: ClusterIdentity;
   readonly identity: ClusterIdentityService;
-  readonly volumes: HostVolumes;
-  /** That the cluster is reached by. */
+  /** Of this host, if it has any. */
+  readonly volumes: HostVolumes | undefined;
+  /** Elsewhere. */
+  readonly hosts: readonly VolumeHostOptions[];
+  /** Of hosts without one of their own. */
+  readonly zone: string | undefined;
+  /** Of the object store, where snapshots and backups lie. */
+  readonly container: string;
+  /** That this process is reached by. */
   readonly url: string;
   /** The operator's own rules. */
   readonly policy: PolicyRules;
   readonly log: Logger;
-}): Promise<ClusterCinder> {
-  const { identity, volumes, url, policy, log } = options;
-  const { store, verifier, audit } = identity;
-  const peer = createLocalPeer(volumes.host, volumes.volumes.service, { clock: systemClock, log });
+}
+
+export async function startClusterCinder(options: ClusterCinderOptions): Promise<ClusterCinder> {
+  const { state, cluster, identity, zone, container, url, policy, log } = options;
+  const { store, audit } = state;
+  const hosts = hostLinks(options);
   const cinder: CinderService = await startCinder(
     {
-      holder: `cinder/${volumes.host}`,
-      hosts: new Map([[volumes.host, { peer }]]),
-      settings: { container: volumes.container },
-      prefix: VOLUME_PREFIX,
-      policy,
+      ...{ holder: `cinder/${cluster.clusterId}`, hosts, policy, audit, prefix: VOLUME_PREFIX },
+      settings: { container, ...(zone !== undefined && { zone }) },
       identityUrl: identity.authUrl(url).replace(/\/v3$/, ''),
-      audit,
     },
     {
       ...{ store, clock: systemClock, random: systemRandom },
-      authenticate: (token) => verifier.authenticate(token),
+      authenticate: (token) => identity.verifier.authenticate(token),
       onError: (error) => log.error({ err: error }, 'cinder failed'),
     },
   );
@@ -50,7 +65,23 @@ export async function startClusterCinder(options: {
     handler: cinder.handler,
     async stop() {
       await cinder.stop();
-      await peer.close();
+      for (const { peer } of hosts.values()) await peer.close();
     },
   };
+}
+
+function hostLinks({ cluster, volumes, hosts, log }: ClusterCinderOptions): Map<string, HostLink> {
+  const links = new Map<string, HostLink>();
+  if (volumes) {
+    const { host } = volumes;
+    links.set(host, { peer: createLocalPeer(host, volumes.volumes.service, { clock: systemClock, log }) });
+  }
+  for (const { link: file, zone, backend } of hosts) {
+    const link = readVolumesLink(file);
+    if (links.has(link.volumeHost))
+      throw new Fault('BadConfig', { file }, `volume-hosts: ${file} is of a host that is there already`);
+    const peer = connectLink(VOLUME_SERVICE, link, { caller: `cinder ${cluster.region}`, log });
+    links.set(link.volumeHost, { peer, ...(zone && { zone }), ...(backend && { backendName: backend }) });
+  }
+  return links;
 }

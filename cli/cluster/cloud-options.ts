@@ -1,28 +1,30 @@
-/** What the cloud beside the store is told when the cluster starts. */
+/** What the cloud's services are told when their process starts. */
 import type { Logger } from '../../fabric/logger.ts';
+import type { ClusterOptions } from './config.ts';
+import type { Credentials, KeystoneCredentials } from './credentials.ts';
 import type { ClusterIdentity } from './identity.ts';
-import type { ClusterIdentityOptions } from './identity-service.ts';
-import type { VolumeStoreOptions } from './volume-store.ts';
 
 export interface CloudOptions {
   readonly directory: string;
   readonly identity: ClusterIdentity;
+  /** Of our own identity. */
   readonly adminPassword: string;
-  /** Address that the cluster listens on. */
-  readonly address: string;
-  /** Where other regions find our identity, or where another's is. */
-  readonly regions: Pick<ClusterIdentityOptions, 'identityListen' | 'identityLink'>;
-  /** Files of the operator's own rules. */
-  readonly policies: { readonly identityPolicy?: string | undefined; readonly volumePolicy?: string | undefined };
-  /** Where volumes' snapshots are kept, if not here. */
-  readonly store: VolumeStoreOptions;
+  /** The configuration. */
+  readonly config: ClusterOptions;
   /** PEM of our own certificate, when we serve TLS. */
   readonly ca?: string | undefined;
   readonly log: Logger;
 }
 
-/** The cluster listens at `own`, and clients reach it at `shown`. */
+/** The process listens at `own`, and clients reach it at `shown`. Empty where it serves no HTTP. */
 export interface CloudUrls {
   readonly shown: string;
   readonly own: string;
+}
+
+export interface CloudCredentials {
+  /** The administrator of our own identity. */
+  readonly keystone?: KeystoneCredentials;
+  /** As whom snapshots are kept in our own store. */
+  readonly volumes?: Credentials;
 }

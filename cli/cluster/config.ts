@@ -6,10 +6,13 @@ import { OWNERSHIPS, type Ownership } from '../../proxy/object/acl-types.ts';
 import { SWIFT_DEFAULTS, type SwiftOptions } from '../../proxy/swift-options.ts';
 import { type NotificationTarget, readNotificationTargets, wrongNotificationKey } from './notification-config.ts';
 import type { StartOptions } from './options.ts';
+import { isZone, SERVICES, type Service, servicesOf, type VolumeHostOptions, wrongVolumeHostKey } from './services.ts';
 import { readSwiftOptions, wrongSwiftKey } from './swift-config.ts';
 
 /** What only the file can say. */
 export interface FileOptions {
+  /** Of this process. */
+  readonly services: readonly Service[];
   /** HTTP engine of each listener. */
   readonly engine: 'node' | 'uws';
   readonly s3Engine: 'node' | 'uws';
@@ -33,7 +36,7 @@ export interface FileOptions {
   readonly region?: string;
   /** Where clients reach the main port, when that is not where it listens: for catalogs and credentials.json. */
   readonly publicUrl?: string;
-  /** HOST:PORT for regions that share our identity, and DIR/identity-link.json of the one whose identity we share. */
+  /** HOST:PORT for those that share our identity, and DIR/identity-link.json of the one whose identity we share. */
   readonly identityListen?: string;
   readonly identityLink?: string;
   /** YAML files of rules that differ from the defaults, in the manner of oslo.policy. */
@@ -50,11 +53,17 @@ export interface FileOptions {
   readonly volumesContainer?: string;
   /** PEM file. */
   readonly volumesCa?: string;
+  /** HOST:PORT where a Cinder elsewhere may ask for this host's volumes. */
+  readonly volumesListen?: string;
+  /** Availability zone of this host, and of those that have none. */
+  readonly volumeZone?: string;
+  /** Hosts elsewhere, for our Cinder. */
+  readonly volumeHosts: readonly VolumeHostOptions[];
 }
 
 export type ClusterOptions = StartOptions & FileOptions;
 
-const FILE_DEFAULTS: FileOptions = {
+const FILE_DEFAULTS: Omit<FileOptions, 'services'> = {
   engine: 'node',
   s3Engine: 'uws',
   consistency: 'strict',
@@ -66,6 +75,7 @@ const FILE_DEFAULTS: FileOptions = {
   swift: SWIFT_DEFAULTS,
   notification: [],
   notificationTakeoverS: 30,
+  volumeHosts: [],
 };
 
 type Check = (value: unknown) => boolean;
@@ -115,30 +125,37 @@ const KEYS: readonly (readonly [key: string, option: keyof ClusterOptions, check
   ['volumes-region', 'volumesRegion', text],
   ['volumes-container', 'volumesContainer', text],
   ['volumes-ca', 'volumesCa', text],
+  ['volumes-listen', 'volumesListen', text],
+  ['volume-zone', 'volumeZone', isZone],
+  ['services', 'services', listOf(...SERVICES)],
   ['url-digests', 'urlDigests', listOf('sha1', 'sha256', 'sha512')],
 ];
 
-/** What is wrong in each of them. */
-const SECTIONS: Readonly<Record<string, (value: unknown) => string | undefined>> = {
-  swift: wrongSwiftKey,
-  notification: wrongNotificationKey,
+interface Section {
+  readonly option: keyof FileOptions;
+  /** The key in it that is wrong. */
+  readonly wrong: (value: unknown) => string | undefined;
+  /** Of what is right. */
+  readonly read: (value: never) => unknown;
+}
+
+const SECTIONS: Readonly<Record<string, Section>> = {
+  swift: { option: 'swift', wrong: wrongSwiftKey, read: readSwiftOptions },
+  notification: { option: 'notification', wrong: wrongNotificationKey, read: readNotificationTargets },
+  'volume-hosts': { option: 'volumeHosts', wrong: wrongVolumeHostKey, read: (value) => value },
 };
 
 /** Fault BadConfig names the file and the key. */
 export function withConfig(options: StartOptions): ClusterOptions {
   const merged: Record<string, unknown> = { ...FILE_DEFAULTS, ...options };
-  if (options.config === undefined) return merged as unknown as ClusterOptions;
-  const file = options.config;
-  const parsed = readToml(file);
+  const { config: file = 'the configuration' } = options;
+  const parsed = options.config === undefined ? {} : readToml(file);
   for (const [key, value] of Object.entries(parsed)) {
-    const wrong = SECTIONS[key]?.(value);
+    const section = Object.hasOwn(SECTIONS, key) ? SECTIONS[key] : undefined;
+    const wrong = section?.wrong(value);
     if (wrong !== undefined) throw new Fault('BadConfig', { file, key }, `${file}: "${wrong}" cannot be, or not so`);
-    if (key === 'swift') {
-      merged['swift'] = readSwiftOptions(value as Record<string, unknown>);
-      continue;
-    }
-    if (key === 'notification') {
-      merged['notification'] = readNotificationTargets(value as Record<string, unknown>);
+    if (section) {
+      merged[section.option] = section.read(value as never);
       continue;
     }
     const known = KEYS.find(([name]) => name === key);
@@ -146,7 +163,8 @@ export function withConfig(options: StartOptions): ClusterOptions {
     if (!known[2](value)) throw new Fault('BadConfig', { file, key }, `${file}: "${key}" has a value it cannot have`);
     if (!options.given.has(known[1])) merged[known[1]] = value;
   }
-  return merged as unknown as ClusterOptions;
+  const services = servicesOf(merged as unknown as ClusterOptions, file);
+  return { ...merged, services } as unknown as ClusterOptions;
 }
 
 function readToml(file: string): Record<string, unknown> {

@@ -5,6 +5,7 @@
  * is missing from the files of older clusters; `keystone`, the administrator
  * of the identity service, and `volumes`, as whom
  * block storage keeps its snapshots, are added where they are missing. Written on the first start; read on every one, endpoints kept up to date.
+ * Identity without a store has `keystone` alone.
  */
 import path from 'node:path';
 import type { Disk } from '../../fabric/disk.ts';
@@ -12,6 +13,8 @@ import { Fault } from '../../fabric/errors.ts';
 import type { Random } from '../../fabric/random.ts';
 import type { User, Users } from '../../proxy/contract.ts';
 import { readIfThere } from './identity.ts';
+
+const MODE_PRIVATE = 0o600;
 
 export interface Credentials {
   readonly s3: {
@@ -72,7 +75,7 @@ export interface OpenedCredentials {
 export function openCredentials(directory: string, disk: Disk, random: Random): OpenedCredentials {
   const file = path.join(directory, 'credentials.json');
   const text = readIfThere(file);
-  const people = text ? parsePeople(text, file, random) : makePeople(random);
+  const people = text === undefined ? makePeople(random) : parsePeople(text, file, random);
   return {
     users: indexUsers(people),
     keystonePassword: people.keystonePassword,
@@ -80,11 +83,33 @@ export function openCredentials(directory: string, disk: Disk, random: Random): 
     async publish(endpoints) {
       const contents = render(people, endpoints);
       const next = `${JSON.stringify(contents, null, 2)}\n`;
-      if (next !== text) await disk.replaceFile(file, Buffer.from(next), 0o600);
+      if (next !== text) await disk.replaceFile(file, Buffer.from(next), MODE_PRIVATE);
       return contents;
     },
   };
 }
+
+/** The administrator of an identity without a store; what else the file of a former store holds stays in it. */
+export function openAdministrator(directory: string, disk: Disk, random: Random) {
+  const file = path.join(directory, 'credentials.json');
+  const text = readIfThere(file);
+  const known = text === undefined ? {} : parseFile(text, file);
+  const password = known.keystone?.password ?? makePassword(random);
+  return {
+    password,
+    /** `authUrl` is where clients log in now. */
+    async publish(authUrl: string): Promise<KeystoneCredentials> {
+      const keystone = administrator(authUrl, password);
+      const next = `${JSON.stringify({ ...known, keystone }, null, 2)}\n`;
+      if (next !== text) await disk.replaceFile(file, Buffer.from(next), MODE_PRIVATE);
+      return keystone;
+    },
+  };
+}
+
+const administrator = (authUrl: string, password: string): KeystoneCredentials => ({
+  ...{ authUrl, username: 'admin', password, projectName: 'admin', domainName: 'Default' },
+});
 
 interface People {
   readonly main: User;
@@ -125,19 +150,26 @@ function makePeople(random: Random): People {
   };
 }
 
-function parsePeople(text: string, file: string, random: Random): People {
-  const bad = (why: string): Fault => new Fault('BadCredentialsFile', { file }, `${file}: ${why}`);
-  let parsed: Partial<CredentialsFile>;
+const bad = (file: string, why: string): Fault => new Fault('BadCredentialsFile', { file }, `${file}: ${why}`);
+
+function parseFile(text: string, file: string): Partial<CredentialsFile> {
   try {
-    parsed = JSON.parse(text) as Partial<CredentialsFile>;
+    return JSON.parse(text) as Partial<CredentialsFile>;
   } catch {
-    throw bad('not JSON');
+    throw bad(file, 'not JSON');
   }
+}
+
+function parsePeople(text: string, file: string, random: Random): People {
+  const parsed = parseFile(text, file);
+  const keystonePassword = parsed.keystone?.password ?? makePassword(random);
+  // Of an identity that has a store from now on.
+  if (Object.keys(parsed).join() === 'keystone') return { ...makePeople(random), keystonePassword };
   const read = (block: Partial<Credentials> | undefined, what: string, admin: boolean): User => {
     const { user, key } = block?.swift ?? {};
     const { accessKeyId, secretAccessKey } = block?.s3 ?? {};
     const [account, name] = user?.split(':') ?? [];
-    if (!account || !name || !key || !accessKeyId || !secretAccessKey) throw bad(`${what} is incomplete`);
+    if (!account || !name || !key || !accessKeyId || !secretAccessKey) throw bad(file, `${what} is incomplete`);
     return { account, name, admin, key, accessKeyId, secretAccessKey };
   };
   return {
@@ -147,7 +179,7 @@ function parsePeople(text: string, file: string, random: Random): People {
     service: parsed.service && { ...read(parsed.service, 'service', false), service: true },
     reseller: parsed.reseller && { ...read(parsed.reseller, 'reseller', true), reseller: true },
     volumes: parsed.volumes ? read(parsed.volumes, 'volumes', true) : makeUser(random, PEOPLE.volumes, true),
-    keystonePassword: parsed.keystone?.password ?? makePassword(random),
+    keystonePassword,
   };
 }
 
@@ -170,12 +202,7 @@ function render(people: People, { s3, swiftAuth, keystone, region }: Endpoints):
   });
   const { main, alt, member, reseller, service, volumes } = people;
   const others = {
-    ...(keystone !== undefined && {
-      keystone: {
-        ...{ authUrl: keystone, username: 'admin', password: people.keystonePassword },
-        ...{ projectName: 'admin', domainName: 'Default' },
-      },
-    }),
+    ...(keystone !== undefined && { keystone: administrator(keystone, people.keystonePassword) }),
     volumes: block(volumes),
     alt: block(alt),
     member: block(member),

@@ -2,7 +2,7 @@
  * What makes a data directory one cluster: its id, the secrets that place names and authenticate nodes, its ring. Made on
  * the first start, in DIR/cluster.json and DIR/ring.gz (mode 0600), never changed afterwards by starting.
  */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Disk } from '../../fabric/disk.ts';
 import { Fault } from '../../fabric/errors.ts';
@@ -12,6 +12,7 @@ import { fiveZoneRingData } from '../../ring/five-zone-ring.ts';
 import { decodeRing, encodeRing } from '../../ring/ring-file-format.ts';
 
 const FORMAT = 1;
+const MODE_PRIVATE = 0o600;
 
 export interface ClusterIdentity {
   readonly format: number;
@@ -35,19 +36,31 @@ export interface ClusterFiles {
 
 export async function openClusterFiles(directory: string, disk: Disk, random: Random): Promise<ClusterFiles> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const file = path.join(directory, 'cluster.json');
   const ringFile = path.join(directory, 'ring.gz');
-  const known = readIfThere(file);
-  if (known) {
-    const identity = parseIdentity(known, file);
-    return { identity, ring: decodeRing(readFileSync(ringFile)), created: false };
-  }
-  const identity = makeIdentity(random);
-  const ring = fiveZoneRingData();
+  // Services without a store have a cluster.json alone.
+  const isNew = readIfThere(path.join(directory, 'cluster.json')) === undefined;
+  const created = isNew || !(existsSync(ringFile) || hasDevices(directory));
+  const ring = created ? fiveZoneRingData() : decodeRing(readFileSync(ringFile));
   // The ring first: a cluster.json without a ring would be half a cluster.
-  await disk.replaceFile(ringFile, encodeRing(ring), 0o600);
-  await disk.replaceFile(file, Buffer.from(`${JSON.stringify(identity, null, 2)}\n`), 0o600);
-  return { identity, ring, created: true };
+  if (created) await disk.replaceFile(ringFile, encodeRing(ring), MODE_PRIVATE);
+  return { identity: await openClusterIdentity(directory, disk, random), ring, created };
+}
+
+/** What lies on them was placed by a ring: it is not to be replaced. */
+function hasDevices(directory: string): boolean {
+  const zones = path.join(directory, 'zones');
+  return existsSync(zones) && readdirSync(zones).some((name) => existsSync(path.join(zones, name, 'device.json')));
+}
+
+/** Of a directory that need not hold a store. */
+export async function openClusterIdentity(directory: string, disk: Disk, random: Random): Promise<ClusterIdentity> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const file = path.join(directory, 'cluster.json');
+  const known = readIfThere(file);
+  if (known) return parseIdentity(known, file);
+  const identity = makeIdentity(random);
+  await disk.replaceFile(file, Buffer.from(`${JSON.stringify(identity, null, 2)}\n`), MODE_PRIVATE);
+  return identity;
 }
 
 function makeIdentity(random: Random): ClusterIdentity {

@@ -29,6 +29,7 @@ import { createRing } from '../../ring/ring.ts';
 import { listenAdmin } from './admin.ts';
 import { type BootedZones, bootZones } from './boot.ts';
 import { Cloud, checkCloudFiles } from './cloud.ts';
+import { authUrlAt } from './cloud-places.ts';
 import type { ClusterOptions } from './config.ts';
 import { type CredentialsFile, openCredentials } from './credentials.ts';
 import { openClusterIam } from './iam.ts';
@@ -174,9 +175,8 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
   const { keystonePassword: adminPassword } = opened;
   const ca = options.tlsCert === undefined ? undefined : readFileSync(options.tlsCert, 'utf8');
   const cloud = new Cloud({
-    ...{ directory, adminPassword, address: options.host, ca, log },
+    ...{ directory, adminPassword, config: options, ca, log },
     identity: { ...files.identity, region },
-    ...{ regions: options, policies: options, store: options },
   });
   const secret = Buffer.from(tokenSecret, 'hex');
   const iam = await openClusterIam(cloud.keystone.users(opened.users), { directory, secret, log });
@@ -212,7 +212,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
   for (const account of opened.accounts) proxy.running.recount(account);
   const url = urls.everything;
   const shown = options.publicUrl ?? url;
-  const keystone = cloud.ownsIdentity ? cloud.authUrl(shown) : undefined;
+  const keystone = options.services.includes('identity') ? authUrlAt(shown) : undefined;
   const credentials = await opened.publish({ s3: shown, swiftAuth: `${shown}/auth/v1.0`, keystone, region });
   await cloud.open({ shown, own: url }, credentials);
   return {

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { keystoneLogin, type SwiftLogin, swiftV1Login } from '../../block/repository/swift-login.ts';
+import { assert } from '../../fabric/assert.ts';
 import { Fault } from '../../fabric/errors.ts';
 import type { HttpClient } from '../../fabric/net-http.ts';
 import type { FileOptions } from './config.ts';
@@ -37,10 +38,17 @@ export function trustedCa(own: string | undefined, { volumesCa: file }: VolumeSt
   }
 }
 
-/** Fault BadConfig when a part is missing. */
-export function volumeLogin(http: HttpClient, own: Credentials, options: VolumeStoreOptions): SwiftLogin {
+/** `own`: of this process's store, if it has one. Fault BadConfig when a part is missing. */
+export function volumeLogin(
+  http: HttpClient,
+  own: Credentials | undefined,
+  options: VolumeStoreOptions,
+): SwiftLogin {
   const { volumesAuthUrl: authUrl, volumesUser: user, volumesKey: key, volumesProject: project } = options;
-  if (authUrl === undefined) return swiftV1Login(http, own.swift);
+  if (authUrl === undefined) {
+    assert(own !== undefined, 'services were checked');
+    return swiftV1Login(http, own.swift);
+  }
   if (user === undefined || key === undefined)
     throw new Fault('BadConfig', {}, 'volumes-auth-url needs volumes-user and volumes-key');
   if (project === undefined) return swiftV1Login(http, { authUrl, user, key });

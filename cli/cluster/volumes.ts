@@ -1,6 +1,4 @@
-/**
- * The volumes of this host as a part of the cluster's process: where they lie, who stores their snapshots. Without the storage daemon all else works.
- */
+/** The volumes of this host: where they lie, who stores their snapshots. Without the storage daemon all else works. */
 import { createHash } from 'node:crypto';
 import { rmdirSync } from 'node:fs';
 import path from 'node:path';
@@ -11,14 +9,13 @@ import type { SwiftAccess } from '../../block/repository/swift-login.ts';
 import { type RunningVolumes, startVolumes } from '../../block/volumes/start-volumes.ts';
 import { systemClock } from '../../fabric/clock.ts';
 import { isInPath, runtimeBase } from '../../fabric/config-host.ts';
-import { diskFaults } from '../../fabric/disk.ts';
-import { isFault } from '../../fabric/errors.ts';
 import type { Logger } from '../../fabric/logger.ts';
 import { systemNet } from '../../fabric/net.ts';
 import { createHttpClient } from '../../fabric/net-http.ts';
 import { systemRandom } from '../../fabric/random.ts';
 import { systemDisk } from '../../fabric/system-disk.ts';
 import type { Credentials } from './credentials.ts';
+import { hostId } from './host-id.ts';
 import { containerOf, trustedCa, type VolumeStoreOptions, volumeLogin } from './volume-store.ts';
 
 export { CONTAINER } from './volume-store.ts';
@@ -30,8 +27,8 @@ const PORTS = { firstPort: 10_809, lastPort: 11_832 } as const;
 
 export interface HostVolumesOptions {
   readonly directory: string;
-  /** As whom snapshots are stored, and where. */
-  readonly storage: Credentials;
+  /** As whom snapshots are stored in the store of this process, if it has one. */
+  readonly storage: Credentials | undefined;
   /** Where instead, if the configuration says so. */
   readonly store: VolumeStoreOptions;
   /** Address that attachments over TCP listen on. */
@@ -44,8 +41,6 @@ export interface HostVolumesOptions {
 export interface HostVolumes {
   /** Its id, the same for the life of the data directory. */
   readonly host: string;
-  /** Of the object store, where snapshots and backups lie. */
-  readonly container: string;
   readonly volumes: RunningVolumes;
   stop(): Promise<void>;
 }
@@ -83,9 +78,7 @@ export async function startHostVolumes(options: HostVolumesOptions): Promise<Hos
     },
   );
   return {
-    host,
-    container: containerOf(store),
-    volumes,
+    ...{ host, volumes },
     async stop() {
       await volumes.stop();
       await http.close();
@@ -97,20 +90,6 @@ export async function startHostVolumes(options: HostVolumesOptions): Promise<Hos
 /** The same token for another account, where its containers let us read. */
 function ofAccount({ storageUrl, token }: SwiftAccess, account: string): SwiftAccess {
   return { storageUrl: storageUrl.replace(/[^/]+$/, encodeURIComponent(account)), token };
-}
-
-/** Stable for the life of the data directory: volumes lie beside it. */
-async function hostId(directory: string): Promise<string> {
-  const file = path.join(directory, 'host-id');
-  try {
-    return (await systemDisk.readFile(file)).toString('utf8').trim();
-  } catch (error) {
-    // Another one would make strangers of the volumes: only where there never was one.
-    if (!isFault(error, diskFaults.notFound)) throw error;
-    const id = systemRandom.bytes(16).toString('hex');
-    await systemDisk.replaceFile(file, Buffer.from(`${id}\n`));
-    return id;
-  }
 }
 
 /** Nothing is left of a host without daemons. */

@@ -199,7 +199,10 @@ t.test('nobody listens, the endpoint is taken, the name is too long', async (t) 
   const listener = await listenRpc({}, { ...identity, name: 'store', endpoint });
   await peer.whenUp(5000);
   await t.rejects(listenRpc({}, { ...identity, name: 'second', endpoint }), { code: 'EADDRINUSE' });
-  await t.rejects(listenRpc({}, { ...identity, name: 'store', endpoint: { path: `/tmp/${'x'.repeat(120)}` } }), /85 bytes/);
+  await t.rejects(
+    listenRpc({}, { ...identity, name: 'store', endpoint: { path: `/tmp/${'x'.repeat(120)}` } }),
+    /85 bytes/,
+  );
   await peer.close();
   await listener.close();
 });
