@@ -1,12 +1,13 @@
-// "needletail start": the five-zone cluster in the foreground. This file owns the command's options and their checks.
+// "needletail start": the five-zone cluster in the foreground, or of its services those that are configured. This file owns the command's options and their checks.
 // A signal may arrive twice for one Ctrl-C (the terminal sends it to the whole process group and npm hands it on),
 // so stopping must be idempotent: a repeated SIGINT or SIGTERM within a second is the same one.
 import process from 'node:process';
 import type { Command } from 'commander';
-import { withConfig } from './cluster/config.ts';
+import { type ClusterOptions, withConfig } from './cluster/config.ts';
 import { LOG_LEVELS, PROCESS_MODELS, type StartOptions } from './cluster/options.ts';
-import { readyText } from './cluster/ready.ts';
+import { readyServicesText, readyText } from './cluster/ready.ts';
 import { startCluster } from './cluster/start-cluster.ts';
+import { startServices } from './cluster/start-services.ts';
 import { choice, portNumber } from './option-types.ts';
 
 export function register(program: Command): void {
@@ -32,11 +33,26 @@ export function register(program: Command): void {
 
 /** Runs until a signal stops it; rejects when it cannot start. */
 export async function start(options: StartOptions): Promise<void> {
-  const running = await startCluster(withConfig(options));
-  process.stdout.write(readyText(running));
+  // Only now: the other commands would load the whole store in vain.
+  const [{ withConfig }, { startCluster }, { readyText }] = await Promise.all([
+    import('./cluster/config.ts'),
+    import('./cluster/start-cluster.ts'),
+    import('./cluster/ready.ts'),
+  ]);
+  const { stop, ready } = await startConfigured(withConfig(options));
+  process.stdout.write(ready);
   await stopSignal();
   process.stderr.write('stopping: requests in flight are finished first\n');
-  await running.stop();
+  await stop();
+}
+
+async function startConfigured(options: ClusterOptions): Promise<{ stop(): Promise<void>; ready: string }> {
+  if (options.services.includes('store')) {
+    const running = await startCluster(options);
+    return { stop: () => running.stop(), ready: readyText(running) };
+  }
+  const running = await startServices(options);
+  return { stop: () => running.stop(), ready: readyServicesText(running) };
 }
 
 /** Resolves at the first SIGINT or SIGTERM; later ones do nothing, the stop is bounded anyway. */

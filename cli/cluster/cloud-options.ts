@@ -11,8 +11,6 @@ export interface CloudOptions {
   readonly adminPassword: string;
   /** The configuration. */
   readonly config: ClusterOptions;
-  /** PEM of our own certificate, when we serve TLS. */
-  readonly ca?: string | undefined;
   readonly log: Logger;
 }
 

@@ -2,6 +2,7 @@
  * All that the cloud is made of in this process, put together: identity or a link to it, the volumes of this host, Cinder.
  * Imported when the cloud is first needed, because it is as much code as the store itself.
  */
+import { readFileSync } from 'node:fs';
 import type { TokenVerifier } from '../../compute/identity/contract.ts';
 import type { HttpHandler } from '../../fabric/http/contract.ts';
 import type { Handlers } from '../../fabric/rpc/contract.ts';
@@ -98,12 +99,14 @@ async function startIdentity(
 }
 
 async function startVolumes(
-  { directory, config, ca, log }: CloudOptions,
+  { directory, config, log }: CloudOptions,
   { urls, credentials, stops }: Starting,
 ): Promise<HostVolumes | undefined> {
   if (!config.services.includes('volumes')) return undefined;
   const { volumes: own } = credentials;
   const storage = own && { ...own, swift: { ...own.swift, authUrl: `${urls.own}/auth/v1.0` } };
+  // PEM of our own certificate, with which our own store is served.
+  const ca = config.tlsCert === undefined ? undefined : readFileSync(config.tlsCert, 'utf8');
   const volumes = await startHostVolumes({ directory, storage, store: config, address: config.host, ca, log });
   stops.push(() => volumes.stop());
   return volumes;

@@ -75,7 +75,7 @@ export interface OpenedCredentials {
 export function openCredentials(directory: string, disk: Disk, random: Random): OpenedCredentials {
   const file = path.join(directory, 'credentials.json');
   const text = readIfThere(file);
-  const people = text === undefined ? makePeople(random) : parsePeople(text, file, random);
+  const people = text ? parsePeople(text, file, random) : makePeople(random);
   return {
     users: indexUsers(people),
     keystonePassword: people.keystonePassword,
@@ -93,7 +93,7 @@ export function openCredentials(directory: string, disk: Disk, random: Random): 
 export function openAdministrator(directory: string, disk: Disk, random: Random) {
   const file = path.join(directory, 'credentials.json');
   const text = readIfThere(file);
-  const known = text === undefined ? {} : parseFile(text, file);
+  const known = text ? parseFile(text, file) : {};
   const password = known.keystone?.password ?? makePassword(random);
   return {
     password,

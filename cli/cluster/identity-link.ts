@@ -3,16 +3,13 @@
  * (`identity-listen`); one that is given its link (`identity-link`) has no identity of its own: it verifies tokens and keys over
  * the link, and announces its endpoints for the common catalog.
  */
-import type { CatalogEntry } from '../../compute/identity/bootstrap.ts';
 import { createTokenVerifier } from '../../compute/identity/verifier.ts';
 import { systemClock } from '../../fabric/clock.ts';
-import { isFault } from '../../fabric/errors.ts';
 import type { Logger } from '../../fabric/logger.ts';
 import type { SocketPeer } from '../../fabric/rpc/client.ts';
-import type { ClusterIdentityService } from './identity-service.ts';
+import { ANNOUNCE, type Announcement, type ClusterIdentityService } from './identity-service.ts';
 import { connectLink, type Link, readLink } from './link.ts';
 
-export const ANNOUNCE = 'identity.announce';
 const ANNOUNCE_MS = 30_000;
 /** A start waits so long for identity, which is told behind it otherwise. */
 const START_MS = 5_000;
@@ -20,10 +17,6 @@ const RETRY_MS = 1_000;
 
 /** What clients of every region log in at: `authUrl`. */
 export type IdentityLink = Link & Record<'authUrl', string>;
-
-export interface Announcement {
-  readonly endpoints: readonly CatalogEntry[];
-}
 
 export const readIdentityLink = (file: string): IdentityLink => readLink('identity-link', file, ['authUrl']);
 
@@ -34,7 +27,8 @@ export function linkedIdentity(
 ): ClusterIdentityService {
   const peer = connectLink('identity', link, { caller });
   const verifier = createTokenVerifier({ peer, clock: systemClock });
-  let [stopped, markStopped] = [false, (): void => {}];
+  let stopped = false;
+  let markStopped = (): void => {};
   const end = new Promise<void>((resolve) => {
     markStopped = resolve;
   });
@@ -46,7 +40,6 @@ export function linkedIdentity(
         await tell(peer, announcement);
         return;
       } catch (error) {
-        if (!isFault(error)) throw error;
         if (!stopped) log.error({ err: error, host: link.host, port: link.port }, 'identity does not answer');
       }
       await pause(RETRY_MS);

@@ -17,9 +17,15 @@ import { systemDisk } from '../../fabric/system-disk.ts';
 import { authUrlAt, IDENTITY_PREFIX } from './cloud-places.ts';
 import type { ControlState } from './control-state.ts';
 import type { ClusterIdentity } from './identity.ts';
-import { ANNOUNCE, type Announcement } from './identity-link.ts';
 import { listenForLinks } from './link.ts';
 import type { PolicyRules } from './policy-files.ts';
+
+/** The call by which other processes tell identity of their endpoints. */
+export const ANNOUNCE = 'identity.announce';
+
+export interface Announcement {
+  readonly endpoints: readonly CatalogEntry[];
+}
 
 /** The identity of this process: its own, or another one's over a link. */
 export interface ClusterIdentityService {

@@ -1,6 +1,7 @@
-/** The line that says the cluster is up, and three commands to try it with. */
+/** The line that says that all is up, and three commands to try a cluster with. */
 import path from 'node:path';
 import type { RunningCluster } from './start-cluster.ts';
+import type { RunningServices } from './start-services.ts';
 
 export function readyText({ urls, directory, credentials }: RunningCluster): string {
   const { s3, swift } = credentials;
@@ -16,4 +17,12 @@ export function readyText({ urls, directory, credentials }: RunningCluster): str
     '',
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Of a process without a store. */
+export function readyServicesText({ url, volumeHost, directory }: RunningServices): string {
+  const parts = { ...(url && { url }), ...(volumeHost && { host: volumeHost }), data: directory };
+  return `ready ${Object.entries(parts)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')}\n`;
 }

@@ -36,6 +36,7 @@ import { openClusterIam } from './iam.ts';
 import { type ClusterFiles, openClusterFiles } from './identity.ts';
 import { clusterInfo } from './info.ts';
 import { openKeyFile, readKeyFile } from './key-file.ts';
+import { listenerPlace, listenerWorld, urlOf } from './listener.ts';
 import { lockDirectory } from './lock.ts';
 import { createMetricsPage } from './metrics.ts';
 import { openNotifier } from './notifications.ts';
@@ -173,9 +174,8 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
   const region = options.region ?? files.identity.region;
   const opened = openCredentials(directory, systemDisk, systemRandom);
   const { keystonePassword: adminPassword } = opened;
-  const ca = options.tlsCert === undefined ? undefined : readFileSync(options.tlsCert, 'utf8');
   const cloud = new Cloud({
-    ...{ directory, adminPassword, config: options, ca, log },
+    ...{ directory, adminPassword, config: options, log },
     identity: { ...files.identity, region },
   });
   const secret = Buffer.from(tokenSecret, 'hex');
@@ -204,10 +204,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
   const { everything, s3Only } = createHandlers(world, createMetricsPage(sources));
   const handlers = { everything: cloud.mount(everything), s3Only };
   const listeners = await openListeners(options, handlers, log);
-  const scheme = options.tlsCert ? 'https' : 'http';
-  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
-  const urlOf = (listener: HttpListener): string => `${scheme}://${host}:${listener.port}`;
-  const urls = { everything: urlOf(listeners.everything), s3: urlOf(listeners.s3) };
+  const urls = { everything: urlOf(options, listeners.everything), s3: urlOf(options, listeners.s3) };
   const admin = await listenAdmin({ directory, identity: files.identity, log }, files.ring, zones.peers);
   for (const account of opened.accounts) proxy.running.recount(account);
   const url = urls.everything;
@@ -251,13 +248,8 @@ async function openListeners(
   handlers: Handlers,
   log: Logger,
 ): Promise<{ everything: HttpListener; s3: HttpListener }> {
-  const tls = options.tlsCert && options.tlsKey ? { tls: { certFile: options.tlsCert, keyFile: options.tlsKey } } : {};
-  const world = {
-    clock: systemClock,
-    onError: (error: unknown) => log.error({ err: error }, 'request handler failed'),
-    onWarning: (line: string) => log.warn(line),
-  };
-  const at = { host: options.host, ...tls };
+  const world = listenerWorld(log);
+  const at = listenerPlace(options);
   if (options.engine === 'uws') {
     log.warn('engine uws on the main port: S3 alone is served there, and no Swift: it would lose bytes of metadata');
   }

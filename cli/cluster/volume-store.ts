@@ -39,11 +39,7 @@ export function trustedCa(own: string | undefined, { volumesCa: file }: VolumeSt
 }
 
 /** `own`: of this process's store, if it has one. Fault BadConfig when a part is missing. */
-export function volumeLogin(
-  http: HttpClient,
-  own: Credentials | undefined,
-  options: VolumeStoreOptions,
-): SwiftLogin {
+export function volumeLogin(http: HttpClient, own: Credentials | undefined, options: VolumeStoreOptions): SwiftLogin {
   const { volumesAuthUrl: authUrl, volumesUser: user, volumesKey: key, volumesProject: project } = options;
   if (authUrl === undefined) {
     assert(own !== undefined, 'services were checked');
