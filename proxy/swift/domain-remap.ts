@@ -26,11 +26,11 @@ export type Remap = (request: HttpRequest) => Promise<HttpRequest | 'bad' | unde
 export function createRemap(world: RemapWorld): Remap | undefined {
   const { options } = world;
   if (options.storageDomains.length === 0) return undefined;
-  const domains = options.storageDomains.map((domain) => (domain.startsWith('.') ? domain : `.${domain}`));
+  const domains = options.storageDomains.map((domain) => `.${domain.replace(/^\./, '').toLowerCase()}`);
   const lookUp = options.cnameDepth > 0 && world.lookUpCname ? createLookUp(world, domains) : undefined;
   return async (request) => {
     const given = hostOf(request);
-    const isOurs = given === undefined || domains.some((domain) => given.endsWith(domain) || `.${given}` === domain);
+    const isOurs = given === undefined || domains.some((domain) => `.${given}`.toLowerCase().endsWith(domain));
     const host = isOurs || !lookUp || isIP(given) ? given : await lookUp(given);
     if (given !== undefined && host === undefined) return 'bad';
     return host === undefined ? undefined : remap(request, { host, domains, options });
@@ -52,7 +52,7 @@ interface Remapped {
 }
 
 function remap(request: HttpRequest, { host, domains, options }: Remapped): HttpRequest | 'bad' | undefined {
-  const domain = domains.find((each) => host.endsWith(each));
+  const domain = domains.find((each) => host.toLowerCase().endsWith(each));
   if (domain === undefined) return undefined;
   const parts = host
     .slice(0, -domain.length)
@@ -79,7 +79,8 @@ function accountOf(name: string, defaultPrefix: string | undefined): string | un
 /** Follows records until one ends in a domain of ours; what was found is kept for a while. */
 function createLookUp({ options, clock, lookUpCname }: RemapWorld, domains: readonly string[]) {
   const cache = new Map<string, { host: string | undefined; untilMs: number }>();
-  return async (given: string): Promise<string | undefined> => {
+  return async (asked: string): Promise<string | undefined> => {
+    const given = asked.toLowerCase();
     const known = cache.get(given);
     if (known && clock.nowMs() < known.untilMs) return known.host;
     let host: string | undefined = given;
