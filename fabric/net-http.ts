@@ -9,7 +9,10 @@ export interface HttpCall {
   readonly method: string;
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array | string;
+  /** One that comes piece by piece needs a Content-Length. */
+  readonly body?: Uint8Array | string | AsyncIterable<Uint8Array>;
+  /** Sent as it is, in place of what is made of the url's: `a/../b` stays what it is. */
+  readonly path?: string;
 }
 
 export interface HttpAnswer {
@@ -49,11 +52,11 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
     connect: { timeout: CONNECT_MS, ...(ca === undefined ? {} : { ca }) },
   });
   return {
-    async call({ method, url, headers = {}, body }) {
+    async call({ method, url, headers = {}, body, path }) {
       const { origin, pathname, search } = new URL(url);
-      const request = { origin, path: pathname + search, method: method as 'GET', headers };
+      const request = { origin, path: path ?? pathname + search, method: method as 'GET', headers };
       try {
-        const answer = await agent.request({ ...request, ...(body === undefined ? {} : { body }) });
+        const answer = await agent.request({ ...request, ...(body === undefined ? {} : { body: body as Uint8Array }) });
         const bytes = Buffer.from(await answer.body.arrayBuffer());
         return { status: answer.statusCode, headers: joined(answer.headers), body: bytes };
       } catch (error) {

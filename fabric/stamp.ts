@@ -40,6 +40,17 @@ export function stampToSwift(stamp: Stamp): string {
   return `${String(Math.floor(ticks / 100_000)).padStart(10, '0')}.${String(ticks % 100_000).padStart(5, '0')}`;
 }
 
+/** Swift's own timestamps: seconds, five decimals, perhaps an offset in hex. */
+const SWIFT_TIME = /^(\d{1,10})(?:\.(\d{1,5})\d*)?(?:_([0-9a-f]{1,16}))?$/;
+
+/** The inverse of `stampToSwift`, as far as text can say it: the writer is the offset's. Undefined for what is no time. */
+export function stampFromSwift(text: string): Stamp | undefined {
+  const match = SWIFT_TIME.exec(text);
+  if (!match) return undefined;
+  const [, seconds = '', fraction = '', offset = '0'] = match;
+  return makeStamp(Number(seconds) * 100_000 + Number(fraction.padEnd(5, '0')), Number.parseInt(offset.slice(-3), 16));
+}
+
 export interface StampSource {
   readonly writerId: number;
   /** A stamp greater than every one issued or observed here. */

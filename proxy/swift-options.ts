@@ -1,4 +1,6 @@
 /** What an operator may set of the Swift API: section [swift] of the configuration file. All of it is off by itself. */
+import { SYNC_DEFAULTS, type SyncOptions } from './sync-realms.ts';
+
 export interface SwiftOptions {
   /** `container.account.DOMAIN` and `account.DOMAIN` name a container and an account in the Host header. */
   readonly storageDomains: readonly string[];
@@ -20,6 +22,8 @@ export interface SwiftOptions {
   readonly quotedEtags: boolean;
   /** Inside of `/crossdomain.xml`; none: 404. */
   readonly crossDomainPolicy?: string | undefined;
+  /** With which clusters containers may be synchronised. */
+  readonly sync: SyncOptions;
 }
 
 /** All of them keep three replicas so far. */
@@ -62,4 +66,5 @@ export const SWIFT_DEFAULTS: SwiftOptions = {
   readOnly: false,
   readOnlyAllowsDeletes: false,
   quotedEtags: false,
+  sync: SYNC_DEFAULTS,
 };

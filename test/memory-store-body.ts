@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Fault } from '../fabric/errors.ts';
 import {
+  type CompletedPart,
   type CopyOptions,
   type ObjectAttributes,
   type ObjectInfo,
@@ -11,6 +12,9 @@ import {
   storeFaults,
 } from '../proxy/object/contract.ts';
 import { bufferBody } from '../proxy/object/slo.ts';
+import type { Upload } from './memory-store-state.ts';
+
+const PART_BYTES_MIN = 5 * 1024 * 1024;
 
 export function attributesOf(attributes: ObjectAttributes) {
   return {
@@ -70,4 +74,18 @@ export function bytesSource(bytes: Buffer): PutOptions['body'] {
 
 export function joinSums(algorithm: string | undefined, parts: readonly { info: PartInfo }[]): Buffer {
   return Buffer.concat(parts.map(({ info }) => Buffer.from(info.checksums[algorithm as 'sha1'] ?? '', 'base64')));
+}
+
+/** The parts that a completion names, in its order. */
+export function chooseParts(upload: Upload, wanted: readonly CompletedPart[]): { info: PartInfo; bytes: Buffer }[] {
+  let previous = 0;
+  return wanted.map(({ partNumber, etag }, index) => {
+    const part = upload.parts.get(partNumber);
+    if (partNumber <= previous) throw new Fault(storeFaults.invalidPartOrder);
+    previous = partNumber;
+    if (part?.info.etag !== etag) throw new Fault(storeFaults.invalidPart, { partNumber });
+    const isLast = index === wanted.length - 1;
+    if (!isLast && part.bytes.length < PART_BYTES_MIN) throw new Fault(storeFaults.partTooSmall, { partNumber });
+    return part;
+  });
 }

@@ -1,7 +1,8 @@
 /** Pure rules of the store in memory: conditions, listings and metadata changes, apart from where things are kept. */
 import { Fault } from '../fabric/errors.ts';
-import { stampMs } from '../fabric/stamp.ts';
+import { type Stamp, stampMs, stampTicks } from '../fabric/stamp.ts';
 import { type Conditions, type ListQuery, type ObjectInfo, storeFaults } from '../proxy/object/contract.ts';
+import type { StoredContainer } from './memory-store-state.ts';
 
 /** RFC 9110 §13.2.2 for reads. */
 export function checkRead(info: ObjectInfo, conditions: Conditions = {}): void {
@@ -24,6 +25,13 @@ export function checkWrite(info: ObjectInfo | undefined, conditions: Conditions 
   if (ifMatch !== undefined && !info) throw new Fault(storeFaults.noSuchObject);
   if (ifMatch !== undefined && info && !matches(ifMatch, info)) throw new Fault(storeFaults.preconditionFailed);
   if (ifNoneMatch !== undefined && info && matches(ifNoneMatch, info)) throw new Fault(storeFaults.preconditionFailed);
+}
+
+/** `at`: when a change happened elsewhere. It counts only over what is older, be it a deletion. */
+export function checkNewer({ objects, gone }: StoredContainer, name: string, at: Stamp | undefined): void {
+  const last = objects.get(name)?.info.stamp ?? gone.get(name);
+  if (at === undefined || last === undefined || stampTicks(last) < stampTicks(at)) return;
+  throw new Fault(storeFaults.preconditionFailed, { header: 'X-Timestamp' });
 }
 
 function matches(wanted: readonly string[] | '*', info: ObjectInfo): boolean {

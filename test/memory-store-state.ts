@@ -25,6 +25,8 @@ export interface StoredContainer {
   readonly createdStamp: Stamp;
   modifiedStamp: Stamp;
   readonly objects: Map<string, StoredObject>;
+  /** When what is no longer there was deleted. */
+  readonly gone: Map<string, Stamp>;
   readonly uploads: Map<string, Upload>;
 }
 

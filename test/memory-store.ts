@@ -41,8 +41,16 @@ import type { ObjectRecord } from '../proxy/object/object-format.ts';
 import { newTags } from '../proxy/object/object-tags.ts';
 import { bufferBody, openSlo } from '../proxy/object/slo.ts';
 import { checkTags, keptTags } from '../proxy/object/tags.ts';
-import { attributesOf, bytesSource, copiedAttributes, joinSums, readAll, receive } from './memory-store-body.ts';
-import { checkRead, checkWrite, listNames } from './memory-store-rules.ts';
+import {
+  attributesOf,
+  bytesSource,
+  chooseParts,
+  copiedAttributes,
+  joinSums,
+  readAll,
+  receive,
+} from './memory-store-body.ts';
+import { checkNewer, checkRead, checkWrite, listNames } from './memory-store-rules.ts';
 import {
   accountInfo,
   containerInfo,
@@ -53,7 +61,6 @@ import {
   type Upload,
 } from './memory-store-state.ts';
 
-const PART_BYTES_MIN = 5 * 1024 * 1024;
 const BUCKET_NAME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 
 export type MultipartOptions = Parameters<Store['completeUpload']>[3];
@@ -135,6 +142,7 @@ export class MemoryStore implements Store {
       createdStamp: stamp,
       modifiedStamp: stamp,
       objects: new Map(),
+      gone: new Map(),
       uploads: new Map(),
     };
     account.containers.set(ref.container, made);
@@ -218,13 +226,14 @@ export class MemoryStore implements Store {
     const received = await receive(options);
     this.#checkQuota(container, received.bytes.length);
     checkWrite(container.objects.get(ref.object)?.info, options.conditions);
+    checkNewer(container, ref.object, context.at);
     const { slo } = options;
     const stored: StoredObject = {
       bytes: received.bytes,
       info: {
         ...attributesOf(options),
         name: ref.object,
-        stamp: this.#stamps.next(),
+        stamp: context.at ?? this.#stamps.next(),
         sizeBytes: slo?.sizeBytes ?? received.bytes.length,
         etag: slo?.etag ?? received.md5,
         checksums: received.checksums ?? {},
@@ -306,6 +315,8 @@ export class MemoryStore implements Store {
   ): Promise<{ existed: boolean }> {
     const container = this.#container(context, ref, 's3:DeleteObject');
     checkWrite(container.objects.get(ref.object)?.info, options.conditions);
+    checkNewer(container, ref.object, context.at);
+    container.gone.set(ref.object, context.at ?? this.#stamps.next());
     return { existed: container.objects.delete(ref.object) };
   }
 
@@ -483,17 +494,4 @@ export class MemoryStore implements Store {
     }
     return upload;
   }
-}
-
-function chooseParts(upload: Upload, wanted: MultipartOptions['parts']): { info: PartInfo; bytes: Buffer }[] {
-  let previous = 0;
-  return wanted.map(({ partNumber, etag }, index) => {
-    const part = upload.parts.get(partNumber);
-    if (partNumber <= previous) throw new Fault(storeFaults.invalidPartOrder);
-    previous = partNumber;
-    if (part?.info.etag !== etag) throw new Fault(storeFaults.invalidPart, { partNumber });
-    const isLast = index === wanted.length - 1;
-    if (!isLast && part.bytes.length < PART_BYTES_MIN) throw new Fault(storeFaults.partTooSmall, { partNumber });
-    return part;
-  });
 }

@@ -68,9 +68,25 @@ export function clusterInfo({
     tempauth: { account_acls: true },
     staticweb: {},
     etag_quoter: { enable_by_default: swift.quotedEtags },
+    container_sync: { realms: realmsOf(swift) },
     ...configured(swift),
     s3: { region, signatures: ['v4'] },
   };
+}
+
+/** Names in upper case, without keys and addresses. */
+function realmsOf({ sync: { realms, current } }: SwiftOptions): Readonly<Record<string, unknown>> {
+  const shown = [...realms].filter(([, { clusters }]) => clusters.size > 0);
+  return Object.fromEntries(
+    shown.map(([realm, { clusters }]) => {
+      const names = [...clusters.keys()];
+      const isCurrent = (name: string): boolean => current?.realm === realm && current.cluster === name;
+      return [
+        realm,
+        { clusters: Object.fromEntries(names.map((name) => [name, isCurrent(name) ? { current: true } : {}])) },
+      ];
+    }),
+  );
 }
 
 /** What is there only where the operator wants it. */

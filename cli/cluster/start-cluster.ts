@@ -21,6 +21,7 @@ import { createLifecycleWorker, type LifecycleWorker } from '../../proxy/object/
 import type { Notifier } from '../../proxy/object/notifier.ts';
 import { createReconciler, type Reconciler } from '../../proxy/object/reconcile.ts';
 import { createStore, type RunningStore } from '../../proxy/object/store.ts';
+import type { Syncer } from '../../proxy/object/sync-worker.ts';
 import { RequestMeter } from '../../proxy/request-meter.ts';
 import { createHandlers, type Handlers } from '../../proxy/server.ts';
 import { createSettledMarks } from '../../proxy/settled.ts';
@@ -31,6 +32,7 @@ import { type BootedZones, bootZones } from './boot.ts';
 import { Cloud, checkCloudFiles } from './cloud.ts';
 import { authUrlAt } from './cloud-places.ts';
 import type { ClusterOptions } from './config.ts';
+import { openSyncer } from './container-sync.ts';
 import { type CredentialsFile, openCredentials } from './credentials.ts';
 import { openClusterIam } from './iam.ts';
 import { type ClusterFiles, openClusterFiles } from './identity.ts';
@@ -97,6 +99,7 @@ interface ProxyParts {
   readonly lifecycle: LifecycleWorker;
   readonly expirer: Expirer;
   readonly notifier: Notifier | undefined;
+  readonly syncer: Syncer;
   readonly digests: DigestPool;
 }
 
@@ -137,6 +140,7 @@ function createProxy(args: {
   const digests = createThreadDigests(DIGEST_THREADS);
   const lifecycleDayMs = options.lifecycleDaySeconds * 1000;
   const notifier = openNotifier(options, { region: options.region ?? files.identity.region, log });
+  const syncer = openSyncer({ options: options.swift.sync, random: systemRandom, log });
   const running = createStore({
     cluster,
     digests,
@@ -145,6 +149,7 @@ function createProxy(args: {
     lifecycleDayMs,
     onError,
     events: notifier?.desk,
+    sync: syncer.desk,
     readOnly: { everywhere: options.swift.readOnly, allowsDeletes: options.swift.readOnlyAllowsDeletes },
   });
   const reconciler = createReconciler(running.engine);
@@ -154,7 +159,8 @@ function createProxy(args: {
   const expirer = createExpirer(running.engine, { keptS: options.expiredKeptS });
   expirer.start();
   notifier?.start(running.engine);
-  return { cluster, running, reconciler, lifecycle, expirer, notifier, digests };
+  syncer.start(running.engine);
+  return { cluster, running, reconciler, lifecycle, expirer, notifier, syncer, digests };
 }
 
 interface FrontArgs {
@@ -224,6 +230,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
       proxy.lifecycle.stop();
       proxy.expirer.stop();
       proxy.notifier?.stop();
+      await proxy.syncer.stop();
       proxy.running.stop();
       await proxy.digests.close();
       await admin.close();

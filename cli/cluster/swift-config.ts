@@ -1,5 +1,6 @@
 /** Section [swift] of the configuration file: what an operator may set of the Swift API. docs/operations.md lists it. */
 import { type PolicyOption, type RatePoint, SWIFT_DEFAULTS, type SwiftOptions } from '../../proxy/swift-options.ts';
+import { isSyncSection, readSyncOptions } from './sync-config.ts';
 
 type Check = (value: unknown) => boolean;
 const text: Check = (value) => typeof value === 'string';
@@ -61,6 +62,7 @@ const KEYS: Readonly<Record<string, Check>> = {
   'rate-buffer-s': rate,
   'quoted-etags': flag,
   'cross-domain-policy': text,
+  'container-sync': isSyncSection,
 };
 const RATE_KEYS = ['account-rate', 'container-rates', 'listing-rates', 'rate-sleep-max-s', 'rate-buffer-s'];
 const NAME_KEYS = ['forbidden-chars', 'path-bytes-max', 'forbidden-pattern'];
@@ -109,6 +111,7 @@ export function readSwiftOptions(section: Readonly<Record<string, unknown>>): Sw
       : undefined,
     quotedEtags: read('quoted-etags', SWIFT_DEFAULTS.quotedEtags),
     crossDomainPolicy: read<string | undefined>('cross-domain-policy', undefined),
+    sync: readSyncOptions(section['container-sync'] as Readonly<Record<string, unknown>> | undefined),
   };
 }
 

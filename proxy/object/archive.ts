@@ -11,7 +11,7 @@ import { type Stamp, stampToSwift } from '../../fabric/stamp.ts';
 import { headStamp, latin1ToUtf8, utf8ToLatin1 } from '../../object-server/contract.ts';
 import { readQuorum } from '../quorum-read.ts';
 import { borrow } from './borrow.ts';
-import { commit, objectKey, recordOf, TRIES_MAX } from './commit.ts';
+import { commit, objectKey, recordOf, superseded, TRIES_MAX } from './commit.ts';
 import { checkWriteConditions } from './conditions.ts';
 import type { ContainerState } from './containers.ts';
 import { type Conditions, type EncryptionRequest, type ObjectRef, storeFaults } from './contract.ts';
@@ -22,6 +22,7 @@ import { OBJECT_NAME_BYTES_MAX } from './limits.ts';
 import { gravestoneHead, type ObjectRecord } from './object-format.ts';
 import { listRows, rowQuery } from './rows.ts';
 import { storeRecord } from './store-record.ts';
+import { synced } from './sync-desk.ts';
 
 export const VERSIONS_LOCATION = 'x-versions-location';
 export const HISTORY_LOCATION = 'x-history-location';
@@ -55,6 +56,8 @@ interface Kept {
   readonly archive: Archive;
   readonly name: string;
   readonly conditions?: Conditions | undefined;
+  /** When it happened, where that was elsewhere: nothing is put away for what comes too late. */
+  readonly at?: Stamp | undefined;
 }
 
 /** Runs `write` once what it replaces has been put away, under conditions that it stands on just that. */
@@ -64,6 +67,7 @@ export async function keeping<T>(
   write: (conditions: Conditions) => Promise<T>,
 ): Promise<T> {
   const { container, name, conditions = {} } = kept;
+  await refuseSuperseded(engine, kept);
   for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
     const found = await lookUp(engine, container, name, true);
     const fault = checkWriteConditions(conditions, found && { record: found.record, head: found.register.head });
@@ -76,6 +80,13 @@ export async function keeping<T>(
     }
   }
   throw new Fault(storeFaults.quorumUnavailable, { reason: 'contended' });
+}
+
+async function refuseSuperseded(engine: Engine, { container, name, at }: Kept): Promise<void> {
+  if (at === undefined) return;
+  const held = await readQuorum(engine.cluster, objectKey(engine, container, name), false);
+  const fault = superseded({ at }, held);
+  if (fault) throw fault;
 }
 
 async function archiveState(engine: Engine, { container, archive }: Kept): Promise<ContainerState | undefined> {
@@ -114,7 +125,9 @@ async function copyTo(
   const isRewrapped = record.sealed !== undefined && record.sealed.mode !== 'SSE-C';
   const sealed = isRewrapped ? await resealed(engine, record, ref, record.sealed as EncryptionRequest) : record.sealed;
   const copied: ObjectRecord = { ...rest, sealed, account, container: containerName, name, extents, pins };
-  await storeRecord(engine, container, copied, { body: register.body, conditions });
+  await synced(engine, container, name, () =>
+    storeRecord(engine, container, copied, { body: register.body, conditions }),
+  );
 }
 
 /** DELETE where what goes is kept. Resolves to whether there was an object. */
@@ -132,7 +145,7 @@ async function deleteWithTrace(engine: Engine, kept: Kept): Promise<boolean> {
     const { account, name: container } = target.record;
     const name = archivedName(kept.name, engine.cluster.stamps.next());
     const marker = { account, container, name, size: 0, etag: EMPTY_MD5, type: DELETE_MARKER_TYPE };
-    await storeRecord(engine, target, marker, { body: Buffer.alloc(0) });
+    await synced(engine, target, name, () => storeRecord(engine, target, marker, { body: Buffer.alloc(0) }));
     if (existed) await remove(engine, kept.container, kept.name, conditions);
   });
   return existed;
@@ -141,18 +154,20 @@ async function deleteWithTrace(engine: Engine, kept: Kept): Promise<boolean> {
 async function remove(engine: Engine, container: ContainerState, name: string, conditions?: Conditions): Promise<void> {
   const { account, name: containerName } = container.record;
   const key = objectKey(engine, container, name);
-  await commit(engine, {
+  const change = {
     container,
     name,
-    writes: (stamp) => [{ head: gravestoneHead({ account, container: containerName, name }, key, stamp) }],
+    writes: (stamp: Stamp) => [{ head: gravestoneHead({ account, container: containerName, name }, key, stamp) }],
     row: undefined,
     conditions,
-  });
+  };
+  await synced(engine, container, name, () => commit(engine, change));
 }
 
 /** The last one put away takes the object's place again. */
 async function takeFromStack(engine: Engine, kept: Kept): Promise<boolean> {
   const { container, name, conditions } = kept;
+  await refuseSuperseded(engine, kept);
   const current = recordOf(engine, await readQuorum(engine.cluster, objectKey(engine, container, name), false));
   const fault = conditions && checkWriteConditions(conditions, current);
   if (fault) throw fault;

@@ -5,8 +5,8 @@
  */
 
 import { Fault, isFault } from '../../fabric/errors.ts';
-import type { Stamp } from '../../fabric/stamp.ts';
-import { isTombstone, type Key, KIND, makeKey, withBallot } from '../../object-server/contract.ts';
+import { type Stamp, stampTicks } from '../../fabric/stamp.ts';
+import { headStamp, isTombstone, type Key, KIND, makeKey, withBallot } from '../../object-server/contract.ts';
 import type { ReadRegister } from '../cluster.ts';
 import { pause } from '../pause.ts';
 import { decide, type Judge, KEEP, type OwnRounds, writeUnder } from '../quorum-decide.ts';
@@ -40,6 +40,13 @@ export interface Change extends Named {
   readonly conditions?: Conditions | undefined;
   /** Pins that the new state holds, perhaps since before. */
   readonly pins?: readonly Pin[] | undefined;
+  /**
+   * When the change happened, where that was elsewhere: the stamp that the object's register then says, and what stands
+   * there must be older, whether it is an object or the trace of a deletion. Fault PreconditionFailed (X-Timestamp).
+   */
+  readonly at?: Stamp | undefined;
+  /** Told, where the change is decided, what it takes the place of. */
+  readonly onFound?: ((found: boolean) => void) | undefined;
 }
 
 export function objectKey(engine: Engine, container: ContainerState, name: string): Key {
@@ -50,9 +57,11 @@ export function objectKey(engine: Engine, container: ContainerState, name: strin
 /** Resolves with the stamp under which the change stands. */
 export async function commit(engine: Engine, change: Change): Promise<Stamp> {
   const own: OwnRounds = new Set();
+  // What comes after it here must also come after it there.
+  if (change.at !== undefined) engine.cluster.stamps.observe(change.at);
   for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
     // A plain write that may stand already must not take effect twice: from then on it is decided.
-    const decided = change.conditions !== undefined || own.size > 0;
+    const decided = change.conditions !== undefined || change.at !== undefined || own.size > 0;
     const { stamp, done } = decided ? await decideOnce(engine, change, own) : await writeOnce(engine, change);
     if (done.result === 'ok') {
       if (done.passed !== undefined) await alignRow(engine, change, done);
@@ -107,7 +116,10 @@ async function decideOnce(engine: Engine, change: Change, own: OwnRounds): Promi
   let stamp = '' as Stamp;
   const judge: Judge = (current, ballot, _granted, mine) => {
     stamp = ballot;
-    const fault = mine ? undefined : checkWriteConditions(change.conditions ?? {}, recordOf(engine, current));
+    const found = recordOf(engine, current);
+    const refused = mine ? undefined : checkWriteConditions(change.conditions ?? {}, found);
+    const fault = refused ?? (mine ? undefined : superseded(change, current));
+    if (!mine) change.onFound?.(found !== undefined);
     return fault ? { keep: true, refuse: fault } : { write: withRow(change, ballot) };
   };
   const done = await decide(engine.cluster, key, judge, { own }).catch((error: unknown): never => {
@@ -116,6 +128,12 @@ async function decideOnce(engine: Engine, change: Change, own: OwnRounds): Promi
     throw new Fault(storeFaults.quorumUnavailable, { reason: 'overtaken' });
   });
   return { stamp, done };
+}
+
+/** Of the same moment is not older: the other side may be told twice. */
+export function superseded({ at }: Pick<Change, 'at'>, current: ReadRegister | undefined): Fault | undefined {
+  if (at === undefined || !current || stampTicks(headStamp(current.head)) < stampTicks(at)) return undefined;
+  return new Fault(storeFaults.preconditionFailed, { header: 'X-Timestamp' });
 }
 
 /** The live object in a register, if it is one: no delete marker, not expired. */
@@ -129,6 +147,10 @@ export function recordOf(
 }
 
 function withRow(change: Change, stamp: Stamp): readonly QuorumWrite[] {
+  if (change.at !== undefined) {
+    const writes = change.writes(stamp);
+    return [...writes, ...rowsBeside(change.container, change.name, (writes[0] as QuorumWrite).head, stamp)];
+  }
   return [...change.writes(stamp), rowWrite(change.container, change.name, change.row, stamp)];
 }
 

@@ -22,6 +22,7 @@ import type { ReadRegister, Replica } from '../cluster.ts';
 import { pause } from '../pause.ts';
 import { type Decision, decide, type OwnRounds } from '../quorum-decide.ts';
 import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
+import { SYNC_KEY, SYNC_TO } from '../sync-realms.ts';
 import { ensureAccount } from './accounts.ts';
 import { authorise, authoriseAccount } from './authorise.ts';
 import { claimBucket, isBucketName, releaseBucket } from './buckets.ts';
@@ -63,7 +64,7 @@ export async function createContainer(
   const account = await ensureAccount(engine, ref.account);
   const key = containerKey(engine.cluster, ref);
   let created = false;
-  await decided(engine, ref, (own) =>
+  const create = (own: OwnRounds): Promise<WriteResult> =>
     decide(
       engine.cluster,
       key,
@@ -76,11 +77,22 @@ export async function createContainer(
         return { write: newContainer(engine, { ref, account, options, bucket, ballot }) };
       },
       { unseal: true, own },
-    ),
-  );
+    );
+  await toldAnew(engine, ref, options.metadata, () => decided(engine, ref, create));
   // A release of the name by an earlier deletion may have come between the claim and the creation.
   if (created && bucket) await claimBucket(engine, ref);
   return { created };
+}
+
+/** A container that is sent elsewhere from now on: what it holds already, too. */
+function toldAnew(
+  { sync }: Engine,
+  ref: ContainerRef,
+  metadata: MetadataChange | undefined,
+  change: () => Promise<void>,
+): Promise<void> {
+  const starts = metadata !== undefined && [SYNC_TO, SYNC_KEY].some((name) => typeof metadata[name] === 'string');
+  return starts && sync ? sync.anew(ref, change) : change();
 }
 
 function newContainer(
@@ -182,7 +194,7 @@ export async function updateContainer(
   if (known && context.caller.reseller !== true) await checkWritable(engine, known.record);
   // First: a bucket with rules that no worker knows of would keep everything.
   if (known && change.s3?.['lifecycle']) await noteBucket(engine.cluster, ref);
-  await decided(engine, ref, (own) =>
+  const update = (own: OwnRounds): Promise<WriteResult> =>
     decide(
       engine.cluster,
       key,
@@ -194,8 +206,8 @@ export async function updateContainer(
         return { write: [changedContainer(record, { key, current, ballot }, change)] };
       },
       { unseal: true, own },
-    ),
-  );
+    );
+  await toldAnew(engine, ref, change.metadata, () => decided(engine, ref, update));
   // Another proxy that still takes the container for one without versions would overwrite instead of setting aside.
   if (change.s3?.['versioning'] !== undefined) await engine.cluster.clock.sleep(CONTAINER_CACHE_MS);
 }

@@ -20,6 +20,7 @@ import {
 } from '../../object-server/contract.ts';
 import type { Cluster } from '../cluster.ts';
 import { readQuorum } from '../quorum-read.ts';
+import { SYNC_KEY, SYNC_TO } from '../sync-realms.ts';
 import { type ContainerRef, storeFaults } from './contract.ts';
 
 export const CONTAINER_CACHE_MS = 2_000;
@@ -33,6 +34,8 @@ export interface ContainerState {
   readonly ballot: Stamp;
   readonly record: ContainerRecord;
   readonly readAtMs: number;
+  /** Its changes go to another container as well (sync-queue.ts). */
+  readonly syncs: boolean;
   /** Key prefix of its rows in the current table. */
   readonly rowPrefix: Key;
 }
@@ -100,15 +103,23 @@ async function readContainer(cluster: Cluster, ref: ContainerRef): Promise<Conta
 export function containerState(key: Key, head: Buffer, readAtMs: number): ContainerState {
   const hash = key.slice(1, 17);
   const incarnation = headStamp(head);
+  const record = decodeRecord<ContainerRecord>(headMeta(head));
   return {
     key,
     hash,
     incarnation,
     ballot: headBallot(head),
-    record: decodeRecord<ContainerRecord>(headMeta(head)),
+    record,
     readAtMs,
+    syncs: isSynced(record),
     rowPrefix: rowPrefix(hash, incarnation, TABLE.current),
   };
+}
+
+/** Without versions: they stay where they are. */
+export function isSynced({ metadata, s3 }: Pick<ContainerRecord, 'metadata' | 's3'>): boolean {
+  if (metadata[SYNC_TO] === undefined || metadata[SYNC_KEY] === undefined) return false;
+  return s3?.['versioning'] === undefined;
 }
 
 export function rowPrefix(hash: string, incarnation: Stamp, table: Table): Key {

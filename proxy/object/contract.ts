@@ -12,9 +12,7 @@ import type { CallerPolicies } from './caller-policies.ts';
 import type { EncryptionRequest, LockChange, ObjectLock } from './protection-types.ts';
 
 export type { CallerPolicies } from './caller-policies.ts';
-
 export type { EncryptionMode, EncryptionRequest, LockChange, ObjectLock, Retention } from './protection-types.ts';
-
 export { storeFaults } from './store-faults.ts';
 
 /** Who asks. Built by proxy/auth from a token, a signature or nothing. */
@@ -65,6 +63,8 @@ export interface Context {
   readonly referer?: string | undefined;
   /** Objects past their time that are not deleted yet are shown, to whom the account belongs. */
   readonly openExpired?: boolean | undefined;
+  /** When PUT and DELETE happened, in the cluster they come from. Fault PreconditionFailed over what is not older. */
+  readonly at?: Stamp | undefined;
   /** Aborted when the client is gone. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -3,6 +3,7 @@
  * Where the container has versions nothing goes: a delete marker takes the object's place, unless a version is named.
  */
 import { Fault } from '../../fabric/errors.ts';
+import type { Stamp } from '../../fabric/stamp.ts';
 import { readQuorum } from '../quorum-read.ts';
 import { archiveOf, deleteKept } from './archive.ts';
 import { commit, objectKey } from './commit.ts';
@@ -49,7 +50,11 @@ async function deleteIn(
   if (versioningOf(container) !== undefined) return deleteVersioned(engine, context, container, { ref, options });
   if (ref.versionId !== undefined) checkVersion(ref.versionId);
   const archive = ref.versionId === undefined ? archiveOf(container.record) : undefined;
-  if (archive) return { existed: await deleteKept(engine, { container, archive, name: ref.object, conditions }) };
+  if (archive) {
+    const kept = { container, archive, name: ref.object, conditions, at: context.at };
+    return { existed: await deleteKept(engine, kept) };
+  }
+  if (context.at !== undefined && ref.versionId === undefined) return deleteAsOf(engine, container, ref, context.at);
   const isOther = ref.versionId !== undefined && ref.versionId !== NULL_VERSION;
   const found = isOther ? undefined : await lookUp(engine, container, ref.object, false);
   if (!found) {
@@ -70,6 +75,28 @@ async function deleteIn(
     conditions,
   });
   return { existed: true };
+}
+
+/** Elsewhere, at that time: what is not there leaves its trace too, because an older PUT may still be on its way. */
+async function deleteAsOf(
+  engine: Engine,
+  container: ContainerState,
+  { account, container: containerName, object: name }: ObjectRef,
+  at: Stamp,
+): Promise<Deleted> {
+  const key = objectKey(engine, container, name);
+  let existed = false;
+  await commit(engine, {
+    container,
+    name,
+    writes: (stamp) => [{ head: gravestoneHead({ account, container: containerName, name }, key, stamp, at) }],
+    row: undefined,
+    at,
+    onFound: (found) => {
+      existed = found;
+    },
+  });
+  return { existed };
 }
 
 async function deleteIfDue(

@@ -12,6 +12,7 @@ import type { ObjectRecord } from './object-format.ts';
 import type { PageCache } from './page-cache.ts';
 import type { ReadOnlyRule } from './read-only-rule.ts';
 import type { RecentAccounts } from './recent-accounts.ts';
+import type { SyncDesk } from './sync-desk.ts';
 
 /** A bucket name as it was resolved a moment ago. */
 export interface CachedBucket {
@@ -40,6 +41,8 @@ export interface Engine {
   readonly expiryHint: ExpiryHint;
   /** Where changes are announced (events.ts); absent where nobody could be told. */
   readonly events: EventDesk | undefined;
+  /** Where containers are synchronised with others (sync-desk.ts); absent where they cannot be. */
+  readonly sync: SyncDesk | undefined;
   /** The container's totals changed: its account's row follows soon (account-totals.ts). */
   touched(container: ContainerState): void;
   /** Runs the removal of a container while nothing rewrites its account's row (account-totals.ts). */

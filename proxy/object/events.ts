@@ -8,6 +8,7 @@ import { type Context, type ObjectInfo, type ObjectRef, storeFaults } from './co
 import type { Engine } from './engine.ts';
 import type { QueuedEvent, Told } from './event-queue.ts';
 import { type EventName, type NotificationRule, notificationRules, ruleFor } from './notification-rules.ts';
+import { synced } from './sync-desk.ts';
 
 export interface Happening {
   readonly container: ContainerState;
@@ -18,13 +19,15 @@ export interface Happening {
   readonly context?: Context | undefined;
 }
 
-/** `tell`: of what `work` resolves with; undefined when that changed nothing. */
+/** `tell`: of what `change` resolves with; undefined when that changed nothing. Whom it is synchronised with hears too. */
 export function announced<T>(
   engine: Engine,
   happening: Happening,
-  work: () => Promise<T>,
+  change: () => Promise<T>,
   tell: (done: T) => (Omit<Told, 'stamp'> & { readonly stamp?: string | undefined }) | undefined,
 ): Promise<T> {
+  const { container, name } = happening;
+  const work = container.syncs ? () => synced(engine, container, name, change) : change;
   const rules = engine.events && notificationRules(happening.container.record);
   if (!rules) return work();
   const rule = ruleFor(rules, happening.event, happening.name);

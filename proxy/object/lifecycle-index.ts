@@ -5,26 +5,15 @@
  *
  *     rows    hash of /.lifecycle/buckets, incarnation 0, table `expiring`; name: container's hash, 32 hex digits;
  *             extra { account, container }
- *     lease   hash of /.lifecycle/lease, kind bucket: { account: '.lifecycle', container: 'lease', writer, untilMs, doneMs }
+ *     lease   of `.lifecycle` (lease.ts)
  */
 
-import { type BucketRecord, decodeRecord, decodeRow, encodeRecord } from '../../account-container/contract.ts';
-import { isFault } from '../../fabric/errors.ts';
+import { decodeRow } from '../../account-container/contract.ts';
 import { stampMs } from '../../fabric/stamp.ts';
-import {
-  encodeHead,
-  headMeta,
-  headStamp,
-  isTombstone,
-  type Key,
-  KIND,
-  makeKey,
-  unpackHex,
-} from '../../object-server/contract.ts';
+import { headMeta, headStamp, type Key, unpackHex } from '../../object-server/contract.ts';
 import type { Cluster } from '../cluster.ts';
-import { decide } from '../quorum-decide.ts';
-import { readQuorum } from '../quorum-read.ts';
 import type { ContainerRef } from './contract.ts';
+import { holdLeaseOf, type Lease, leaseDone } from './lease.ts';
 import { dropOwnRow, ownMeta, ownPrefix, putOwnRow } from './own-rows.ts';
 import { listRows, readTotals, rowQuery } from './rows.ts';
 
@@ -76,45 +65,9 @@ export async function* notedBuckets(cluster: Cluster): AsyncGenerator<NotedBucke
   }
 }
 
-interface LeaseRecord extends BucketRecord {
-  readonly writer: number;
-  readonly untilMs: number;
-  /** Until when everything is done. */
-  readonly doneMs: number;
-}
-
-const leaseKey = (cluster: Cluster): Key => makeKey(cluster.hash(HASH_ACCOUNT, 'lease'), undefined, KIND.bucket);
-
 /** Until when some proxy has done everything; 0 for never. */
-export async function doneUntil(cluster: Cluster): Promise<number> {
-  const held = await readQuorum(cluster, leaseKey(cluster), false);
-  return held && !isTombstone(held.head) ? decodeRecord<LeaseRecord>(headMeta(held.head)).doneMs : 0;
-}
+export const doneUntil = (cluster: Cluster): Promise<number> => leaseDone(cluster, HASH_ACCOUNT);
 
-/**
- * Takes or keeps the lease until `untilMs`; false while another proxy has it. `doneMs`: what the holder has done. Clocks
- * that differ make two workers at worst: what they do is decided, and twice is once.
- */
-export async function holdLease(
-  cluster: Cluster,
-  { untilMs, doneMs }: { untilMs: number; doneMs?: number | undefined },
-): Promise<boolean> {
-  const key = leaseKey(cluster);
-  const writer = cluster.stamps.writerId;
-  let isMine = false;
-  try {
-    const done = await decide(cluster, key, (current, ballot) => {
-      const held =
-        current && !isTombstone(current.head) ? decodeRecord<LeaseRecord>(headMeta(current.head)) : undefined;
-      isMine = held === undefined || held.writer === writer || held.untilMs <= cluster.clock.nowMs();
-      if (!isMine) return { keep: true };
-      const names = { account: HASH_ACCOUNT, container: 'lease' };
-      const record: LeaseRecord = { ...names, writer, untilMs, doneMs: doneMs ?? held?.doneMs ?? 0 };
-      return { write: [{ head: encodeHead({ key, ballot, stamp: ballot, meta: encodeRecord(record) }) }] };
-    });
-    return done.result === 'ok' && isMine;
-  } catch (error) {
-    if (!isFault(error)) throw error;
-    return false;
-  }
-}
+/** Takes or keeps the lease until `untilMs`; false while another proxy has it. `doneMs`: what the holder has done. */
+export const holdLease = (cluster: Cluster, lease: Lease): Promise<boolean> =>
+  holdLeaseOf(cluster, HASH_ACCOUNT, lease);

@@ -53,7 +53,8 @@ export interface Pin {
 
 /**
  * How the body is encrypted (sealed-format.ts); `size` is the plain text's, extents are of what lies on disk, one for each
- * stream. `salt` is an inline body's; a blob's id is its stream's. `check` knows the client's key again, salted.
+ * stream. `salt` or `inline` (sealed-format.ts) is an inline body's; a blob's id is its stream's salt. `check` knows the
+ * client's key again, salted.
  */
 export interface Sealed {
   readonly mode: EncryptionMode;
@@ -62,6 +63,7 @@ export interface Sealed {
   readonly context?: string | undefined;
   readonly bucketKey?: boolean | undefined;
   readonly salt?: Uint8Array | undefined;
+  readonly inline?: number | undefined;
   readonly check?: Uint8Array | undefined;
   readonly checkSalt?: Uint8Array | undefined;
 }
@@ -179,12 +181,13 @@ export function recordHead(
   return encodeHead({ key, ballot, stamp, flags, meta: encodeMeta(record), body, refs: refsOf(record.extents) });
 }
 
-export function gravestoneHead(stone: Gravestone, key: Key, stamp: Stamp): Buffer {
+/** `at`: when it was deleted, where that was elsewhere. */
+export function gravestoneHead(stone: Gravestone, key: Key, stamp: Stamp, at = stamp): Buffer {
   const { account, container, name } = stone;
   return encodeHead({
     key,
     ballot: stamp,
-    stamp,
+    stamp: at,
     flags: FLAG_TOMBSTONE,
     meta: encodeMeta({ account, container, name }),
   });

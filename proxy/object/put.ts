@@ -30,7 +30,7 @@ import { newTags } from './object-tags.ts';
 import { checkQuota } from './quota.ts';
 import { checkWritable } from './read-only.ts';
 import { receiveSealed } from './sealed-upload.ts';
-import { type StoreOptions, storeRecord } from './store-record.ts';
+import { renewed, type StoreOptions, storeRecord } from './store-record.ts';
 
 /** Swift's and S3's single-request limit. */
 export const OBJECT_BYTES_MAX = 5 * 1024 ** 3;
@@ -58,7 +58,7 @@ export async function putObject(
   const made = makeRecord(ref, options, received);
   const record = acl === undefined && tags === undefined ? made : { ...made, acl, tags };
   const by = { context, event: createdBy(context) };
-  return store(engine, container, record, { body: received.body, conditions: options.conditions, by });
+  return store(engine, container, record, { body: received.body, conditions: options.conditions, at: context.at, by });
 }
 
 /** The container, when the caller may write into it. */
@@ -84,6 +84,19 @@ export function store(
   record: ObjectRecord,
   options: StoreOptions & { readonly by: { readonly context: Context; readonly event: EventName } },
 ): Promise<ObjectInfo> {
+  // Who is to hear of it may have changed while a long body came.
+  const now = renewed(engine, container);
+  return now instanceof Promise
+    ? now.then((fresh) => storeTold(engine, fresh, record, options))
+    : storeTold(engine, now, record, options);
+}
+
+function storeTold(
+  engine: Engine,
+  container: ContainerState,
+  record: ObjectRecord,
+  options: Parameters<typeof store>[3],
+): Promise<ObjectInfo> {
   const happening = { container, name: record.name, ...options.by };
   return announced(engine, happening, () => storeOrKeep(engine, container, record, options), toldOf);
 }
@@ -96,7 +109,7 @@ function storeOrKeep(
 ): Promise<ObjectInfo> {
   const archive = archiveOf(container.record);
   if (archive === undefined) return storeRecord(engine, container, record, options);
-  const kept = { container, archive, name: record.name, conditions: options.conditions };
+  const kept = { container, archive, name: record.name, conditions: options.conditions, at: options.at };
   return keeping(engine, kept, (conditions) => storeRecord(engine, container, record, { ...options, conditions }));
 }
 

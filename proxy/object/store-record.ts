@@ -2,6 +2,7 @@
  * A record whose bytes are safe, or travel along, becomes the object: as a new version where the container has versions.
  * An object with a delete-at is noted in the index by time first.
  */
+import type { Stamp } from '../../fabric/stamp.ts';
 import { commit, objectKey } from './commit.ts';
 import { commitVersion } from './commit-version.ts';
 import { CONTAINER_CACHE_MS, type ContainerState } from './containers.ts';
@@ -17,6 +18,8 @@ import { versioningOf } from './version-format.ts';
 export interface StoreOptions {
   readonly body?: Buffer | undefined;
   readonly conditions?: Conditions | undefined;
+  /** When it was written, where that was elsewhere. In a container with versions it does not count. */
+  readonly at?: Stamp | undefined;
 }
 
 /** Whatever it replaces: what a container keeps of that is the caller's (put.ts). */
@@ -24,7 +27,7 @@ export async function storeRecord(
   engine: Engine,
   container: ContainerState,
   record: ObjectRecord,
-  { body, conditions }: StoreOptions,
+  { body, conditions, at }: StoreOptions,
 ): Promise<ObjectInfo> {
   if (record.deleteAt !== undefined) await noteExpiry(engine, refOf(record), record.deleteAt);
   const known = renewed(engine, container);
@@ -40,12 +43,13 @@ export async function storeRecord(
     container,
     name: record.name,
     writes: (stamp) => {
-      head = recordHead(record, { key, stamp, body });
+      head = recordHead(record, { key, stamp: at ?? stamp, ballot: stamp, body });
       return [{ head, body }];
     },
     row: rowOf(record),
     conditions,
     pins: record.pins,
+    at,
   });
   return withExpiration(engine, now, record, toInfo(record, head as Buffer));
 }

@@ -29,6 +29,7 @@ import { putObject } from './put.ts';
 import type { ReadOnlyRule } from './read-only-rule.ts';
 import { createRecentAccounts } from './recent-accounts.ts';
 import { setObjectLock } from './set-lock.ts';
+import type { SyncDesk } from './sync-desk.ts';
 import { updateObject } from './update.ts';
 import * as uploads from './upload.ts';
 import { restoreVersion } from './version-place.ts';
@@ -42,6 +43,7 @@ export interface StoreOptions {
   readonly onError: (what: string, error: unknown) => void;
   readonly readOnly?: ReadOnlyRule | undefined;
   readonly events?: EventDesk | undefined;
+  readonly sync?: SyncDesk | undefined;
 }
 
 export interface RunningStore {
@@ -65,6 +67,7 @@ export function createStore({
   onError,
   readOnly = WRITABLE,
   events,
+  sync,
 }: StoreOptions): RunningStore {
   const totals = createAccountTotals(() => engine);
   const engine: Engine = {
@@ -81,6 +84,7 @@ export function createStore({
     readOnly,
     expiryHint: new ExpiryHint(),
     events,
+    sync,
     touched: totals.note,
     holdTotals: totals.hold,
     later: (what, work) => void work().catch((error) => onError(what, error)),

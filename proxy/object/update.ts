@@ -18,6 +18,7 @@ import { decodeMeta, type ObjectRecord, recordHead, toInfo } from './object-form
 import { lockFault } from './object-lock.ts';
 import { writable } from './put.ts';
 import { rowOf, rowWrite } from './row-writes.ts';
+import { synced } from './sync-desk.ts';
 
 const TRIES_MAX = 10;
 
@@ -45,7 +46,7 @@ export async function updateObject(
       info = toInfo(next, head);
       return { write: [{ head, body: current.body }, rowWrite(container, ref.object, rowOf(next), ballot)] };
     };
-    const done = await decide(engine.cluster, key, judge, { own });
+    const done = await synced(engine, container, ref.object, () => decide(engine.cluster, key, judge, { own }));
     if (done.result === 'ok') {
       await alignRow(engine, { container, name: ref.object }, done);
       return info as ObjectInfo;

@@ -3,6 +3,7 @@
  * object per request is all there is. Decides nothing.
  */
 import type { HttpRequest } from '../../fabric/http/contract.ts';
+import type { Stamp } from '../../fabric/stamp.ts';
 import type { Tokens } from '../auth/token.ts';
 import type { ProxyWorld } from '../contract.ts';
 import {
@@ -38,6 +39,8 @@ export interface SwiftWorld extends ProxyWorld {
   /** There only where the operator asked for them. */
   readonly rateLimits?: { wait(call: SwiftCall): Promise<void> } | undefined;
   readonly checkPath?: CheckPath | undefined;
+  /** There are realms: clusters may ask by signature. */
+  readonly syncs: boolean;
 }
 
 export class SwiftCall implements Context {
@@ -50,6 +53,9 @@ export class SwiftCall implements Context {
   account: string | undefined;
   container = '';
   object = '';
+  /** Another cluster asks, for one container; and when what it writes was written there. */
+  isSync = false;
+  at: Stamp | undefined = undefined;
   #params: Params | undefined;
 
   constructor(world: SwiftWorld, http: HttpRequest, transId: string) {

@@ -3,6 +3,7 @@ import { stampToSwift } from '../../fabric/stamp.ts';
 import type { ContainerInfo } from '../object/contract.ts';
 import { cleanAcl } from './acl.ts';
 import type { SwiftCall } from './call.ts';
+import { readSync, refuseSyncedVersions } from './container-sync.ts';
 import { readQuoting } from './etag-quoter.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { chooseFormat, pushVary } from './listing-format.ts';
@@ -51,6 +52,7 @@ export async function putContainer(call: SwiftCall): Promise<SwiftResponse> {
   const options = { metadata, ...(policy !== undefined && { policy }), ...(s3 && { s3 }) };
   const { store } = call.world;
   await refuseMixedVersions(call, metadata, versioning);
+  await refuseSyncedVersions(call, metadata, versioning);
   const { created } = await store.createContainer(call, call.containerRef, options);
   if (s3 && !created) await store.updateContainer(call, call.containerRef, { s3 });
   return emptyResponse(created ? 201 : 202);
@@ -60,6 +62,7 @@ export async function postContainer(call: SwiftCall): Promise<SwiftResponse> {
   const metadata = readChange(call);
   const versioning = readVersioning(call);
   await refuseMixedVersions(call, metadata, versioning);
+  await refuseSyncedVersions(call, metadata, versioning);
   const change = versioning === undefined ? { metadata } : { metadata, s3: { versioning } };
   await call.world.store.updateContainer(call, call.containerRef, change);
   return emptyResponse(204);
@@ -80,6 +83,7 @@ function readChange(call: SwiftCall): Record<string, string | null> {
     else if (call.header(name.replace('x-', 'x-remove-')) !== undefined) change[name] = null;
   }
   readLocations(call, change);
+  readSync(call, change);
   readQuoting(call, 'container', change);
   readSysmeta(call, 'container', change);
   refuseOwnerOnly(call, change);

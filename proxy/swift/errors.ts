@@ -122,7 +122,7 @@ export function errorResponse(error: unknown, call: SwiftCall): SwiftResponse {
   const headers = ['Content-Type', String(contentType)];
   const extra = details['headers'] as readonly string[] | undefined;
   if (extra) headers.push(...extra);
-  if (status === 401) headers.push('WWW-Authenticate', `Swift realm="${realmOf(call)}"`);
+  if (status === 401) headers.push('WWW-Authenticate', `${details['scheme'] ?? 'Swift'} realm="${realmOf(call)}"`);
   if (status === 503) headers.push('Retry-After', RETRY_AFTER_S);
   return { status, reason: reasonOf(status), headers, body: text ?? errorPage(status) };
 }

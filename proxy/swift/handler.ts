@@ -10,6 +10,7 @@ import type { CreateHandler, ProxyWorld } from '../contract.ts';
 import { applyAccountAcl, mayBeNamed } from './account-acl.ts';
 import { authenticate, isAuthPath } from './auth.ts';
 import { SwiftCall, type SwiftWorld } from './call.ts';
+import { mayBeSync, openSync, unlessSuperseded } from './container-sync.ts';
 import { pushCors } from './cors.ts';
 import { errorResponse } from './errors.ts';
 import { quoteEtag } from './etag-quoter.ts';
@@ -41,6 +42,7 @@ export const createSwiftHandler: CreateHandler = (world: ProxyWorld) => {
     urlDigests: urlDigestsOf(info),
     rateLimits: rates && new RateLimits(rates, clock),
     checkPath: nameCheck && createNameCheck(nameCheck),
+    syncs: (world.swift?.sync.realms.size ?? 0) > 0,
   };
   return (request) => serve(swift, request);
 };
@@ -106,6 +108,10 @@ function dispatchAs(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
 }
 
 function runAs(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
+  return mayBeSync(call) ? openSync(call).then(() => runOpened(call)) : runOpened(call);
+}
+
+function runOpened(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
   const service = call.header('x-service-token');
   if (service) joinService(call, service);
   const { rateLimits } = call.world;
@@ -113,6 +119,7 @@ function runAs(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
 }
 
 function runNamed(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
+  if (call.isSync) return run(call);
   return mayBeNamed(call) ? applyAccountAcl(call).then(() => runOrVisit(call)) : runOrVisit(call);
 }
 
@@ -124,7 +131,7 @@ function run(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
   const target = call.object !== '' ? 'object' : call.container === '' ? 'account' : 'container';
   const row = route(call, target);
   refuseUnsupported(call, target);
-  const answer = row.run(call);
+  const answer = call.at === undefined ? row.run(call) : unlessSuperseded(call, async () => row.run(call));
   if (target !== 'object') return answer;
   return answer instanceof Promise ? answer.then((made) => quoteEtag(call, made)) : quoteEtag(call, answer);
 }

@@ -27,6 +27,8 @@ import { putObject, putVersion } from './object-put.ts';
 import type { SwiftResponse } from './response.ts';
 import { deleteWithSegments } from './slo-delete.ts';
 import { putManifest } from './slo-put.ts';
+import { putSyncedManifest } from './slo-synced.ts';
+import { isTrue } from './true-value.ts';
 import { deleteVersion } from './versions.ts';
 
 export type Target = 'info' | 'healthcheck' | 'crossdomain' | 'auth' | 'account' | 'container' | 'object';
@@ -105,7 +107,7 @@ export const OPERATIONS: readonly OperationRow[] = [
     copyFrom,
     'X-Copy-From-Account, X-Fresh-Metadata, Range, conditions, version-id',
   ),
-  row('PUT object multipart-manifest=put', '201', putManifest, 'a static large object of up to 1,000 segments'),
+  row('PUT object multipart-manifest=put', '201', putAnyManifest, 'a static large object of up to 1,000 segments'),
   row('PUT object version-id', '201', putVersion, 'that version is the object again'),
   row('PUT object extract-archive', '200', extractArchive, EXTRACT),
   row('POST object', '202', postObject, 'metadata: replaced as a whole'),
@@ -140,7 +142,7 @@ function variantOf(call: SwiftCall, target: Target): Variant {
   if (target === 'object') {
     if (method === 'PUT' && call.header('x-copy-from')) return 'x-copy-from';
     const manifest = query === undefined ? undefined : call.params.get('multipart-manifest');
-    if (method === 'PUT' && manifest === 'put') return 'multipart-manifest=put';
+    if (method === 'PUT' && (manifest === 'put' || isSyncedManifest(call))) return 'multipart-manifest=put';
     if (method === 'DELETE' && manifest === 'delete') return 'multipart-manifest=delete';
     const isVersions = (method === 'PUT' || method === 'DELETE') && query !== undefined;
     if (isVersions && call.params.get('version-id')) return 'version-id';
@@ -149,6 +151,15 @@ function variantOf(call: SwiftCall, target: Target): Variant {
     return 'versions';
   const isBulk = target === 'account' && (method === 'POST' || method === 'DELETE') && query !== undefined;
   return isBulk && call.params.has('bulk-delete') ? 'bulk-delete' : '';
+}
+
+/** Another cluster's, which says so in a header of its own. */
+function isSyncedManifest(call: SwiftCall): boolean {
+  return call.isSync && isTrue(call.header('x-static-large-object'));
+}
+
+function putAnyManifest(call: SwiftCall): Promise<SwiftResponse> {
+  return call.isSync ? putSyncedManifest(call) : putManifest(call);
 }
 
 function isPath(target: Target): boolean {

@@ -23,8 +23,6 @@ export interface RefusedName {
 const WRITES = ['PUT', 'POST'] as const;
 
 export const REFUSED_HEADERS: readonly RefusedName[] = [
-  { name: 'x-container-sync-to', target: 'container', methods: WRITES, status: 412, what: 'container sync' },
-  { name: 'x-container-sync-key', target: 'container', methods: WRITES, status: 412, what: 'container sync' },
   {
     name: 'x-symlink-target',
     target: 'object',

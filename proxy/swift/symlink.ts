@@ -85,6 +85,12 @@ export async function readLink(call: SwiftCall): Promise<NewLink | undefined> {
   if (call.header(LINK_ACCOUNT_HEADER)) headers[LINK_ACCOUNT_HEADER] = encodeName(target.account);
   const etag = call.header(LINK_ETAG_HEADER);
   if (!etag) return { headers, contentType: LINK_TYPE };
+  if (call.isSync) {
+    // The target may come later; what it is was checked where the link was made.
+    headers[LINK_ETAG_HEADER] = bareEtag(etag);
+    headers[LINK_BYTES_HEADER] = String(Number.parseInt(call.header(LINK_BYTES_HEADER) ?? '0', 10) || 0);
+    return { headers, contentType: LINK_TYPE };
+  }
   const info = await checkTarget(call, target, bareEtag(etag));
   headers[LINK_ETAG_HEADER] = info.etag;
   headers[LINK_BYTES_HEADER] = String(info.sizeBytes);

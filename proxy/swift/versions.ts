@@ -5,7 +5,7 @@
  * https://docs.openstack.org/swift/latest/api/object_versioning.html
  */
 import { Fault, isFault } from '../../fabric/errors.ts';
-import { makeStamp, type Stamp } from '../../fabric/stamp.ts';
+import { type Stamp, stampFromSwift } from '../../fabric/stamp.ts';
 import {
   type ContainerInfo,
   type ObjectInfo,
@@ -24,9 +24,6 @@ import { isTrue } from './true-value.ts';
 export const DELETE_MARKER_TYPE = 'application/x-deleted;swift_versions_deleted=1';
 const NULL_VERSION = 'null';
 const STAMP = /^[0-9a-f]{16}$/;
-/** Swift's own timestamps: seconds, five decimals, perhaps an offset. */
-const TIMESTAMP = /^(\d{1,10})(?:\.(\d{1,5})\d*)?(?:_([0-9a-f]{1,16}))?$/;
-const TICKS_PER_SECOND = 100_000;
 
 /** The version that the request names, as the store calls it; undefined when it names none. */
 export function readVersionId(call: SwiftCall): string | undefined {
@@ -40,11 +37,7 @@ export function readVersionId(call: SwiftCall): string | undefined {
 
 function parseId(text: string): string | undefined {
   if (text === NULL_VERSION || STAMP.test(text)) return text;
-  const match = TIMESTAMP.exec(text);
-  if (!match) return undefined;
-  const [, seconds = '', fraction = '', offset = '0'] = match;
-  const ticks = Number(seconds) * TICKS_PER_SECOND + Number(fraction.padEnd(5, '0'));
-  return makeStamp(ticks, Number.parseInt(offset.slice(-3), 16));
+  return stampFromSwift(text);
 }
 
 /** Opens what the request means by `ref`: that version of it, or the object itself. `infoOf` of what `open` gives. */
