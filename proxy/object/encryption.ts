@@ -87,12 +87,12 @@ function isKeyOf({ check, checkSalt }: Sealed, key: Uint8Array): boolean {
   return timingSafeEqual(checkOf(key, checkSalt), check);
 }
 
-/** Of an encrypted object. Faults as of `checkCustomerKey`, and the key manager's. */
-export async function dataKeyOf(
+/** Of an encrypted object; at once where it is known at once. Faults as of `checkCustomerKey`, and the key manager's. */
+export function dataKeyOf(
   engine: Engine,
   record: Pick<ObjectRecord, 'account' | 'container' | 'name'> & { readonly sealed?: Sealed | undefined },
   customerKey: Uint8Array | undefined,
-): Promise<Uint8Array> {
+): Promise<Uint8Array> | Uint8Array {
   const sealed = record.sealed as Sealed;
   checkCustomerKey(sealed, customerKey);
   if (sealed.mode === 'SSE-C') return customerKey as Uint8Array;

@@ -53,17 +53,25 @@ export async function getObject(
 ): Promise<OpenObject> {
   const stored = await find(engine, context, ref, true);
   const isPlain = stored.record.sealed === undefined && customerKey === undefined;
-  const found = isPlain ? stored : await unlocked(engine, stored, customerKey);
+  const opened = isPlain ? stored : unlocked(engine, stored, customerKey);
+  const found = opened instanceof Promise ? await opened : opened;
   const info = infoOf(found);
   checkReadConditions(conditions, info);
   return { info, open: (offset, length) => openBody(engine, context, found, { offset, length, depth }) };
 }
 
-/** With the key to its bytes. Faults InvalidRequest, AccessDenied. */
-export async function unlocked(engine: Engine, found: Found, customerKey: Uint8Array | undefined): Promise<Found> {
+/** With the key to its bytes; at once where the key is known at once. Faults InvalidRequest, AccessDenied. */
+export function unlocked(engine: Engine, found: Found, customerKey: Uint8Array | undefined): Promise<Found> | Found {
   checkCustomerKey(found.record.sealed, customerKey);
   if (found.record.sealed === undefined) return found;
-  return { ...found, dataKey: await dataKeyOf(engine, found.record, customerKey) };
+  const key = dataKeyOf(engine, found.record, customerKey);
+  return key instanceof Promise ? key.then((dataKey) => withKey(found, dataKey)) : withKey(found, key);
+}
+
+/** Field by field: a spread costs more than the key did. */
+function withKey(found: Found, dataKey: Uint8Array): Found {
+  const { record, register, versioned, hidesTags, lock, expiration } = found;
+  return { dataKey, record, register, versioned, hidesTags, lock, expiration };
 }
 
 export interface Found {
@@ -74,7 +82,7 @@ export interface Found {
   /** Its container has versions. */
   readonly versioned: boolean;
   /** The caller may not read its tags. */
-  readonly hidesTags?: boolean;
+  readonly hidesTags?: boolean | undefined;
   /** What the caller may know of its lock. */
   readonly lock?: ObjectLock | undefined;
   readonly expiration?: ObjectInfo['expiration'];

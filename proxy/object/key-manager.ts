@@ -1,16 +1,22 @@
 /**
  * Where data keys come from: an interface, so that another key service can take the place of the local one, and the local
  * one, which holds its master keys in memory (cli/cluster/key-file.ts reads them). A master key has a name and versions:
- * rotation adds one, new data keys are wrapped by the newest, older ones still open. Never logs a key.
- *
- *     wrapped  | 1 | version of the master key, u32 | salt, 32 | data key, encrypted, 32 | tag, 16 |
- *     key, nonce of AES-256-GCM: 44 bytes of HKDF-SHA256 of the master key, by the salt; `context` is authenticated too
+ * rotation adds one, new data keys are wrapped by the newest, older ones still open. What wraps is derived from a master key
+ * once for many data keys (wrapped-key-format.ts). Never logs a key.
  */
-import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
 import { Fault } from '../../fabric/errors.ts';
 import type { Random } from '../../fabric/random.ts';
 import { storeFaults } from './contract.ts';
 import { DATA_KEY_BYTES } from './sealed-format.ts';
+import {
+  deriveWrapping,
+  readWrapped,
+  unwrapKey,
+  unwrapOldKey,
+  WRAP_SALT_BYTES,
+  type WrappingKey,
+  wrapKey,
+} from './wrapped-key-format.ts';
 
 /** Of SSE-S3. No request can name it. */
 export const STORE_KEY = 's3';
@@ -22,11 +28,12 @@ export interface DataKey {
   readonly wrapped: Buffer;
 }
 
+/** Answers, and fails, at once or later: await it all the same. */
 export interface KeyManager {
   /** Fault NoSuchKey of the manager: storeFaults.noSuchMasterKey. */
-  generate(keyId: string, context: string): Promise<DataKey>;
+  generate(keyId: string, context: string): Promise<DataKey> | DataKey;
   /** Faults NoSuchMasterKey; DataLost for what was not wrapped by this key and for this context. */
-  unwrap(keyId: string, wrapped: Uint8Array, context: string): Promise<Buffer>;
+  unwrap(keyId: string, wrapped: Uint8Array, context: string): Promise<Buffer> | Buffer;
   /** The same data key for another context. */
   rewrap(keyId: string, wrapped: Uint8Array, contexts: { from: string; to: string }): Promise<Buffer>;
 }
@@ -34,19 +41,47 @@ export interface KeyManager {
 /** Versions of one master key, by number; the highest one wraps. */
 export type MasterKey = ReadonlyMap<number, Uint8Array>;
 
-const FORMAT = 1;
-const SALT_BYTES = 32;
-const TAG_BYTES = 16;
-const SALT_AT = 5;
-const KEY_AT = SALT_AT + SALT_BYTES;
-const TAG_AT = KEY_AT + DATA_KEY_BYTES;
-const WRAPPED_BYTES = TAG_AT + TAG_BYTES;
-const INFO = 'needletail wrapped data key, version 1';
+/** Data keys that are wrapped under one salt. */
+const WRAPS_MAX = 2 ** 20;
+/** Derived keys remembered: one for each salt that is read, and there is one for each life of a proxy, or more. */
+const OPENERS_MAX = 1_024;
+
+/** Data keys remembered for objects that are read again and again. */
+const OPENED_MAX = 4_096;
+
+/** A wrapping key of this manager's own. */
+interface Wrapper extends WrappingKey {
+  readonly master: Uint8Array;
+  used: number;
+}
+
+interface Opener {
+  readonly master: Uint8Array;
+  readonly key: Buffer;
+}
+
+/** A data key, and what it was opened by and for: for anything else it does not open. */
+interface Opened {
+  readonly master: Uint8Array;
+  readonly keyId: string;
+  readonly context: string;
+  readonly plain: Buffer;
+}
+
+/** What was derived from a master key is of no use once another one has taken its name and version. */
+const isOf = (derived: Wrapper | Opener | undefined, master: Uint8Array): boolean =>
+  derived !== undefined && Buffer.compare(derived.master, master) === 0;
 
 export class LocalKeyManager implements KeyManager {
   #keys: ReadonlyMap<string, MasterKey>;
   readonly #random: Random;
   readonly #reload: (() => ReadonlyMap<string, MasterKey> | undefined) | undefined;
+  /** By name of the master key. */
+  readonly #wrappers = new Map<string, Wrapper>();
+  /** Derived keys by master key, its version and the salt; oldest first. */
+  readonly #openers = new Map<string, Opener>();
+  /** By the wrapped key; oldest first. */
+  readonly #opened = new Map<string, Opened>();
 
   /** `reload`: the keys as they are now, asked for when one is not known. */
   constructor(
@@ -59,45 +94,57 @@ export class LocalKeyManager implements KeyManager {
     this.#reload = reload;
   }
 
-  async generate(keyId: string, context: string): Promise<DataKey> {
+  generate(keyId: string, context: string): DataKey {
     const plain = Buffer.from(this.#random.bytes(DATA_KEY_BYTES));
     return { plain, wrapped: this.#wrap(keyId, plain, context) };
   }
 
-  async unwrap(keyId: string, wrapped: Uint8Array, context: string): Promise<Buffer> {
+  unwrap(keyId: string, wrapped: Uint8Array, context: string): Buffer {
     const bytes = Buffer.from(wrapped.buffer, wrapped.byteOffset, wrapped.byteLength);
-    if (bytes.length !== WRAPPED_BYTES || bytes[0] !== FORMAT) throw unreadable(keyId);
-    const version = bytes.readUInt32BE(1);
-    const master = this.#versions(keyId).get(version) ?? this.#looked(keyId)?.get(version);
+    const read = readWrapped(bytes);
+    if (!read) throw unreadable(keyId);
+    const { masterVersion, salt } = read;
+    const master = this.#versions(keyId).get(masterVersion) ?? this.#looked(keyId)?.get(masterVersion);
     if (!master) throw missing(keyId);
-    const { key, nonce } = derive(master, bytes.subarray(SALT_AT, KEY_AT));
-    const decipher = createDecipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context));
-    decipher.setAuthTag(bytes.subarray(TAG_AT));
-    const plain = decipher.update(bytes.subarray(KEY_AT, TAG_AT));
-    try {
-      decipher.final();
-    } catch {
-      throw unreadable(keyId);
-    }
+    const name = bytes.toString('latin1');
+    const known = this.#opened.get(name);
+    if (known?.keyId === keyId && known.context === context && known.master === master) return known.plain;
+    const plain = salt
+      ? unwrapKey(bytes, this.#opener(`${keyId}\0${masterVersion}\0${salt.toString('latin1')}`, master, salt), context)
+      : unwrapOldKey(bytes, master, context);
+    if (!plain) throw unreadable(keyId);
+    remember(this.#opened, OPENED_MAX, [name, { master, keyId, context, plain }]);
     return plain;
   }
 
   async rewrap(keyId: string, wrapped: Uint8Array, { from, to }: { from: string; to: string }): Promise<Buffer> {
-    return this.#wrap(keyId, await this.unwrap(keyId, wrapped, from), to);
+    return this.#wrap(keyId, this.unwrap(keyId, wrapped, from), to);
   }
 
   #wrap(keyId: string, plain: Uint8Array, context: string): Buffer {
+    const wrapper = this.#wrapper(keyId);
+    return wrapKey(wrapper, wrapper.used++, plain, context);
+  }
+
+  #wrapper(keyId: string): Wrapper {
     const versions = this.#versions(keyId);
-    const version = Math.max(...versions.keys());
-    const head = Buffer.alloc(KEY_AT);
-    head[0] = FORMAT;
-    head.writeUInt32BE(version, 1);
-    head.set(this.#random.bytes(SALT_BYTES), SALT_AT);
-    const { key, nonce } = derive(versions.get(version) as Uint8Array, head.subarray(SALT_AT));
-    const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context));
-    const sealed = cipher.update(plain);
-    cipher.final();
-    return Buffer.concat([head, sealed, cipher.getAuthTag()]);
+    let newest = 0;
+    for (const version of versions.keys()) newest = Math.max(newest, version);
+    const master = versions.get(newest) as Uint8Array;
+    const known = this.#wrappers.get(keyId);
+    if (known?.masterVersion === newest && known.used < WRAPS_MAX && isOf(known, master)) return known;
+    const salt = Buffer.from(this.#random.bytes(WRAP_SALT_BYTES));
+    const made = { masterVersion: newest, master, salt, key: deriveWrapping(master, salt), used: 0 };
+    this.#wrappers.set(keyId, made);
+    return made;
+  }
+
+  #opener(name: string, master: Uint8Array, salt: Uint8Array): Buffer {
+    const known = this.#openers.get(name);
+    if (known && isOf(known, master)) return known.key;
+    const key = deriveWrapping(master, salt);
+    remember(this.#openers, OPENERS_MAX, [name, { master, key }]);
+    return key;
   }
 
   #versions(keyId: string): MasterKey {
@@ -113,9 +160,13 @@ export class LocalKeyManager implements KeyManager {
   }
 }
 
-function derive(master: Uint8Array, salt: Uint8Array): { key: Buffer; nonce: Buffer } {
-  const bytes = Buffer.from(hkdfSync('sha256', master, salt, INFO, DATA_KEY_BYTES + 12));
-  return { key: bytes.subarray(0, DATA_KEY_BYTES), nonce: bytes.subarray(DATA_KEY_BYTES) };
+/** The oldest goes where there are too many. */
+function remember<T>(into: Map<string, T>, entriesMax: number, [name, entry]: readonly [string, T]): void {
+  for (const oldest of into.keys()) {
+    if (into.size < entriesMax) break;
+    into.delete(oldest);
+  }
+  into.set(name, entry);
 }
 
 function missing(keyId: string): Fault {

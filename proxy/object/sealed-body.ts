@@ -11,6 +11,7 @@ import { openExtents } from './extent-body.ts';
 import { inlineBody } from './inline-body.ts';
 import type { Extent, ObjectRecord } from './object-format.ts';
 import {
+  inlineKey,
   openSegment,
   PLAIN_SEGMENT_BYTES,
   plainBytes,
@@ -119,7 +120,7 @@ export function openSealed(engine: Engine, register: ReadRegister, record: Objec
   const { extents } = record;
   if (extents) return new OpeningBody(engine, register, extents, reading);
   const { dataKey, offset, length } = reading;
-  const key = streamKey(dataKey, record.sealed?.salt ?? '');
+  const key = inlineKey(dataKey, record.sealed ?? {});
   const whole = openSegment(register.body ?? Buffer.alloc(0), { key, index: 0, isLast: true });
   return inlineBody(whole, offset, length);
 }

@@ -6,9 +6,10 @@
  *     segment  | ciphertext, 65,520 bytes or what is left | tag, 16 |        the last may be empty: then it is its tag
  *     nonce    | 0 0 0 0 0 0 0 | number of the segment, u32 | 1 for the last, else 0 |
  *     key      HKDF-SHA256 of the data key, salt: 16 bytes of the stream's own, info: INFO
+ *     direct   a stream inside a register whose data key was made for it alone: key is the data key, no salt (INLINE_DIRECT)
  *
  * AES-256-GCM. Key and nonce never come together twice: the salt is random for each stream (the id of the blob, or the
- * record's). A segment that was moved, cut off, put before another or taken from another stream does not open.
+ * record's), and a data key that encrypts directly encrypts nothing else, nor is anything derived from it. A segment that was moved, cut off, put before another or taken from another stream does not open.
  */
 import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
 import { Fault } from '../../fabric/errors.ts';
@@ -20,6 +21,8 @@ export const SEALED_SEGMENT_BYTES = 65_536;
 export const PLAIN_SEGMENT_BYTES = SEALED_SEGMENT_BYTES - TAG_BYTES;
 export const DATA_KEY_BYTES = 32;
 export const SALT_BYTES = 16;
+/** In the record of a body that its data key encrypts directly; version 1, which had a salt, says nothing there. */
+export const INLINE_DIRECT = 2;
 const INFO = 'needletail sealed body, version 1, AES-256-GCM, segments of 65520 bytes';
 const NONCE_BYTES = 12;
 const CIPHER = 'aes-256-gcm';
@@ -41,6 +44,18 @@ export function segmentCount(plain: number): number {
 export function streamKey(dataKey: Uint8Array, salt: string | Uint8Array): Buffer {
   const bytes = typeof salt === 'string' ? Buffer.from(salt, 'latin1') : salt;
   return Buffer.from(hkdfSync('sha256', dataKey, bytes, INFO, DATA_KEY_BYTES));
+}
+
+/** Of a stream inside a register. Fault DataLost for a version that is not known here. */
+export function inlineKey(dataKey: Uint8Array, { salt, inline }: InlineStream): Uint8Array {
+  if (inline === undefined) return streamKey(dataKey, salt ?? '');
+  if (inline !== INLINE_DIRECT) throw new Fault(storeFaults.dataLost, { inline }, 'encrypted in a way not known here');
+  return dataKey;
+}
+
+export interface InlineStream {
+  readonly salt?: Uint8Array | undefined;
+  readonly inline?: number | undefined;
 }
 
 function nonceOf(index: number, isLast: boolean): Buffer {

@@ -14,7 +14,16 @@ import type { Sealing } from './encryption.ts';
 import type { Engine } from './engine.ts';
 import type { Extent, Sealed } from './object-format.ts';
 import { SealingBody } from './sealed-body.ts';
-import { PLAIN_SEGMENT_BYTES, SALT_BYTES, sealedBytes, sealSegment, streamKey } from './sealed-format.ts';
+import {
+  INLINE_DIRECT,
+  type InlineStream,
+  inlineKey,
+  PLAIN_SEGMENT_BYTES,
+  SALT_BYTES,
+  sealedBytes,
+  sealSegment,
+  streamKey,
+} from './sealed-format.ts';
 
 export interface ReceivedSealed {
   readonly sizeBytes: number;
@@ -41,7 +50,7 @@ export async function receiveSealed(engine: Engine, target: Target, options: Put
   const small = await collectSmall(options.body, isPart ? 0 : PLAIN_SEGMENT_BYTES);
   const isInline = small.whole !== undefined && !isPart;
   const taken = isInline
-    ? sealWhole(engine, sealing, small.whole as Buffer)
+    ? sealWhole(engine, { sealing, options }, small.whole as Buffer)
     : await sealLarge(engine, target, { options, start: small.start ?? small.whole });
   const { plainMd5, sealedMd5, ...received } = taken;
   if (options.md5 !== undefined && options.md5 !== plainMd5)
@@ -61,11 +70,21 @@ interface Taken extends Omit<ReceivedSealed, 'md5'> {
   readonly sealedMd5: string;
 }
 
-function sealWhole(engine: Engine, { dataKey, sealed }: Sealing, whole: Buffer): Taken {
-  const salt = Buffer.from(engine.random.bytes(SALT_BYTES));
-  const body = sealSegment(whole, { key: streamKey(dataKey, salt), index: 0, isLast: true });
-  const sizes = { sizeBytes: whole.length, plainMd5: md5Hex(whole), sealedMd5: md5Hex(body) };
-  return { ...sizes, body, sealed: { ...sealed, salt } };
+function sealWhole(
+  engine: Engine,
+  { sealing, options }: { sealing: Sealing; options: PutOptions },
+  whole: Buffer,
+): Taken {
+  const { dataKey, sealed } = sealing;
+  const stream = newInline(engine, sealed);
+  const body = sealSegment(whole, { key: inlineKey(dataKey, stream), index: 0, isLast: true });
+  const sealedMd5 = hidesText(sealed, options) ? md5Hex(body) : '';
+  return { sizeBytes: whole.length, plainMd5: md5Hex(whole), sealedMd5, body, sealed: { ...sealed, ...stream } };
+}
+
+/** A client's key comes again and needs a salt; any other data key was made for this body. */
+function newInline({ random }: Engine, { mode }: Sealed): InlineStream {
+  return mode === 'SSE-C' ? { salt: Buffer.from(random.bytes(SALT_BYTES)) } : { inline: INLINE_DIRECT };
 }
 
 async function sealLarge(
