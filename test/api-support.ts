@@ -16,6 +16,7 @@ import * as swift from '../proxy/swift/operations.ts';
 import { REFUSED_HEADERS, REFUSED_PARAMETERS } from '../proxy/swift/request-rules.ts';
 import { code, table } from './api-tables.ts';
 import { SHOWN, type Shown } from './support-tests.ts';
+import { SWIFT_NAMES } from './swift-names.ts';
 
 export interface SupportRow {
   /** What support-tests.ts matches. */
@@ -120,6 +121,13 @@ export function swiftRows(): SupportRow[] {
   ];
 }
 
+export function swiftNameRows(): SupportRow[] {
+  return SWIFT_NAMES.map(({ name, where, note, shown }) => {
+    const key = `swift-name ${name} ${shown.join(': ')}`;
+    return { key, name: code(name), request: where, answer: 'supported', note };
+  });
+}
+
 /** What services have routes for in order to refuse it says so in its note. */
 const REFUSED_ROUTE = /^refused, (\d{3}): (.*)$/;
 
@@ -141,6 +149,7 @@ export const ALL_ROWS = (): SupportRow[] => [
   ...s3HeaderRows(),
   ...queryRows(),
   ...swiftRows(),
+  ...swiftNameRows(),
   ...keystoneRows(),
   ...cinderRows(),
 ];
@@ -161,7 +170,8 @@ function counts(): string {
       ['S3 operations', s3Rows()],
       ['S3 headers', s3HeaderRows()],
       ['STS and IAM', queryRows()],
-      ['Swift', swiftRows()],
+      ['Swift operations', swiftRows()],
+      ['Swift headers and parameters', swiftNameRows()],
       ['Keystone', keystoneRows()],
       ['Cinder', cinderRows()],
     ] as const
@@ -178,6 +188,7 @@ export const SUPPORT_TABLES: Readonly<Record<string, () => string>> = {
   's3-headers': () => render(s3HeaderRows(), 'header'),
   query: () => render(queryRows(), 'action'),
   swift: () => render(swiftRows(), 'operation'),
+  'swift-names': () => render(swiftNameRows(), 'header or parameter'),
   keystone: () => render(keystoneRows(), 'operation'),
   cinder: () => render(cinderRows(), 'operation'),
 };

@@ -2,6 +2,8 @@
  * Which test shows which row of docs/api-support.md: the first pattern that fits a row's key names it. A row that nothing
  * fits, a test that does not exist and a pattern that fits no row each fail test/api-support.test.ts.
  */
+import { SWIFT_NAMES } from './swift-names.ts';
+
 export interface Shown {
   /** Of the key: `s3 PutBucketCors`, `s3-header x-amz-acl`, `swift PUT object`, `keystone users:create`, `cinder volumes:create`. */
   readonly rows: RegExp;
@@ -153,4 +155,9 @@ const CINDER: readonly Shown[] = [
   cinder(/^cinder /, 'volumes from creation to deletion'),
 ];
 
-export const SHOWN: readonly Shown[] = [...S3, ...S3_HEADERS, ...SWIFT, ...KEYSTONE, ...CINDER];
+const SWIFT_HEADERS: readonly Shown[] = SWIFT_NAMES.map(({ name, shown: [file, test] }) => {
+  const literal = name.replace(/[?*]/g, '\\$&');
+  return swift(new RegExp(`^swift-name ${literal} ${file}:`), file, test);
+});
+
+export const SHOWN: readonly Shown[] = [...S3, ...S3_HEADERS, ...SWIFT_HEADERS, ...SWIFT, ...KEYSTONE, ...CINDER];
