@@ -9,7 +9,11 @@ import t from 'tap';
 import { EXIT, runProgram } from './program.ts';
 
 const MAIN = fileURLToPath(new URL('main.js', import.meta.url));
-const RUN_TIMEOUT_MS = 20_000;
+const RUN_TIMEOUT_MS = 60_000;
+/** Five processes start. */
+const ZONES_TIMEOUT_MS = 90_000;
+
+t.setTimeout(4 * RUN_TIMEOUT_MS);
 
 function needletail(args: readonly string[]) {
   const env = { ...process.env, DEBUG: '' };
@@ -56,7 +60,7 @@ t.test('a start that cannot listen ends, with every process it began', async (t)
     child.stderr.on('data', (text: Buffer) => {
       told += text;
     });
-    const timer = setTimeout(() => child.kill(), RUN_TIMEOUT_MS);
+    const timer = setTimeout(() => child.kill(), ZONES_TIMEOUT_MS);
     // 'close' and not 'exit': a zone that lived on would hold the stream open.
     t.same(await once(child, 'close'), [EXIT.failed, null], processes);
     clearTimeout(timer);
