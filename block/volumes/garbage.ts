@@ -24,6 +24,7 @@ export class Garbage {
   #timer: Timer | undefined;
   #work: Promise<void> = Promise.resolve();
   #stopped = false;
+  #putOut = false;
 
   constructor(world: GarbageWorld) {
     this.#world = world;
@@ -33,9 +34,9 @@ export class Garbage {
     this.#after(EVERY_MS);
   }
 
-  /** Something was deleted: look soon. */
+  /** Something was deleted: look soon. Whoever put us out finds it in time. */
   nudge(): void {
-    if (!this.#stopped) this.#after(BUSY_MS);
+    if (!this.#stopped && !this.#putOut) this.#after(BUSY_MS);
   }
 
   async stop(): Promise<void> {
@@ -62,12 +63,15 @@ export class Garbage {
 
   async #round(): Promise<void> {
     let delayMs = EVERY_MS;
+    this.#putOut = false;
     try {
       if (!(await this.collect()).idle) delayMs = BUSY_MS;
     } catch (error) {
       this.#collector = undefined;
-      if (isFault(error, repositoryFaults.notOwner)) delayMs = PUT_OUT_MS;
-      else this.#world.log.warn({ err: error }, 'collecting the garbage of snapshots failed');
+      if (isFault(error, repositoryFaults.notOwner)) {
+        this.#putOut = true;
+        delayMs = PUT_OUT_MS;
+      } else this.#world.log.warn({ err: error }, 'collecting the garbage of snapshots failed');
     }
     if (!this.#stopped) this.#after(delayMs);
   }

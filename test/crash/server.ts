@@ -40,7 +40,7 @@ export class CrashServer {
     this.#options = options;
   }
 
-  /** `http://127.0.0.1:PORT`; changes with every start. */
+  /** `http://127.0.0.1:PORT`; changes with every start. Empty where nothing is served over HTTP. */
   get url(): string {
     return this.#url;
   }
@@ -94,10 +94,10 @@ export class CrashServer {
       });
       child.stdout?.setEncoding('utf8').on('data', (piece: string) => {
         text += piece;
-        const url = /^ready .*s3\+swift=(\S+)/m.exec(text)?.[1];
-        if (url === undefined) return;
+        const line = /^ready (.*)\n/m.exec(text)?.[1];
+        if (line === undefined) return;
         clearTimeout(timer);
-        resolve(url);
+        resolve(/(?:^| )(?:s3\+swift|url)=(\S+)/.exec(line)?.[1] ?? '');
       });
     });
   }

@@ -1,10 +1,19 @@
 /**
- * A cluster as it is shipped, with volumes, and the `needletail volume` command against it. Ends the cluster and every daemon of
- * its volumes, which would outlive it, and removes its folder.
+ * A cluster as it is shipped, with volumes, and the `needletail volume` command against it; or any of its services alone, by a
+ * configuration. Ends the cluster and every daemon of its volumes, which would outlive it, and removes its folder.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import {
+  createReadStream,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
@@ -43,12 +52,21 @@ export async function mustRun(command: string, args: readonly string[]): Promise
 }
 
 export class VolumeCluster {
-  readonly folder = mkdtempSync(path.join(os.tmpdir(), 'nt-vc-'));
-  readonly data = path.join(this.folder, 'data');
+  readonly folder: string;
+  readonly data: string;
   #server: CrashServer | undefined;
 
-  constructor(t: Test) {
+  constructor(t: Test, { under = os.tmpdir() } = {}) {
+    this.folder = mkdtempSync(path.join(under, 'nt-vc-'));
+    this.data = path.join(this.folder, 'data');
     t.teardown(() => this.#close());
+  }
+
+  /** By these lines of TOML. */
+  async startWith(...lines: readonly string[]): Promise<void> {
+    const config = this.file('needletail.toml');
+    writeFileSync(config, lines.map((line) => `${line}\n`).join(''));
+    await this.start({ args: ['--config', config] });
   }
 
   async start(options: Partial<Pick<ServerOptions, 'args' | 'env'>> = {}): Promise<void> {

@@ -2,7 +2,7 @@
 import { type Call, type Route, route } from '../../../control/service/types.ts';
 import { type Cinder, newId, startTask } from '../cinder.ts';
 import { growthAmounts, volumeAmounts } from '../model/quota-amounts.ts';
-import { allocate, fits, isMultiattach } from '../model/scheduler.ts';
+import { allocate, choose, disabledHosts, fits, isMultiattach } from '../model/scheduler.ts';
 import { checkSize } from '../model/sizes.ts';
 import { getType, mayUse, typeName } from '../model/types.ts';
 import { badRequest, invalidInput, invalidVolume, notImplemented } from '../refusals.ts';
@@ -305,7 +305,8 @@ async function retype(cinder: Cinder, call: Call, id: string, asked: Body): Prom
       startTask(cinder, tx, { kind: RETYPE_VOLUME, input, resource: `volume/${id}`, call });
       return;
     }
-    const there = pools.find((pool) => fits(pool, wish));
+    const disabled = await disabledHosts(tx);
+    const there = await choose(tx, { ...wish, sizeGb }, { pools, settings: cinder.settings, disabled });
     if (asked['migration_policy'] !== 'on-demand' || status !== 'available' || there === undefined)
       throw badRequest(
         'No host of this type: retyping would have to move the volume (migration_policy on-demand, and not attached).',
@@ -337,9 +338,10 @@ async function migrate(cinder: Cinder, call: Call, id: string, asked: Body): Pro
         `Volume ${id} status must be available and it must not be attached to be migrated, but it is ${status}.`,
       );
     if (host === to) throw invalidVolume(`Destination host must be different from the current host.`);
-    const pool = pools.find((one) => one.host === to);
-    const type = await getType(tx, typeId);
-    if (!pool || !fits(pool, { type, zone: undefined })) throw badRequest(`Host ${to} cannot take the volume.`);
+    // A host that is switched off takes what an administrator sends there.
+    const wish = { sizeGb, type: await getType(tx, typeId), zone: undefined, onlyHost: to };
+    const choice = await choose(tx, wish, { pools, settings: cinder.settings, disabled: new Set() });
+    if (choice === undefined) throw badRequest(`Host ${to} cannot take the volume.`);
     await allocate(tx, to, sizeGb);
     await change(cinder, tx, volumes, {
       id,

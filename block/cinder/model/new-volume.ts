@@ -7,21 +7,12 @@ import type { Call } from '../../../control/service/types.ts';
 import { owned, projectOf } from '../api/shared.ts';
 import { type Cinder, newId, startTask } from '../cinder.ts';
 import { invalidBackup, invalidInput, invalidSnapshot, invalidVolume } from '../refusals.ts';
-import {
-  backups,
-  LINEAGES,
-  services,
-  snapshots,
-  type TypeRow,
-  type VolumeRow,
-  volumes,
-  type Words,
-} from '../tables.ts';
+import { backups, LINEAGES, snapshots, type TypeRow, type VolumeRow, volumes, type Words } from '../tables.ts';
 import { CREATE_VOLUME, type CreateInput } from '../tasks/create-volume.ts';
 import type { Pool } from './hosts.ts';
 import { addMessage } from './messages.ts';
 import { volumeAmounts } from './quota-amounts.ts';
-import { allocate, choose, hostsOf, isMultiattach } from './scheduler.ts';
+import { allocate, choose, disabledHosts, hostsOf, isMultiattach } from './scheduler.ts';
 import { checkSize } from './sizes.ts';
 import { defaultType, getType, mayUse } from './types.ts';
 
@@ -66,7 +57,7 @@ export async function putVolume(
   await checkSize(cinder, tx, projectId, sizeGb);
   const id = newId(cinder);
   const hints = await hintedHosts(tx, asked);
-  const disabled = new Set((await services.all(tx)).filter((one) => one.disabled).map((one) => one.id));
+  const disabled = await disabledHosts(tx);
   const wish = { sizeGb, type, zone: asked.zone, onlyHost: source?.onlyHost, ...hints };
   const choice = await choose(tx, wish, { pools, settings: cinder.settings, disabled });
   await cinder.quotas.take(tx, projectId, volumeAmounts(sizeGb, type.name));

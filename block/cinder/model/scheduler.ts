@@ -5,7 +5,7 @@
  */
 import type { ReadTx, WriteTx } from '../../../control/contract.ts';
 import type { CinderSettings } from '../settings.ts';
-import { ALLOCATED, type TypeRow, type VolumeRow } from '../tables.ts';
+import { ALLOCATED, services, type TypeRow, type VolumeRow } from '../tables.ts';
 import type { Pool } from './hosts.ts';
 
 const GIB = 2 ** 30;
@@ -33,6 +33,11 @@ export async function allocatedGb(tx: ReadTx, host: string): Promise<number> {
 /** Negative gives back. */
 export async function allocate(tx: WriteTx, host: string, gigabytes: number): Promise<void> {
   tx.put(ALLOCATED, host, { gigabytes: Math.max(0, (await allocatedGb(tx, host)) + gigabytes) });
+}
+
+/** Switched off: for what is new. */
+export async function disabledHosts(tx: ReadTx): Promise<Set<string>> {
+  return new Set((await services.all(tx)).filter((one) => one.disabled).map((one) => one.id));
 }
 
 export async function choose(
