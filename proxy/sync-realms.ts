@@ -82,11 +82,15 @@ function ofUrl(trimmed: string, { allowedHosts }: SyncOptions): SyncTo {
   if (rest !== '') return { error: 'Params, queries, and fragments not allowed in X-Container-Sync-To' };
   const base = `${scheme}://${authority}`;
   const url = URL.canParse(base) ? new URL(base) : undefined;
-  const host = url?.hostname.replace(/^\[|\]$/g, '');
-  // As written, too: the same address in another notation was not what the operator allowed.
-  const isSame = url !== undefined && authority.toLowerCase().startsWith(url.hostname);
-  if (url?.username !== '' || !isSame || !allowedHosts.includes(host ?? '')) {
-    return { error: `Invalid host ${quoted(host ?? authority)} in X-Container-Sync-To` };
+  // As written: the same address in another notation was not what the operator allowed.
+  const host = authority
+    .replace(/^.*@/, '')
+    .replace(/:\d*$/, '')
+    .replace(/^\[|\]$/g, '')
+    .toLowerCase();
+  const isSame = url?.hostname.replace(/^\[|\]$/g, '') === host && url.username === '' && !authority.includes('@');
+  if (!url || !isSame || !allowedHosts.includes(host)) {
+    return { error: `Invalid host ${quoted(host)} in X-Container-Sync-To` };
   }
   if (!path.slice(1).split('/').every(isName)) return { error: 'Path required in X-Container-Sync-To' };
   return { address: { origin: url.origin, path: signedPath(path) } };

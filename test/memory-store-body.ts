@@ -11,6 +11,7 @@ import {
   type PutOptions,
   storeFaults,
 } from '../proxy/object/contract.ts';
+import { overlaid } from '../proxy/object/metadata.ts';
 import { bufferBody } from '../proxy/object/slo.ts';
 import type { Upload } from './memory-store-state.ts';
 
@@ -29,7 +30,7 @@ export function copiedAttributes(
   source: ObjectInfo,
   { directive, attributes = {}, overlay }: CopyOptions,
 ): ObjectAttributes {
-  if (directive === 'copy') return attributesOf({ ...source, headers: { ...source.headers, ...overlay } });
+  if (directive === 'copy') return attributesOf({ ...source, headers: overlaid(source.headers, overlay) ?? {} });
   const contentType = attributes.contentType ?? source.contentType;
   if (directive === 'replace') return { ...attributes, contentType };
   return {

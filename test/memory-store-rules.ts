@@ -31,7 +31,7 @@ export function checkWrite(info: ObjectInfo | undefined, conditions: Conditions 
 export function checkNewer({ objects, gone }: StoredContainer, name: string, at: Stamp | undefined): void {
   const last = objects.get(name)?.info.stamp ?? gone.get(name);
   if (at === undefined || last === undefined || stampTicks(last) < stampTicks(at)) return;
-  throw new Fault(storeFaults.preconditionFailed, { header: 'X-Timestamp' });
+  throw new Fault(storeFaults.preconditionFailed, { header: 'X-Timestamp', isGone: !objects.has(name) });
 }
 
 function matches(wanted: readonly string[] | '*', info: ObjectInfo): boolean {

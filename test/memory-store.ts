@@ -276,11 +276,12 @@ export class MemoryStore implements Store {
     const container = this.#container(context, ref, 'write');
     const stored = container.objects.get(ref.object);
     if (!stored) throw new Fault(storeFaults.noSuchObject);
+    checkNewer(container, ref.object, context.at);
     const contentType = attributes.contentType ?? stored.info.contentType;
     stored.info = {
       ...stored.info,
       ...attributesOf({ ...attributes, contentType, headers: withLinkOf(stored.info.headers, attributes.headers) }),
-      stamp: this.#stamps.next(),
+      stamp: context.at ?? this.#stamps.next(),
     };
     return stored.info;
   }

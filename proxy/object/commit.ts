@@ -133,7 +133,7 @@ async function decideOnce(engine: Engine, change: Change, own: OwnRounds): Promi
 /** Of the same moment is not older: the other side may be told twice. */
 export function superseded({ at }: Pick<Change, 'at'>, current: ReadRegister | undefined): Fault | undefined {
   if (at === undefined || !current || stampTicks(headStamp(current.head)) < stampTicks(at)) return undefined;
-  return new Fault(storeFaults.preconditionFailed, { header: 'X-Timestamp' });
+  return new Fault(storeFaults.preconditionFailed, { header: 'X-Timestamp', isGone: isTombstone(current.head) });
 }
 
 /** The live object in a register, if it is one: no delete marker, not expired. */

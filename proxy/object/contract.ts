@@ -63,7 +63,7 @@ export interface Context {
   readonly referer?: string | undefined;
   /** Objects past their time that are not deleted yet are shown, to whom the account belongs. */
   readonly openExpired?: boolean | undefined;
-  /** When PUT and DELETE happened, in the cluster they come from. Fault PreconditionFailed over what is not older. */
+  /** When the write happened, in the cluster they come from. Fault PreconditionFailed over what is not older. */
   readonly at?: Stamp | undefined;
   /** Aborted when the client is gone. */
   readonly signal?: AbortSignal | undefined;

@@ -3,11 +3,10 @@
  * attributes of two writers never mix.
  */
 import { Fault } from '../../fabric/errors.ts';
-import type { Stamp } from '../../fabric/stamp.ts';
 import { isTombstone } from '../../object-server/contract.ts';
 import { pause } from '../pause.ts';
 import { decide, type Judge, type OwnRounds } from '../quorum-decide.ts';
-import { alignRow, goneOrNew, objectKey, stillThere } from './commit.ts';
+import { alignRow, goneOrNew, objectKey, stillThere, superseded } from './commit.ts';
 import { type Context, type ObjectAttributes, type ObjectInfo, type ObjectRef, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { noteExpiry } from './expiry-index.ts';
@@ -17,7 +16,7 @@ import { withLinkOf } from './links.ts';
 import { decodeMeta, type ObjectRecord, recordHead, toInfo } from './object-format.ts';
 import { lockFault } from './object-lock.ts';
 import { writable } from './put.ts';
-import { rowOf, rowWrite } from './row-writes.ts';
+import { rowsBeside } from './row-writes.ts';
 import { synced } from './sync-desk.ts';
 
 const TRIES_MAX = 10;
@@ -29,22 +28,25 @@ export async function updateObject(
   attributes: ObjectAttributes,
 ): Promise<ObjectInfo> {
   checkAttributes(attributes);
+  if (context.at !== undefined) engine.cluster.stamps.observe(context.at);
   const own: OwnRounds = new Set();
   for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
     const container = await writable(engine, context, ref);
     if (attributes.deleteAt !== undefined && attempt === 0) await noteExpiry(engine, ref, attributes.deleteAt);
     const key = objectKey(engine, container, ref.object);
     let info: ObjectInfo | undefined;
-    const judge: Judge = (current, ballot) => {
+    const judge: Judge = (current, ballot, _granted, mine) => {
       const record = current && !isTombstone(current.head) ? decodeMeta<ObjectRecord>(current.head) : undefined;
       if (!record || !current || record.marker === true || isHidden(engine, context, record))
         return { keep: true, refuse: new Fault(storeFaults.noSuchObject) };
       const locked = lockFault(record, engine.cluster.clock.nowMs());
       if (locked) return { keep: true, refuse: locked };
+      const late = mine ? undefined : superseded(context, current);
+      if (late) return { keep: true, refuse: late };
       const next = withAttributes(record, attributes);
-      const head = recordHead(next, { key, stamp: ballot as Stamp, body: current.body });
+      const head = recordHead(next, { key, stamp: context.at ?? ballot, ballot, body: current.body });
       info = toInfo(next, head);
-      return { write: [{ head, body: current.body }, rowWrite(container, ref.object, rowOf(next), ballot)] };
+      return { write: [{ head, body: current.body }, ...rowsBeside(container, ref.object, head, ballot)] };
     };
     const done = await synced(engine, container, ref.object, () => decide(engine.cluster, key, judge, { own }));
     if (done.result === 'ok') {

@@ -72,7 +72,7 @@ async function admit(call: SwiftCall, { versioning }: Peeked): Promise<void> {
   call.at = at;
 }
 
-/** What is there is not older: a PUT is taken and forgotten, a DELETE is a conflict, as in Swift. */
+/** What is there is not older: a PUT is taken and forgotten, POST and DELETE are a conflict, as in Swift. */
 export async function unlessSuperseded(call: SwiftCall, run: () => Promise<SwiftResponse>): Promise<SwiftResponse> {
   if (call.at === undefined) return run();
   try {
@@ -80,7 +80,7 @@ export async function unlessSuperseded(call: SwiftCall, run: () => Promise<Swift
   } catch (error) {
     if (!isFault(error, storeFaults.preconditionFailed) || error.details['header'] !== 'X-Timestamp') throw error;
     if (call.http.method === 'PUT') return emptyResponse(202);
-    throw refuse(swiftFaults.conflict);
+    throw refuse(error.details['isGone'] === true ? swiftFaults.notFound : swiftFaults.conflict);
   }
 }
 
