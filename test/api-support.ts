@@ -40,7 +40,6 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/Abac/, 'policies know tags of objects, not of buckets'],
   [/Torrent/, 'gone at AWS as well'],
   [/RestoreObject/, 'there is no archive to restore from'],
-  [/SelectObjectContent/, 'closed to new users at AWS; planned last'],
   [/UpdateObjectEncryption/, 'a copy onto itself does it'],
 ];
 

@@ -45,6 +45,7 @@ const S3: readonly Shown[] = [
   s3(/^s3 PostObject$/, 'forms', 'signed policies'),
   s3(/^s3 \w+ObjectTagging$/, 'tagging', 'set, shown, replaced, removed'),
   s3(/^s3 \w+BucketTagging$/, 'tagging', 'of buckets'),
+  s3(/^s3 SelectObjectContent$/, 'select', 'rows of CSV'),
   s3(/^s3 \w+BucketCors$/, 'cors', 'the configuration'),
   s3(/^s3 \w+BucketEncryption$/, 'encryption', 'the default of a bucket'),
   s3(/^s3 \w+BucketLifecycle\w*$/, 'lifecycle', 'the document'),

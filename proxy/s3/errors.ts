@@ -7,11 +7,13 @@ import { Fault, fabricFaults, isFault } from '../../fabric/errors.ts';
 import { XML_DECLARATION, xmlElement } from '../../fabric/xml.ts';
 import type { ErrorFields } from '../auth/sigv4-faults.ts';
 import { storeFaults } from '../object/contract.ts';
+import { SELECT_CODES } from './select/select-codes.ts';
 
 const INTERNAL = 'We encountered an internal error. Please try again.';
 
 /** Status and default message by code. */
 export const CODES = {
+  ...SELECT_CODES,
   AccessControlListNotSupported: [400, 'The bucket does not allow ACLs'],
   AccessDenied: [403, 'Access Denied'],
   AccessForbidden: [403, 'CORSResponse: CORS is not enabled for this bucket.'],

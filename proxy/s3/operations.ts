@@ -24,6 +24,7 @@ import { getObjectAttributes } from './object-attributes.ts';
 import { createPostObject } from './post-object.ts';
 import { putObject } from './put-object.ts';
 import * as rights from './rights.ts';
+import { selectObject } from './select-object.ts';
 import { absentConfiguration, emptyConfiguration } from './sub-resources.ts';
 import * as tagging from './tagging.ts';
 import { uploadPart } from './upload-part.ts';
@@ -328,7 +329,11 @@ export const OPERATIONS: readonly OperationRow[] = [
   }),
   refused('GetObjectTorrent', 'GET object torrent'),
   refused('RestoreObject', 'POST object restore'),
-  refused('SelectObjectContent', 'POST object select', 'no SQL over objects: AWS takes no new users of it since 2024'),
+  built('SelectObjectContent', 'POST object select', {
+    obeys: encryption.READ_HEADERS,
+    run: selectObject,
+    note: 'SQL over CSV and JSON, plain, gzip or bzip2; no Parquet',
+  }),
   refused('RenameObject', 'PUT object renameObject', 'directory buckets'),
   refused('UpdateObjectEncryption', 'PUT object encryption'),
 ];

@@ -10,6 +10,7 @@ import { objects } from './s3-objects.ts';
 import { refusals } from './s3-refusals.ts';
 import { S3Client, type StartS3, withServer } from './s3-rig.ts';
 import { rights } from './s3-rights.ts';
+import { selects } from './s3-select.ts';
 import { signature2 } from './s3-signature2.ts';
 import { tagging } from './s3-tagging.ts';
 import { uploads } from './s3-uploads.ts';
@@ -34,6 +35,7 @@ export function s3Conformance(t: Test, start: StartS3, isTls: boolean): void {
       forms,
       signature2,
       website,
+      selects,
       ...(isTls ? {} : { temporaryKeys, users }),
     })) {
       for (const [name, test] of Object.entries(suite)) {

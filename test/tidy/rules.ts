@@ -120,6 +120,7 @@ export const DEPENDENCY_HOMES: Readonly<Record<string, { readonly under: string;
   'tar-stream': { under: 'proxy/' },
   'seek-bzip': { under: 'fabric/' },
   busboy: { under: 'proxy/' },
+  'pgsql-ast-parser': { under: 'proxy/s3/select' },
   ajv: { under: 'control/' },
   yaml: { under: 'control/' },
   commander: { under: 'cli/', many: true },
