@@ -80,8 +80,10 @@ function hostLinks({ cluster, volumes, hosts, log }: ClusterCinderOptions): Map<
     const link = readVolumesLink(file);
     if (links.has(link.volumeHost))
       throw new Fault('BadConfig', { file }, `volume-hosts: ${file} is of a host that is there already`);
-    const peer = connectLink(VOLUME_SERVICE, link, { caller: `cinder ${cluster.region}`, log });
-    links.set(link.volumeHost, { peer, ...(zone && { zone }), ...(backend && { backendName: backend }) });
+    const { volumeHost } = link;
+    const named = { caller: `cinder ${cluster.region}`, log: log.child({ volumeHost }) };
+    const peer = connectLink(VOLUME_SERVICE, link, named);
+    links.set(volumeHost, { peer, ...(zone && { zone }), ...(backend && { backendName: backend }) });
   }
   return links;
 }
