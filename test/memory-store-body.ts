@@ -61,7 +61,7 @@ export async function receive(
 
 export async function readAll(source: OpenObject, range?: { offset: number; length: number }): Promise<Buffer> {
   const size = source.info.sizeBytes;
-  if (range && range.offset + range.length > size) throw new Fault(storeFaults.invalidRange);
+  if (range && range.offset + range.length > size) throw new Fault(storeFaults.invalidRange, { sizeBytes: size });
   const body = source.open(range?.offset ?? 0, range?.length ?? size);
   const pieces: Uint8Array[] = [];
   for (let piece = await body.next(); piece; piece = await body.next()) pieces.push(piece);
@@ -84,9 +84,11 @@ export function chooseParts(upload: Upload, wanted: readonly CompletedPart[]): {
     const part = upload.parts.get(partNumber);
     if (partNumber <= previous) throw new Fault(storeFaults.invalidPartOrder);
     previous = partNumber;
-    if (part?.info.etag !== etag) throw new Fault(storeFaults.invalidPart, { partNumber });
+    if (part?.info.etag !== etag) throw new Fault(storeFaults.invalidPart, { partNumber, etag });
     const isLast = index === wanted.length - 1;
-    if (!isLast && part.bytes.length < PART_BYTES_MIN) throw new Fault(storeFaults.partTooSmall, { partNumber });
+    const sizeBytes = part.bytes.length;
+    if (!isLast && sizeBytes < PART_BYTES_MIN)
+      throw new Fault(storeFaults.partTooSmall, { partNumber, etag, sizeBytes });
     return part;
   });
 }

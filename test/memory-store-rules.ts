@@ -9,14 +9,14 @@ export function checkRead(info: ObjectInfo, conditions: Conditions = {}): void {
   const modifiedMs = Math.floor(stampMs(info.stamp) / 1000) * 1000;
   const { ifMatch, ifNoneMatch, ifModifiedSinceMs, ifUnmodifiedSinceMs } = conditions;
   if (ifMatch !== undefined) {
-    if (!matches(ifMatch, info)) throw new Fault(storeFaults.preconditionFailed, { info });
+    if (!matches(ifMatch, info)) throw new Fault(storeFaults.preconditionFailed, { header: 'If-Match', info });
   } else if (ifUnmodifiedSinceMs !== undefined && modifiedMs > ifUnmodifiedSinceMs) {
-    throw new Fault(storeFaults.preconditionFailed, { info });
+    throw new Fault(storeFaults.preconditionFailed, { header: 'If-Unmodified-Since', info });
   }
   if (ifNoneMatch !== undefined) {
-    if (matches(ifNoneMatch, info)) throw new Fault(storeFaults.notModified, { info });
+    if (matches(ifNoneMatch, info)) throw new Fault(storeFaults.notModified, { header: 'If-None-Match', info });
   } else if (ifModifiedSinceMs !== undefined && modifiedMs <= ifModifiedSinceMs) {
-    throw new Fault(storeFaults.notModified, { info });
+    throw new Fault(storeFaults.notModified, { header: 'If-Modified-Since', info });
   }
 }
 

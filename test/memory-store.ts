@@ -227,6 +227,7 @@ export class MemoryStore implements Store {
     this.#checkQuota(container, received.bytes.length);
     checkWrite(container.objects.get(ref.object)?.info, options.conditions);
     checkNewer(container, ref.object, context.at);
+    if (context.at) this.#stamps.observe(context.at);
     const { slo } = options;
     const stored: StoredObject = {
       bytes: received.bytes,
@@ -491,7 +492,7 @@ export class MemoryStore implements Store {
   #upload(context: Context, ref: ObjectRef, uploadId: string, evenCompleted = false): Upload {
     const upload = this.#container(context, ref, 'write').uploads.get(uploadId);
     if (upload?.info.name !== ref.object || (upload.completed && !evenCompleted)) {
-      throw new Fault(storeFaults.noSuchUpload);
+      throw new Fault(storeFaults.noSuchUpload, { uploadId });
     }
     return upload;
   }

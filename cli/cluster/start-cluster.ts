@@ -217,7 +217,11 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
   const shown = options.publicUrl ?? url;
   const keystone = options.services.includes('identity') ? authUrlAt(shown) : undefined;
   const credentials = await opened.publish({ s3: shown, swiftAuth: `${shown}/auth/v1.0`, keystone, region });
-  await cloud.open({ shown, own: url }, credentials);
+  await cloud.open({ shown, own: url }, credentials).catch(async (error: unknown) => {
+    // They would keep the command from ending.
+    await Promise.all([cloud.stop(), listeners.everything.drain(0), listeners.s3.drain(0), admin.close()]);
+    throw error;
+  });
   return {
     directory,
     urls,
