@@ -1,6 +1,7 @@
 // The command as a user meets it: one process per run, its exit code and its two streams.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import process from 'node:process';
@@ -52,9 +53,22 @@ t.test('a start that cannot listen ends, with every process it began', async (t)
   t.teardown(() => holder.close());
   await once(holder, 'listening');
   const port = String((holder.address() as import('node:net').AddressInfo).port);
+  const config = (text: string): string => {
+    const file = path.join(t.testdirName, `${text.length}.toml`);
+    writeFileSync(file, text);
+    return file;
+  };
   const data = path.join(t.testdir(), 'data');
-  for (const processes of ['inline', 'zones']) {
-    const args = ['start', '--data', data, '--port', port, '--s3-port', '0', '--processes', processes];
+  const listen = `volumes-listen = "127.0.0.1:${port}"\n`;
+  const elsewhere = 'services = ["volumes"]\nvolumes-auth-url = "http://127.0.0.1:1/auth/v1.0"\n';
+  const free = ['--port', '0', '--s3-port', '0', '--config'];
+  for (const options of [
+    ['--port', port, '--s3-port', '0'],
+    ['--port', port, '--s3-port', '0', '--processes', 'zones'],
+    [...free, config(listen)],
+    [...free, config(elsewhere + listen)],
+  ]) {
+    const args = ['start', '--data', data, ...options];
     const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
     let told = '';
     child.stderr.on('data', (text: Buffer) => {
@@ -62,7 +76,7 @@ t.test('a start that cannot listen ends, with every process it began', async (t)
     });
     const timer = setTimeout(() => child.kill(), ZONES_TIMEOUT_MS);
     // 'close' and not 'exit': a zone that lived on would hold the stream open.
-    t.same(await once(child, 'close'), [EXIT.failed, null], processes);
+    t.same(await once(child, 'close'), [EXIT.failed, null], options.join(' '));
     clearTimeout(timer);
     t.match(told, /^needletail: .*address (already )?in use/m);
   }

@@ -81,6 +81,8 @@ const FILE_DEFAULTS: Omit<FileOptions, 'services'> = {
 type Check = (value: unknown) => boolean;
 const text: Check = (value) => typeof value === 'string';
 const port: Check = (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) < 65536;
+/** HOST:PORT */
+const address: Check = (value) => typeof value === 'string' && /^\S+:\d{1,5}$/.test(value);
 const seconds: Check = (value) => Number.isInteger(value) && (value as number) >= 0;
 const oneOf =
   (...values: readonly string[]): Check =>
@@ -113,7 +115,7 @@ const KEYS: readonly (readonly [key: string, option: keyof ClusterOptions, check
   ['s3-lifecycle-day-seconds', 'lifecycleDaySeconds', daySeconds],
   ['region', 'region', (value) => typeof value === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(value)],
   ['public-url', 'publicUrl', (value) => typeof value === 'string' && /^https?:\/\/[^/]+$/.test(value)],
-  ['identity-listen', 'identityListen', text],
+  ['identity-listen', 'identityListen', address],
   ['identity-link', 'identityLink', text],
   ['identity-policy', 'identityPolicy', text],
   ['volume-policy', 'volumePolicy', text],
@@ -125,7 +127,7 @@ const KEYS: readonly (readonly [key: string, option: keyof ClusterOptions, check
   ['volumes-region', 'volumesRegion', text],
   ['volumes-container', 'volumesContainer', text],
   ['volumes-ca', 'volumesCa', text],
-  ['volumes-listen', 'volumesListen', text],
+  ['volumes-listen', 'volumesListen', address],
   ['volume-zone', 'volumeZone', isZone],
   ['services', 'services', listOf(...SERVICES)],
   ['url-digests', 'urlDigests', listOf('sha1', 'sha256', 'sha512')],
