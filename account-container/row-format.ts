@@ -93,12 +93,22 @@ export interface ContainerRecord {
   readonly s3?: Readonly<Record<string, unknown>> | undefined;
   readonly createdStamp: Stamp;
   readonly modifiedStamp: Stamp;
+  /** Its account is deleted: nobody sees it any more but who empties it. */
+  readonly closed?: true | undefined;
 }
 
+/** An account's register; its stamp is what its rows' guard names. */
 export interface AccountRecord {
   readonly name: string;
   readonly metadata: Metadata;
   readonly createdStamp: Stamp;
+  /** Deleted, at the register's stamp: the incarnation under which its rows wait to be reaped. */
+  readonly deletedRows?: Stamp | undefined;
+}
+
+/** Of the rows of an account whose register has this stamp. */
+export function accountRowsStamp({ deletedRows }: AccountRecord, stamp: Stamp): Stamp {
+  return deletedRows ?? stamp;
 }
 
 /** One container in its account's listing; totals are brought up to date soon after the container's change. */

@@ -20,6 +20,10 @@ export interface SwiftOptions {
   readonly rates?: Rates | undefined;
   /** ETags in quotes, where neither container nor account says otherwise. */
   readonly quotedEtags: boolean;
+  /** Resellers may make and delete accounts. */
+  readonly accountManagement: boolean;
+  /** What is in a deleted account is kept, out of reach, for so long. */
+  readonly reapDelayS: number;
   /** Inside of `/crossdomain.xml`; none: 404. */
   readonly crossDomainPolicy?: string | undefined;
   /** With which clusters containers may be synchronised. */
@@ -67,4 +71,6 @@ export const SWIFT_DEFAULTS: SwiftOptions = {
   readOnlyAllowsDeletes: false,
   quotedEtags: false,
   sync: SYNC_DEFAULTS,
+  accountManagement: true,
+  reapDelayS: 0,
 };

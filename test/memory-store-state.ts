@@ -1,7 +1,19 @@
 /** What the store in memory keeps, and how the contract shows it. */
 import type { ContainerRecord } from '../account-container/contract.ts';
 import type { Stamp } from '../fabric/stamp.ts';
-import type { AccountInfo, ContainerInfo, ObjectInfo, PartInfo, Tags, UploadInfo } from '../proxy/object/contract.ts';
+import type {
+  AccountInfo,
+  ContainerInfo,
+  ContainerRef,
+  MetadataChange,
+  ObjectEntry,
+  ObjectInfo,
+  PartInfo,
+  Tags,
+  UploadInfo,
+} from '../proxy/object/contract.ts';
+import { LINK_HEADER, listedLink } from '../proxy/object/links.ts';
+import { applyChange } from '../proxy/object/metadata.ts';
 
 export interface StoredObject {
   info: ObjectInfo;
@@ -34,7 +46,12 @@ export interface StoredAccount {
   metadata: Record<string, string>;
   readonly createdStamp: Stamp;
   readonly containers: Map<string, StoredContainer>;
+  /** By DELETE, after which nothing is found in it. */
+  deletedAtMs?: number;
 }
+
+/** How long a deleted account stays so. */
+export const REAPED_AFTER_MS = 300;
 
 export function recordOf(container: StoredContainer): ContainerRecord {
   return { ...container, name: container.container };
@@ -57,4 +74,31 @@ export function containerInfo(stored: StoredContainer): ContainerInfo {
   for (const object of stored.objects.values()) bytesUsed += object.bytes.length;
   const totals = { objectCount: stored.objects.size, bytesUsed };
   return { account, container, policy, metadata, s3, createdStamp, modifiedStamp, ...totals };
+}
+
+/** As listings show it. */
+export function objectEntry({ account, objects }: StoredContainer, object: string): ObjectEntry {
+  const { name, sizeBytes, etag, contentType, stamp, headers } = objects.get(object)!.info;
+  const storageClass = headers['x-amz-storage-class'];
+  const about = storageClass ? { class: storageClass } : {};
+  const extra = headers[LINK_HEADER] ? { link: listedLink(account, headers) } : about;
+  return { name, sizeBytes, etag, contentType, stamp, extra };
+}
+
+export function newContainer(
+  ref: ContainerRef,
+  options: { policy?: number; metadata?: MetadataChange; s3?: Record<string, unknown> },
+  stamp: Stamp,
+): StoredContainer {
+  return {
+    ...ref,
+    policy: options.policy ?? 0,
+    metadata: applyChange({}, options.metadata ?? {}),
+    s3: { ...options.s3 },
+    createdStamp: stamp,
+    modifiedStamp: stamp,
+    objects: new Map(),
+    uploads: new Map(),
+    gone: new Map(),
+  };
 }

@@ -1,11 +1,12 @@
 /**
- * The Store contract in memory, for tests of the two APIs without a cluster: real semantics of conditions, listings,
- * multipart uploads, manifests and buckets, one process, nothing durable. Who may do what is decided by the real rules.
+ * The Store contract in memory, for tests of the two APIs without a cluster: real semantics, one process, nothing durable.
+ * Who may do what is decided by the real rules.
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../fabric/clock.ts';
 import { Fault } from '../fabric/errors.ts';
 import { createStampSource, type Stamp, type StampSource } from '../fabric/stamp.ts';
+import { authoriseReseller } from '../proxy/object/accounts.ts';
 import type { AclRequest } from '../proxy/object/acl-types.ts';
 import { type Action, authorise, authoriseAccount, authoriseFound, mayAlso } from '../proxy/object/authorise.ts';
 import type {
@@ -34,7 +35,7 @@ import type {
 } from '../proxy/object/contract.ts';
 import { storeFaults } from '../proxy/object/contract.ts';
 import { readableTags } from '../proxy/object/copy.ts';
-import { LINK_HEADER, listedLink, openThroughLinks, withLinkOf } from '../proxy/object/links.ts';
+import { openThroughLinks, withLinkOf } from '../proxy/object/links.ts';
 import { applyChange } from '../proxy/object/metadata.ts';
 import { changedAcl, newAcl } from '../proxy/object/object-acl.ts';
 import type { ObjectRecord } from '../proxy/object/object-format.ts';
@@ -54,25 +55,30 @@ import { checkNewer, checkRead, checkWrite, listNames } from './memory-store-rul
 import {
   accountInfo,
   containerInfo,
+  newContainer,
+  objectEntry,
+  REAPED_AFTER_MS,
   recordOf,
   type StoredAccount,
   type StoredContainer,
   type StoredObject,
   type Upload,
 } from './memory-store-state.ts';
+import { type MultipartOptions, pageOfUploads } from './memory-store-uploads.ts';
 
 const BUCKET_NAME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 
-export type MultipartOptions = Parameters<Store['completeUpload']>[3];
 type PartRef = { uploadId: string; partNumber: number };
 
 export class MemoryStore implements Store {
   readonly #accounts = new Map<string, StoredAccount>();
   readonly #buckets = new Map<string, StoredContainer>();
+  readonly #clock: Clock;
   readonly #stamps: StampSource;
   #uploadCount = 0;
 
   constructor(clock: Clock) {
+    this.#clock = clock;
     this.#stamps = createStampSource({ clock, writerId: 1 });
   }
 
@@ -89,6 +95,28 @@ export class MemoryStore implements Store {
   async updateAccount(context: Context, account: string, change: MetadataChange): Promise<void> {
     const stored = this.#account(context, account);
     stored.metadata = applyChange(stored.metadata, change);
+  }
+
+  async createAccount(context: Context, account: string, change: MetadataChange): Promise<{ created: boolean }> {
+    authoriseReseller(context);
+    const created = !this.#has(account);
+    await this.updateAccount(context, account, change);
+    return { created };
+  }
+
+  async deleteAccount(context: Context, account: string): Promise<void> {
+    authoriseReseller(context);
+    const stored = this.#has(account) && this.#account(context, account);
+    if (!stored) throw new Fault(storeFaults.noSuchAccount);
+    stored.deletedAtMs = this.#clock.nowMs();
+    stored.containers.clear();
+    for (const [name, bucket] of this.#buckets) if (bucket.account === account) this.#buckets.delete(name);
+  }
+
+  #has(account: string): boolean {
+    const { deletedAtMs = Number.POSITIVE_INFINITY } = this.#accounts.get(account) ?? {};
+    if (this.#clock.nowMs() > deletedAtMs + REAPED_AFTER_MS) this.#accounts.delete(account);
+    return this.#accounts.has(account);
   }
 
   async listContainers(
@@ -133,18 +161,7 @@ export class MemoryStore implements Store {
     ref: ContainerRef,
     options: { policy?: number; metadata?: MetadataChange; s3?: Record<string, unknown> },
   ): void {
-    const stamp = this.#stamps.next();
-    const made: StoredContainer = {
-      ...ref,
-      policy: options.policy ?? 0,
-      metadata: applyChange({}, options.metadata ?? {}),
-      s3: { ...options.s3 },
-      createdStamp: stamp,
-      modifiedStamp: stamp,
-      objects: new Map(),
-      gone: new Map(),
-      uploads: new Map(),
-    };
+    const made = newContainer(ref, options, this.#stamps.next());
     account.containers.set(ref.container, made);
     if (BUCKET_NAME.test(ref.container) && !this.#buckets.has(ref.container)) this.#buckets.set(ref.container, made);
   }
@@ -179,14 +196,7 @@ export class MemoryStore implements Store {
   ): Promise<Page<ObjectEntry> & { info: ContainerInfo }> {
     const container = this.#container(context, ref, 'list');
     const page = listNames([...container.objects.keys()], query);
-    const entries = page.entries.map((entry): ObjectEntry => {
-      if ('prefix' in entry) return entry;
-      const { name, sizeBytes, etag, contentType, stamp, headers } = container.objects.get(entry.name)!.info;
-      const storageClass = headers['x-amz-storage-class'];
-      const about = storageClass ? { class: storageClass } : {};
-      const extra = headers[LINK_HEADER] ? { link: listedLink(container.account, headers) } : about;
-      return { name, sizeBytes, etag, contentType, stamp, extra };
-    });
+    const entries = page.entries.map((entry) => ('prefix' in entry ? entry : objectEntry(container, entry.name)));
     return { entries, truncated: page.truncated, info: containerInfo(container) };
   }
 
@@ -301,11 +311,11 @@ export class MemoryStore implements Store {
     return stored.info;
   }
 
+  /** Neither versions nor locks here (test/conformance/s3-locks.ts runs on the cluster only). */
   async restoreVersion(_context: Context, { versionId }: ObjectRef): Promise<ObjectInfo> {
     throw new Fault(storeFaults.noSuchVersion, { versionId });
   }
 
-  /** No versions here, so no locks (test/conformance/s3-locks.ts runs on the cluster only). */
   async setObjectLock(): Promise<void> {
     throw new Fault('NotImplemented');
   }
@@ -394,19 +404,7 @@ export class MemoryStore implements Store {
     ref: ContainerRef,
     query: ListQuery & { uploadIdMarker?: string },
   ): Promise<Page<{ prefix: string } | UploadInfo>> {
-    const { marker, uploadIdMarker = '' } = query;
-    const open = [...this.#container(context, ref, 'list').uploads.values()].filter((upload) => !upload.completed);
-    const after = open.filter(({ info }) => {
-      if (marker === undefined || info.name > marker) return true;
-      return info.name === marker && uploadIdMarker !== '' && info.uploadId > uploadIdMarker;
-    });
-    const names = [...new Set(after.map(({ info }) => info.name))];
-    const groups = listNames(names, { ...query, marker: undefined, limit: names.length + 1 }).entries;
-    const entries = groups.flatMap((entry): ({ prefix: string } | UploadInfo)[] => {
-      if ('prefix' in entry) return entry.prefix === marker ? [] : [entry];
-      return after.map(({ info }) => info).filter((info) => info.name === entry.name);
-    });
-    return { entries: entries.slice(0, query.limit), truncated: entries.length > query.limit };
+    return pageOfUploads(this.#container(context, ref, 'list'), query);
   }
 
   async completeUpload(
@@ -450,7 +448,8 @@ export class MemoryStore implements Store {
 
   #account(context: Context, account: string, action?: 'account' | 'containers'): StoredAccount {
     authoriseAccount(context, account, action);
-    let stored = this.#accounts.get(account);
+    let stored = this.#has(account) ? this.#accounts.get(account) : undefined;
+    if (stored?.deletedAtMs !== undefined) throw new Fault(storeFaults.accountDeleted);
     if (!stored) {
       stored = { metadata: {}, createdStamp: this.#stamps.next(), containers: new Map() };
       this.#accounts.set(account, stored);

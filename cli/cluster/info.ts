@@ -42,6 +42,8 @@ export function clusterInfo({
       extra_header_count: 0,
       valid_api_versions: ['v1', 'v1.0'],
       strict_cors_mode: true,
+      account_autocreate: true,
+      allow_account_management: swift.accountManagement,
     },
     slo: { max_manifest_segments: 1000, max_manifest_size: 8388608, min_segment_size: 1, yield_frequency: 10 },
     bulk_delete: { max_deletes_per_request: 10000, max_failed_deletes: 1000 },

@@ -19,6 +19,7 @@ import { createExpirer, type Expirer } from '../../proxy/object/expirer.ts';
 import { type KeyManager, LocalKeyManager } from '../../proxy/object/key-manager.ts';
 import { createLifecycleWorker, type LifecycleWorker } from '../../proxy/object/lifecycle-worker.ts';
 import type { Notifier } from '../../proxy/object/notifier.ts';
+import { createReaper, type Reaper } from '../../proxy/object/reaper.ts';
 import { createReconciler, type Reconciler } from '../../proxy/object/reconcile.ts';
 import { createStore, type RunningStore } from '../../proxy/object/store.ts';
 import type { Syncer } from '../../proxy/object/sync-worker.ts';
@@ -98,6 +99,7 @@ interface ProxyParts {
   readonly reconciler: Reconciler;
   readonly lifecycle: LifecycleWorker;
   readonly expirer: Expirer;
+  readonly reaper: Reaper;
   readonly notifier: Notifier | undefined;
   readonly syncer: Syncer;
   readonly digests: DigestPool;
@@ -158,9 +160,11 @@ function createProxy(args: {
   lifecycle.start();
   const expirer = createExpirer(running.engine, { keptS: options.expiredKeptS });
   expirer.start();
+  const reaper = createReaper(running.engine, { delayS: options.swift.reapDelayS });
+  reaper.start();
   notifier?.start(running.engine);
   syncer.start(running.engine);
-  return { cluster, running, reconciler, lifecycle, expirer, notifier, syncer, digests };
+  return { cluster, running, reconciler, lifecycle, expirer, reaper, notifier, syncer, digests };
 }
 
 interface FrontArgs {
@@ -233,6 +237,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
       proxy.reconciler.stop();
       proxy.lifecycle.stop();
       proxy.expirer.stop();
+      proxy.reaper.stop();
       proxy.notifier?.stop();
       await proxy.syncer.stop();
       proxy.running.stop();

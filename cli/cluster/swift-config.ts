@@ -61,6 +61,8 @@ const KEYS: Readonly<Record<string, Check>> = {
   'rate-sleep-max-s': rate,
   'rate-buffer-s': rate,
   'quoted-etags': flag,
+  'account-management': flag,
+  'reap-delay-s': rate,
   'cross-domain-policy': text,
   'container-sync': isSyncSection,
 };
@@ -110,6 +112,8 @@ export function readSwiftOptions(section: Readonly<Record<string, unknown>>): Sw
         }
       : undefined,
     quotedEtags: read('quoted-etags', SWIFT_DEFAULTS.quotedEtags),
+    accountManagement: read('account-management', SWIFT_DEFAULTS.accountManagement),
+    reapDelayS: read('reap-delay-s', SWIFT_DEFAULTS.reapDelayS),
     crossDomainPolicy: read<string | undefined>('cross-domain-policy', undefined),
     sync: readSyncOptions(section['container-sync'] as Readonly<Record<string, unknown>> | undefined),
   };

@@ -1,13 +1,15 @@
 /**
  * The rows that the indexes without a container must have: one for each object that is to go at a time of its own
- * (proxy/object/expiry-index.ts) and one for each container with lifecycle rules (proxy/object/lifecycle-index.ts), from
- * the registers on all disks. More than these may be there: they mean nothing. Judges nothing.
+ * (proxy/object/expiry-index.ts), one for each container with lifecycle rules (proxy/object/lifecycle-index.ts) and one
+ * for each account that is being reaped (proxy/object/reaper-index.ts), from the registers on all disks. More than these
+ * may be there: they mean nothing. Judges nothing.
  */
-import { type ContainerRecord, decodeRecord } from '../../account-container/contract.ts';
+import { type AccountRecord, type ContainerRecord, decodeRecord } from '../../account-container/contract.ts';
 import { headMeta, isTombstone, type Key, KIND, keyKind, makeKey } from '../../object-server/contract.ts';
 import { expiryRow } from '../../proxy/object/expiry-index.ts';
 import { bucketRow } from '../../proxy/object/lifecycle-index.ts';
 import { decodeMeta, type ObjectRecord } from '../../proxy/object/object-format.ts';
+import { deletionRow } from '../../proxy/object/reaper-index.ts';
 import { isCurrent } from './names.ts';
 import type { Disks } from './version-rows.ts';
 
@@ -25,6 +27,10 @@ export function* indexRows({ keys, hash }: Disks): Generator<IndexRow> {
     if (kind === KIND.container) {
       const { account, name, s3 } = decodeRecord<ContainerRecord>(headMeta(head));
       if (s3?.['lifecycle']) yield { of: key, ...bucketRow({ hash }, { account, container: name }) };
+    }
+    if (kind === KIND.account) {
+      const { name, deletedRows } = decodeRecord<AccountRecord>(headMeta(head));
+      if (deletedRows !== undefined) yield { of: key, ...deletionRow({ hash }, name) };
     }
     if (kind !== KIND.object) continue;
     const { account, container, name, deleteAt } = decodeMeta<ObjectRecord>(head);

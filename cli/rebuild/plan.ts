@@ -4,8 +4,10 @@
  * stopped cluster: nothing is under way, so what no disk holds will not come any more. Decides; writes nothing.
  */
 import {
+  type AccountRecord,
   type AccountRow,
   accountPrefix,
+  accountRowsStamp,
   type BucketRecord,
   type ContainerRecord,
   decodeRecord,
@@ -174,7 +176,8 @@ function planAccounts(world: PlanWorld, plan: Plan, containers: ReadonlyMap<Key,
   for (const { record, incarnation, objectCount, bytesUsed } of containers.values()) {
     const account = keys.get(makeKey(hash(record.account), undefined, KIND.account));
     if (!account || isTombstone(account.head)) continue;
-    const key = accountPrefix(hash(record.account), headStamp(account.head)) + utf8ToLatin1(record.name);
+    const stamp = accountRowsStamp(decodeRecord<AccountRecord>(headMeta(account.head)), headStamp(account.head));
+    const key = accountPrefix(hash(record.account), stamp) + utf8ToLatin1(record.name);
     const held = keys.get(key)?.head;
     const shown = held && !isTombstone(held) ? decodeRecord<AccountRow>(headMeta(held)) : undefined;
     const same =

@@ -1,7 +1,11 @@
-/** Accounts: made at the first container, read and changed by their owners; their totals lag (account-totals.ts). */
+/**
+ * Accounts: made at the first container or by a reseller, read and changed by their owners; their totals lag
+ * (account-totals.ts). How they end: account-deletion.ts.
+ */
 import {
   type AccountRecord,
   type AccountRow,
+  accountRowsStamp,
   decodeRecord,
   encodeRecord,
   type ListEntry,
@@ -37,7 +41,7 @@ import { checkAccountWritable } from './read-only.ts';
 import type { AccountState } from './recent-accounts.ts';
 import { listRows, readTotals, rowQuery } from './rows.ts';
 
-function accountKey(engine: Engine, account: string): Key {
+export function accountKey(engine: Engine, account: string): Key {
   return makeKey(engine.cluster.hash(account), undefined, KIND.account);
 }
 
@@ -45,23 +49,58 @@ export function findAccount(engine: Engine, account: string): Promise<AccountSta
   return findAccountByHash(engine, engine.cluster.hash(account));
 }
 
-/** `hash`: of the account's path, 16 bytes as latin1. */
+/** `hash`: of the account's path, 16 bytes as latin1. Not one that is deleted. */
 export async function findAccountByHash(engine: Engine, hash: string): Promise<AccountState | undefined> {
-  const key = makeKey(hash, undefined, KIND.account);
+  const found = await readAccount(engine, makeKey(hash, undefined, KIND.account));
+  return found?.record.deletedRows === undefined ? found : undefined;
+}
+
+/** One that is deleted, too. */
+export function findHeldAccount(engine: Engine, account: string): Promise<AccountState | undefined> {
+  return readAccount(engine, accountKey(engine, account));
+}
+
+/** Fault AccountDeleted; undefined where nobody has used it yet. */
+async function findUsable(engine: Engine, account: string): Promise<AccountState | undefined> {
+  const found = await findHeldAccount(engine, account);
+  if (found?.record.deletedRows !== undefined) throw accountDeleted();
+  return found;
+}
+
+export const accountDeleted = (): Fault => new Fault(storeFaults.accountDeleted);
+
+async function readAccount(engine: Engine, key: Key): Promise<AccountState | undefined> {
   const read = await readQuorum(engine.cluster, key, false);
   return read && !isTombstone(read.head) ? accountState(key, read.head) : undefined;
 }
 
-function accountState(key: Key, head: Buffer): AccountState {
-  const stamp = headStamp(head);
+export function accountState(key: Key, head: Buffer): AccountState {
+  const guardStamp = headStamp(head);
+  const record = decodeRecord<AccountRecord>(headMeta(head));
+  const stamp = accountRowsStamp(record, guardStamp);
   const hash = key.slice(1, 17);
-  const rowPrefix = makeKey(hash, stamp, KIND.accountRow, packU16(0));
-  return { key, hash, stamp, record: decodeRecord<AccountRecord>(headMeta(head)), rowPrefix };
+  return { key, hash, stamp, guardStamp, record, rowPrefix: makeKey(hash, stamp, KIND.accountRow, packU16(0)) };
 }
 
-/** Makes the account when it is not there. */
+/** Makes the account when it is not there. Fault AccountDeleted. */
 export async function ensureAccount(engine: Engine, account: string): Promise<AccountState> {
-  return (await findAccount(engine, account)) ?? changeAccount(engine, account, {});
+  return (await findUsable(engine, account)) ?? (await changeAccount(engine, account, {})).state;
+}
+
+export async function createAccount(
+  engine: Engine,
+  context: Context,
+  account: string,
+  change: MetadataChange,
+): Promise<{ created: boolean }> {
+  authoriseReseller(context);
+  const { created } = await changeAccount(engine, account, change);
+  engine.recentAccounts.forget(account);
+  return { created };
+}
+
+export function authoriseReseller({ caller }: Context): void {
+  if (caller.reseller !== true) throw new Fault(storeFaults.accessDenied);
 }
 
 export async function updateAccount(
@@ -76,14 +115,23 @@ export async function updateAccount(
   engine.recentAccounts.forget(account);
 }
 
-async function changeAccount(engine: Engine, account: string, change: MetadataChange): Promise<AccountState> {
+interface Changed {
+  readonly state: AccountState;
+  readonly created: boolean;
+}
+
+/** Makes the account when it is not there. Fault AccountDeleted. */
+async function changeAccount(engine: Engine, account: string, change: MetadataChange): Promise<Changed> {
   const key = accountKey(engine, account);
   let state: AccountState | undefined;
+  let created = false;
   const done = await decide(
     engine.cluster,
     key,
     (current, ballot) => {
       const live = current && !isTombstone(current.head) ? accountState(key, current.head) : undefined;
+      if (live?.record.deletedRows !== undefined) return { keep: true, refuse: accountDeleted() };
+      created ||= live === undefined;
       if (live && Object.keys(change).length === 0) {
         state = live;
         return { keep: true };
@@ -100,7 +148,7 @@ async function changeAccount(engine: Engine, account: string, change: MetadataCh
     { unseal: true },
   );
   if (done.result !== 'ok') throw new Fault(storeFaults.quorumUnavailable, { reason: done.result });
-  return state as AccountState;
+  return { state: state as AccountState, created };
 }
 
 const NOTHING: AccountInfo = Object.freeze({
@@ -114,7 +162,7 @@ const NOTHING: AccountInfo = Object.freeze({
 /** An account nobody has used yet looks empty, as with Swift's account_autocreate. */
 export async function headAccount(engine: Engine, context: Context, account: string): Promise<AccountInfo> {
   authoriseAccount(context, account, 'account');
-  const state = await findAccount(engine, account);
+  const state = await findUsable(engine, account);
   return state ? accountInfo(engine, state) : NOTHING;
 }
 
@@ -142,7 +190,7 @@ export async function listContainers(
   query: ListQuery,
 ): Promise<Page<ContainerEntry> & { info: AccountInfo }> {
   authoriseAccount(context, account, 'account');
-  const state = await findAccount(engine, account);
+  const state = await findUsable(engine, account);
   if (!state) return { entries: [], truncated: false, info: NOTHING };
   const [page, info] = await Promise.all([
     listRows(engine.cluster, state.rowPrefix, rowQuery(query)),
@@ -165,7 +213,7 @@ export async function listBuckets(
   const { account } = context.caller;
   if (account === undefined) throw new Fault(storeFaults.accessDenied);
   authoriseAccount(context, account);
-  const state = await findAccount(engine, account);
+  const state = await findUsable(engine, account);
   if (!state) return [];
   const buckets: { name: string; createdStamp: Stamp }[] = [];
   let marker = '';

@@ -182,7 +182,7 @@ export async function recover(engine: Engine, change: Named, done: WriteResult, 
  */
 export async function stillThere({ cluster, containers }: Engine, container: ContainerState): Promise<boolean> {
   const { account, name } = container.record;
-  const fresh = await containers.findFresh({ account, container: name });
+  const fresh = await containers.findHeld({ account, container: name });
   if (fresh?.incarnation !== container.incarnation) return false;
   await decide(cluster, container.key, () => KEEP, { unseal: true });
   return true;

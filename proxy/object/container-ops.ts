@@ -20,10 +20,10 @@ import {
 } from '../../object-server/contract.ts';
 import type { ReadRegister, Replica } from '../cluster.ts';
 import { pause } from '../pause.ts';
-import { type Decision, decide, type OwnRounds } from '../quorum-decide.ts';
+import { type Decision, decide, KEEP, type OwnRounds, writeUnder } from '../quorum-decide.ts';
 import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
 import { SYNC_KEY, SYNC_TO } from '../sync-realms.ts';
-import { ensureAccount } from './accounts.ts';
+import { accountDeleted, ensureAccount, findHeldAccount } from './accounts.ts';
 import { authorise, authoriseAccount } from './authorise.ts';
 import { claimBucket, isBucketName, releaseBucket } from './buckets.ts';
 import { containerInfo } from './container-info.ts';
@@ -41,6 +41,8 @@ import { listRows } from './rows.ts';
 import { versioningOf } from './version-format.ts';
 
 const TRIES_MAX = 12;
+/** Tries that may meet a sealed account before its unfinished decision is finished here. */
+const SEALED_TRIES = 6;
 
 export interface CreateOptions {
   readonly policy?: number;
@@ -68,13 +70,15 @@ export async function createContainer(
     decide(
       engine.cluster,
       key,
-      (current, ballot, _granted, mine) => {
+      async (current, ballot, _granted, mine) => {
         created = mine;
         const record = liveRecord(current);
-        if (record && current && mine) return { write: madeBefore({ account, bucket, record }, current, ballot) };
-        if (record && current) return changeExisting(record, { key, current, ballot }, options);
+        if (record?.closed) return { keep: true, refuse: accountDeleted() };
+        if (record && current && !mine) return changeExisting(record, { key, current, ballot }, options);
         created = true;
-        return { write: newContainer(engine, { ref, account, options, bucket, ballot }) };
+        const made = record && current ? withBallot(current.head, ballot) : newContainer({ key, ref, options, ballot });
+        await listInAccount(engine, account, { name: ref.container, head: made, bucket });
+        return { write: [{ head: made }] };
       },
       { unseal: true, own },
     );
@@ -95,11 +99,14 @@ function toldAnew(
   return starts && sync ? sync.anew(ref, change) : change();
 }
 
-function newContainer(
-  engine: Engine,
-  args: { ref: ContainerRef; account: AccountState; options: CreateOptions; bucket: boolean; ballot: Stamp },
-): readonly QuorumWrite[] {
-  const { ref, account, options, bucket, ballot } = args;
+interface NewContainer {
+  readonly key: Key;
+  readonly ref: ContainerRef;
+  readonly options: CreateOptions;
+  readonly ballot: Stamp;
+}
+
+function newContainer({ key, ref, options, ballot }: NewContainer): Buffer {
   const record: ContainerRecord = {
     account: ref.account,
     name: ref.container,
@@ -109,31 +116,44 @@ function newContainer(
     createdStamp: ballot,
     modifiedStamp: ballot,
   };
-  const key = containerKey(engine.cluster, ref);
-  const row: AccountRow = {
-    incarnation: ballot,
-    policy: record.policy,
-    objectCount: 0,
-    bytesUsed: 0,
-    modifiedStamp: ballot,
-    bucket,
-  };
-  return [
-    { head: encodeHead({ key, ballot, stamp: ballot, meta: encodeRecord(record) }) },
-    accountRowWrite(account, ref.container, { stamp: ballot, row }),
-  ];
+  return encodeHead({ key, ballot, stamp: ballot, meta: encodeRecord(record) });
 }
 
-/** What an earlier round of the same creation wrote, perhaps without its row in the account, written again. */
-function madeBefore(
-  { account, bucket, record }: { account: AccountState; bucket: boolean; record: ContainerRecord },
-  current: ReadRegister,
-  ballot: Stamp,
-): readonly QuorumWrite[] {
-  const incarnation = headStamp(current.head);
-  const nothing = { objectCount: 0, bytesUsed: 0 };
-  const row: AccountRow = { incarnation, policy: record.policy, ...nothing, modifiedStamp: ballot, bucket };
-  return [{ head: withBallot(current.head, ballot) }, accountRowWrite(account, record.name, { stamp: ballot, row })];
+interface Listed {
+  readonly name: string;
+  /** The container's register as it will be. */
+  readonly head: Buffer;
+  readonly bucket: boolean;
+}
+
+/**
+ * The container's row, before the container itself is there: the row's guard is what stands between a container and an
+ * account that is deleted meanwhile, and whoever reaps the account finds by its rows what may still come to be.
+ */
+async function listInAccount(engine: Engine, account: AccountState, { name, head, bucket }: Listed): Promise<void> {
+  const { cluster } = engine;
+  const { policy } = decodeRecord<ContainerRecord>(headMeta(head));
+  const about = { incarnation: headStamp(head), policy, objectCount: 0, bytesUsed: 0, bucket };
+  for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
+    const stamp = cluster.settled.open();
+    const write = accountRowWrite(account, name, { stamp, row: { ...about, modifiedStamp: stamp } });
+    const done = await writeUnder(cluster, stamp, [write]);
+    if (done.result === 'ok' && done.passed === undefined) return;
+    if (done.result === 'ok') cluster.stamps.observe(done.passed as Stamp);
+    else if (done.result === 'full') throw new Fault(storeFaults.insufficientStorage);
+    else if (done.result === 'guard') await recallAccount(engine, account);
+    else if (done.result !== 'sealed') throw new Fault(storeFaults.quorumUnavailable, { reason: done.result });
+    else if (attempt === SEALED_TRIES) await decide(cluster, account.key, () => KEEP, { unseal: true });
+    await pause(cluster, attempt);
+  }
+  throw new Fault(storeFaults.quorumUnavailable, { reason: 'contended' });
+}
+
+/** A replica may have missed the account: it is told. Fault AccountDeleted when it is not there any more. */
+async function recallAccount(engine: Engine, { key, guardStamp, record }: AccountState): Promise<void> {
+  const found = await findHeldAccount(engine, record.name);
+  if (found?.guardStamp !== guardStamp) throw accountDeleted();
+  await decide(engine.cluster, key, () => KEEP, { unseal: true });
 }
 
 /** A container's row in its account's listing; `row` undefined removes it. */
@@ -146,7 +166,7 @@ export function accountRowWrite(
   const head = row
     ? encodeHead({ key, ballot: stamp, stamp: row.incarnation, meta: encodeRecord(row) })
     : encodeHead({ key, ballot: stamp, stamp, flags: FLAG_TOMBSTONE });
-  return { head, guardKey: account.key, guardStamp: account.stamp, newerIsFine: true };
+  return { head, guardKey: account.key, guardStamp: account.guardStamp, newerIsFine: true };
 }
 
 interface Existing {
@@ -200,7 +220,7 @@ export async function updateContainer(
       key,
       (current, ballot) => {
         const record = liveRecord(current);
-        if (!record || !current) return { keep: true, refuse: noContainer() };
+        if (!record || !current || record.closed) return { keep: true, refuse: noContainer() };
         const refuse = stateFault(record, change.s3);
         if (refuse) return { keep: true, refuse };
         return { write: [changedContainer(record, { key, current, ballot }, change)] };
@@ -233,6 +253,7 @@ export async function deleteContainer(engine: Engine, context: Context, ref: Con
       async (current, ballot, granted, mine) => {
         if (!current || (isTombstone(current.head) && !mine)) return { keep: true, refuse: noContainer() };
         const state = containerState(key, current.head, 0);
+        if (state.record.closed) return { keep: true, refuse: noContainer() };
         const tables = versioningOf(state) === undefined ? [] : [versionsTable(state)];
         if (!(await areEmpty(engine, [state.rowPrefix, ...tables], granted))) {
           return { keep: true, refuse: new Fault(storeFaults.containerNotEmpty) };
@@ -248,7 +269,11 @@ export async function deleteContainer(engine: Engine, context: Context, ref: Con
 }
 
 /** Judged on the replicas that promised, no others: a row can still reach the rest, but no longer a majority. */
-async function areEmpty(engine: Engine, prefixes: readonly Key[], granted: readonly Replica[]): Promise<boolean> {
+export async function areEmpty(
+  engine: Engine,
+  prefixes: readonly Key[],
+  granted: readonly Replica[],
+): Promise<boolean> {
   const everything = { prefix: '', delimiter: '', marker: '', endMarker: '', limit: 1, reverse: false };
   for (const prefix of prefixes) {
     if ((await listRows(engine.cluster, prefix, everything, granted)).entries.length > 0) return false;
@@ -257,7 +282,7 @@ async function areEmpty(engine: Engine, prefixes: readonly Key[], granted: reado
 }
 
 /** Runs a decision again while companions meet sealed guards; forgets the cached container either way. */
-async function decided(
+export async function decided(
   engine: Engine,
   ref: ContainerRef,
   run: (own: OwnRounds) => Promise<WriteResult>,

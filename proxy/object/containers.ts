@@ -45,6 +45,8 @@ export interface Containers {
   find(ref: ContainerRef): Promise<ContainerState | undefined> | ContainerState;
   /** From a quorum, always. */
   findFresh(ref: ContainerRef): Promise<ContainerState | undefined>;
+  /** As `findFresh`, and one that is closed, too: for who tells whether something is garbage. */
+  findHeld(ref: ContainerRef): Promise<ContainerState | undefined>;
   forget(ref: ContainerRef): void;
 }
 
@@ -54,7 +56,8 @@ export function createContainers(cluster: Cluster): Containers {
 
   const load = (ref: ContainerRef, id: string): Promise<ContainerState | undefined> => {
     const promise = readContainer(cluster, ref)
-      .then((state) => {
+      .then((held) => {
+        const state = held?.record.closed ? undefined : held;
         if (loading.get(id) !== promise) return state;
         if (state) remember(id, state);
         else cache.delete(id);
@@ -79,6 +82,7 @@ export function createContainers(cluster: Cluster): Containers {
       return loading.get(id) ?? load(ref, id);
     },
     findFresh: (ref) => load(ref, cacheId(ref)),
+    findHeld: (ref) => readContainer(cluster, ref),
     forget(ref) {
       const id = cacheId(ref);
       cache.delete(id);

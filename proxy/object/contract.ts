@@ -7,10 +7,12 @@
  */
 import type { Metadata } from '../../account-container/contract.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
+import type { AccountInfo } from './account-types.ts';
 import type { Acl, AclRequest } from './acl-types.ts';
 import type { CallerPolicies } from './caller-policies.ts';
 import type { EncryptionRequest, LockChange, ObjectLock } from './protection-types.ts';
 
+export type { AccountInfo } from './account-types.ts';
 export type { CallerPolicies } from './caller-policies.ts';
 export type { EncryptionMode, EncryptionRequest, LockChange, ObjectLock, Retention } from './protection-types.ts';
 export { storeFaults } from './store-faults.ts';
@@ -82,22 +84,6 @@ export interface ObjectRef extends ContainerRef {
 
 /** Values to set; null removes. Keys are full lower-case header names for accounts and containers. */
 export type MetadataChange = Readonly<Record<string, string | null>>;
-
-export interface AccountSums {
-  readonly containerCount: number;
-  readonly objectCount: number;
-  readonly bytesUsed: number;
-}
-
-export interface AccountInfo {
-  readonly metadata: Metadata;
-  /** By index of the policy; absent where there is nothing. */
-  readonly perPolicy?: Readonly<Record<number, AccountSums>> | undefined;
-  readonly containerCount: number;
-  readonly objectCount: number;
-  readonly bytesUsed: number;
-  readonly createdStamp: Stamp;
-}
 
 export interface ContainerInfo {
   readonly account: string;
@@ -382,6 +368,10 @@ export interface Store {
   peek(ref: ContainerRef, options?: { totals?: boolean }): Peeked | Promise<Peeked>;
   headAccount(context: Context, account: string): Promise<AccountInfo>;
   updateAccount(context: Context, account: string, change: MetadataChange): Promise<void>;
+  /** For resellers. Resolves to whether it was made now; changes its metadata either way. Fault AccountDeleted. */
+  createAccount(context: Context, account: string, change: MetadataChange): Promise<{ created: boolean }>;
+  /** For resellers. What is in it is out of reach and goes in the background. Faults NoSuchAccount, AccountDeleted. */
+  deleteAccount(context: Context, account: string): Promise<void>;
   listContainers(
     context: Context,
     account: string,

@@ -6,13 +6,13 @@ import type { ContainerState, Containers } from './containers.ts';
 import type { ContainerRef } from './contract.ts';
 import type { DigestPool } from './digest.ts';
 import type { EventDesk } from './event-desk.ts';
-import type { ExpiryHint } from './expiry-hint.ts';
 import type { KeyManager } from './key-manager.ts';
 import type { ObjectRecord } from './object-format.ts';
 import type { PageCache } from './page-cache.ts';
 import type { ReadOnlyRule } from './read-only-rule.ts';
 import type { RecentAccounts } from './recent-accounts.ts';
 import type { SyncDesk } from './sync-desk.ts';
+import type { TimeHint } from './time-hint.ts';
 
 /** A bucket name as it was resolved a moment ago. */
 export interface CachedBucket {
@@ -38,7 +38,9 @@ export interface Engine {
   expired(record: ObjectRecord): boolean;
   readonly readOnly: ReadOnlyRule;
   /** From whoever notes an expiry (expiry-index.ts) to whoever deletes (expirer.ts). */
-  readonly expiryHint: ExpiryHint;
+  readonly expiryHint: TimeHint;
+  /** From whoever deletes an account to whoever reaps it (reaper.ts). */
+  readonly reaperHint: TimeHint;
   /** Where changes are announced (events.ts); absent where nobody could be told. */
   readonly events: EventDesk | undefined;
   /** Where containers are synchronised with others (sync-desk.ts); absent where they cannot be. */

@@ -5,10 +5,20 @@
 import { encodeRow } from '../../account-container/contract.ts';
 import { Fault } from '../../fabric/errors.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
-import { encodeHead, FLAG_TOMBSTONE, type Key, KIND, makeKey, rowRest, TABLE } from '../../object-server/contract.ts';
+import {
+  encodeHead,
+  FLAG_TOMBSTONE,
+  headStamp,
+  isTombstone,
+  type Key,
+  KIND,
+  makeKey,
+  rowRest,
+  TABLE,
+} from '../../object-server/contract.ts';
 import type { Cluster } from '../cluster.ts';
 import { pause } from '../pause.ts';
-import { writeUnder } from '../quorum-decide.ts';
+import { decide, KEEP, writeUnder } from '../quorum-decide.ts';
 import { storeFaults } from './contract.ts';
 
 const TRIES_MAX = 8;
@@ -28,6 +38,14 @@ export function putOwnRow(cluster: Cluster, key: Key, meta: Buffer): Promise<voi
 
 export function dropOwnRow(cluster: Cluster, key: Key): Promise<void> {
   return write(cluster, (stamp) => encodeHead({ key, ballot: stamp, stamp, flags: FLAG_TOMBSTONE }));
+}
+
+/** Unless it has been written again since it had this stamp. */
+export async function dropOwnRowOf(cluster: Cluster, key: Key, stamp: Stamp): Promise<void> {
+  await decide(cluster, key, (current, ballot) => {
+    if (!current || isTombstone(current.head) || headStamp(current.head) !== stamp) return KEEP;
+    return { write: [{ head: encodeHead({ key, ballot, stamp: ballot, flags: FLAG_TOMBSTONE }) }] };
+  });
 }
 
 async function write(cluster: Cluster, head: (stamp: Stamp) => Buffer): Promise<void> {

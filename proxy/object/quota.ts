@@ -17,12 +17,15 @@ interface Quota {
   readonly countMax: number;
 }
 
-/** Resolves when an object of `sizeBytes` more may be written; undefined at once where there is no quota. Fault QuotaExceeded. */
+/**
+ * Resolves when an object of `sizeBytes` more may be written; undefined at once where there is no quota. Faults
+ * QuotaExceeded, AccountDeleted.
+ */
 export function checkQuota(engine: Engine, container: ContainerState, sizeBytes: number): Promise<void> | undefined {
   const quota = quotaOf(container.record.metadata, 'x-container-meta-quota-');
   const account = engine.recentAccounts.find(container.record.account);
   if (account instanceof Promise) return account.then((found) => check(engine, container, { quota, found, sizeBytes }));
-  const isFree = quota === undefined && (account === undefined || accountQuota(account) === undefined);
+  const isFree = quota === undefined && (account === undefined || isUnlimited(account));
   return isFree ? undefined : check(engine, container, { quota, found: account, sizeBytes });
 }
 
@@ -32,10 +35,22 @@ interface Wanted {
   readonly sizeBytes: number;
 }
 
+const isUnlimited = (account: AccountState): boolean =>
+  account.record.deletedRows === undefined && accountQuota(account) === undefined;
+
 async function check(engine: Engine, container: ContainerState, { quota, found, sizeBytes }: Wanted): Promise<void> {
+  if (found?.record.deletedRows !== undefined) return checkDeleted(engine, container);
   if (quota) compare(await containerTotals(engine.cluster, container), quota, sizeBytes);
   const ofAccount = found && accountQuota(found);
   if (ofAccount) compare(await readTotals(engine.cluster, found.rowPrefix), ofAccount, sizeBytes);
+}
+
+/** What is known of the account may be of the time before it was reaped and made anew. */
+async function checkDeleted(engine: Engine, container: ContainerState): Promise<void> {
+  const { account } = container.record;
+  engine.recentAccounts.forget(account);
+  const found = await engine.recentAccounts.find(account);
+  if (found?.record.deletedRows !== undefined) throw new Fault(storeFaults.accountDeleted);
 }
 
 function compare({ objectCount, bytesUsed }: ContainerTotals, quota: Quota, sizeBytes: number): void {

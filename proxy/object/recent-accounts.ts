@@ -16,12 +16,14 @@ export interface AccountState {
   readonly hash: string;
   /** Creation stamp: the incarnation of its rows. */
   readonly stamp: Stamp;
+  /** Of its register: the same, until it is deleted. */
+  readonly guardStamp: Stamp;
   readonly record: AccountRecord;
   readonly rowPrefix: Key;
 }
 
 export interface RecentAccounts {
-  /** undefined for an account that nobody has used yet. */
+  /** undefined for an account that nobody has used yet; one that is deleted says so (`deletedRows`). */
   find(account: string): Promise<AccountState | undefined> | AccountState | undefined;
   forget(account: string): void;
 }

@@ -144,7 +144,7 @@ async function reconcileObject(
     const names = named ?? (state && decodeMeta<Gravestone>(state.head));
     if (!names) return { keep: true };
     const { account, container: containerName, name } = names;
-    const container = await engine.containers.findFresh({ account, container: containerName });
+    const container = await engine.containers.findHeld({ account, container: containerName });
     if (!container || packed(container) !== key.slice(17, KIND_AT)) return orphan(state, { key, names, ballot });
     engine.touched(container);
     if (!state) return { write: [rowWrite(container, name, undefined, ballot)] };
@@ -208,7 +208,7 @@ export async function rowMatches(engine: Engine, key: Key): Promise<boolean> {
   const object = await readQuorum(cluster, key, false);
   if (!object) return true;
   const { account, container: containerName, name } = decodeMeta<Gravestone>(object.head);
-  const container = await containers.findFresh({ account, container: containerName });
+  const container = await containers.findHeld({ account, container: containerName });
   if (!container || packed(container) !== key.slice(17, KIND_AT)) return isTombstone(object.head);
   const row = makeKey(container.hash, container.incarnation, KIND.row, rowRest(TABLE.current, name));
   return sameVersion(shown(object), await readQuorum(cluster, row, false));
@@ -230,7 +230,7 @@ async function reconcileVersion(engine: Engine, key: Key, holder: Holder | undef
     if (!state) return { keep: true };
     const names = decodeMeta<Gravestone>(state.head);
     const { account, container: containerName, name, order } = names;
-    const container = await engine.containers.findFresh({ account, container: containerName });
+    const container = await engine.containers.findHeld({ account, container: containerName });
     if (!container || packed(container) !== key.slice(17, KIND_AT)) return orphan(state, { key, names, ballot });
     const version = liveVersion(state);
     const write = version

@@ -6,6 +6,8 @@ export const storeFaults = {
   /** A bucket policy that is none; the message says why. */
   malformedPolicy: 'MalformedPolicy',
   noSuchAccount: 'NoSuchAccount',
+  /** It is deleted, and what was in it is being reaped. */
+  accountDeleted: 'AccountDeleted',
   noSuchContainer: 'NoSuchContainer',
   /** details: { deleteMarker: version id } where one stands in the object's place. */
   noSuchObject: 'NoSuchObject',

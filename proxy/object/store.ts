@@ -1,6 +1,7 @@
 /** Puts the operations together as the Store that both APIs call. No logic of its own. */
 import type { Random } from '../../fabric/random.ts';
 import type { Cluster } from '../cluster.ts';
+import { deleteAccount } from './account-deletion.ts';
 import { createAccountTotals } from './account-totals.ts';
 import * as accounts from './accounts.ts';
 import { resolveBucket } from './buckets.ts';
@@ -14,7 +15,6 @@ import type { DigestPool } from './digest.ts';
 import { sealingOfPart } from './encryption.ts';
 import type { Engine } from './engine.ts';
 import type { EventDesk } from './event-desk.ts';
-import { ExpiryHint } from './expiry-hint.ts';
 import { getObject, headObject } from './get.ts';
 import type { KeyManager } from './key-manager.ts';
 import { REAL_DAY_MS } from './lifecycle-rules.ts';
@@ -30,6 +30,7 @@ import type { ReadOnlyRule } from './read-only-rule.ts';
 import { createRecentAccounts } from './recent-accounts.ts';
 import { setObjectLock } from './set-lock.ts';
 import type { SyncDesk } from './sync-desk.ts';
+import { TimeHint } from './time-hint.ts';
 import { updateObject } from './update.ts';
 import * as uploads from './upload.ts';
 import { restoreVersion } from './version-place.ts';
@@ -73,7 +74,7 @@ export function createStore({
   const engine: Engine = {
     cluster,
     containers: createContainers(cluster),
-    recentAccounts: createRecentAccounts(cluster.clock, (account) => accounts.findAccount(engine, account)),
+    recentAccounts: createRecentAccounts(cluster.clock, (account) => accounts.findHeldAccount(engine, account)),
     bucketCache: new Map(),
     pages: new PageCache(),
     digests,
@@ -82,7 +83,8 @@ export function createStore({
     lifecycleDayMs,
     expired: (record) => record.deleteAt !== undefined && record.deleteAt * 1000 <= cluster.clock.nowMs(),
     readOnly,
-    expiryHint: new ExpiryHint(),
+    expiryHint: new TimeHint(),
+    reaperHint: new TimeHint(),
     events,
     sync,
     touched: totals.note,
@@ -99,6 +101,8 @@ function bind(engine: Engine): Store {
     setObjectTags: (context, ref, tags) => setObjectTags(engine, context, ref, tags),
     headAccount: (context, account) => accounts.headAccount(engine, context, account),
     updateAccount: (context, account, change) => accounts.updateAccount(engine, context, account, change),
+    createAccount: (context, account, change) => accounts.createAccount(engine, context, account, change),
+    deleteAccount: (context, account) => deleteAccount(engine, context, account),
     listContainers: (context, account, query) => accounts.listContainers(engine, context, account, query),
     createContainer: (context, ref, options) => containerOps.createContainer(engine, context, ref, options),
     updateContainer: (context, ref, change) => containerOps.updateContainer(engine, context, ref, change),

@@ -17,6 +17,10 @@ export const CODES = {
   AccessControlListNotSupported: [400, 'The bucket does not allow ACLs'],
   AccessDenied: [403, 'Access Denied'],
   AccessForbidden: [403, 'CORSResponse: CORS is not enabled for this bucket.'],
+  AccountProblem: [
+    403,
+    'There is a problem with your account that prevents the operation from completing successfully.',
+  ],
   AuthorizationHeaderMalformed: [400, 'The authorization header is malformed.'],
   AuthorizationQueryParametersError: [400, 'Error parsing the authorization query parameters.'],
   BadRequest: [400, 'Bad Request'],
@@ -132,6 +136,7 @@ export type S3Code = keyof typeof CODES;
 /** Faults of others by the S3 code that stands for them, where it is not the same word. */
 const ALIASES: Readonly<Record<string, S3Code>> = {
   [storeFaults.noSuchAccount]: 'NoSuchBucket',
+  [storeFaults.accountDeleted]: 'AccountProblem',
   [storeFaults.noSuchContainer]: 'NoSuchBucket',
   [storeFaults.noSuchObject]: 'NoSuchKey',
   [storeFaults.isDeleteMarker]: 'MethodNotAllowed',

@@ -1,6 +1,11 @@
-/** Requests about an account: its totals, metadata and list of containers. Accounts exist for the users that have them. */
+/**
+ * Requests about an account: its totals, metadata and list of containers. It is there from its first container on; a
+ * reseller may make and delete it, too, where the operator lets resellers.
+ */
+import { Fault, isFault } from '../../fabric/errors.ts';
 import { stampToSwift } from '../../fabric/stamp.ts';
-import type { AccountInfo } from '../object/contract.ts';
+import { type AccountInfo, storeFaults } from '../object/contract.ts';
+import { SWIFT_DEFAULTS } from '../swift-options.ts';
 import { ACCOUNT_ACL, cleanAccountAcl } from './account-acl.ts';
 import type { SwiftCall } from './call.ts';
 import { readQuoting } from './etag-quoter.ts';
@@ -9,19 +14,59 @@ import { chooseFormat, pushVary } from './listing-format.ts';
 import { readListQuery } from './listing-query.ts';
 import { renderContainers } from './listing-render.ts';
 import { pushMetadata, readMetadataChange, readSysmeta, titleCase } from './metadata.ts';
+import { checkNewName } from './names.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
 
-/** Accounts come and go with their users, not by request; for resellers there is no such method, for others no right. */
-export function refuseAccount(call: SwiftCall): never {
-  if (call.caller.reseller === true) throw refuse(swiftFaults.methodNotAllowed, undefined, ['Allow', METHODS]);
-  throw refuse(call.caller.user === undefined ? swiftFaults.unauthorized : swiftFaults.forbidden);
+export const MANAGED_METHODS: readonly string[] = ['PUT', 'DELETE'];
+
+/** Whether resellers may make and delete accounts. */
+export function managesAccounts({ world }: SwiftCall): boolean {
+  return world.swift?.accountManagement ?? SWIFT_DEFAULTS.accountManagement;
+}
+
+/** For resellers there is no such method where the operator does not want it, for others never any right. */
+function checkManager(call: SwiftCall): void {
+  if (call.caller.reseller !== true)
+    throw refuse(call.caller.user === undefined ? swiftFaults.unauthorized : swiftFaults.forbidden);
+  if (!managesAccounts(call)) throw refuse(swiftFaults.methodNotAllowed, undefined, ['Allow', METHODS]);
 }
 const METHODS = 'GET, HEAD, POST, OPTIONS';
+
+const HTML = 'text/html; charset=UTF-8';
+const STATUS_HEADER = ['X-Account-Status', 'Deleted'] as const;
+
+/** What an account that is deleted and not yet reaped answers to this kind of request. */
+async function orDeleted<T>(asked: Promise<T>, fault: keyof typeof swiftFaults, text = ''): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (isFault(error, storeFaults.accountDeleted))
+      throw new Fault(swiftFaults[fault], { text, contentType: HTML, headers: STATUS_HEADER });
+    throw error;
+  }
+}
+
+export async function putAccount(call: SwiftCall): Promise<SwiftResponse> {
+  checkManager(call);
+  const account = call.account ?? '';
+  checkNewName('Account', account);
+  const made = call.world.store.createAccount(call, account, readChange(call));
+  const { created } = await orDeleted(made, 'forbidden', 'Recently deleted');
+  return emptyResponse(created ? 201 : 202);
+}
+
+export async function deleteAccount(call: SwiftCall): Promise<SwiftResponse> {
+  checkManager(call);
+  // Most likely about something else, mistyped: there is no way back.
+  if (call.http.query !== undefined) throw refuse(swiftFaults.badRequest);
+  await orDeleted(call.world.store.deleteAccount(call, call.account ?? ''), 'notFound');
+  return emptyResponse(204, STATUS_HEADER);
+}
 
 export async function listContainers(call: SwiftCall): Promise<SwiftResponse> {
   const format = chooseFormat(call);
   const query = readListQuery(call);
-  const page = await call.world.store.listContainers(call, call.account ?? '', query);
+  const page = await orDeleted(call.world.store.listContainers(call, call.account ?? '', query), 'gone');
   const headers = ['Content-Type', `${format}; charset=utf-8`];
   pushVary(headers, call);
   pushAccount(headers, call, page.info);
@@ -31,7 +76,7 @@ export async function listContainers(call: SwiftCall): Promise<SwiftResponse> {
 
 export async function headAccount(call: SwiftCall): Promise<SwiftResponse> {
   const format = chooseFormat(call);
-  const info = await call.world.store.headAccount(call, call.account ?? '');
+  const info = await orDeleted(call.world.store.headAccount(call, call.account ?? ''), 'gone');
   const headers = ['Content-Type', `${format}; charset=utf-8`];
   pushVary(headers, call);
   pushAccount(headers, call, info);
@@ -39,6 +84,11 @@ export async function headAccount(call: SwiftCall): Promise<SwiftResponse> {
 }
 
 export async function postAccount(call: SwiftCall): Promise<SwiftResponse> {
+  await orDeleted(call.world.store.updateAccount(call, call.account ?? '', readChange(call)), 'notFound');
+  return emptyResponse(204);
+}
+
+function readChange(call: SwiftCall): Record<string, string | null> {
   const change = readMetadataChange(call, 'account');
   checkQuotaChange(call, change);
   readQuoting(call, 'account', change);
@@ -46,8 +96,7 @@ export async function postAccount(call: SwiftCall): Promise<SwiftResponse> {
   const acl = call.header(ACCOUNT_ACL);
   if (acl !== undefined) change[ACCOUNT_ACL] = cleanAccountAcl(acl) || null;
   else if (call.header('x-remove-account-access-control') !== undefined) change[ACCOUNT_ACL] = null;
-  await call.world.store.updateAccount(call, call.account ?? '', change);
-  return emptyResponse(204);
+  return change;
 }
 
 const QUOTAS = ['x-account-meta-quota-bytes', 'x-account-meta-quota-count'] as const;

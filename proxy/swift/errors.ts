@@ -19,6 +19,7 @@ export const STATUS: Readonly<Record<string, number>> = {
   [swiftFaults.methodNotAllowed]: 405,
   [swiftFaults.notAcceptable]: 406,
   [swiftFaults.conflict]: 409,
+  [swiftFaults.gone]: 410,
   [swiftFaults.lengthRequired]: 411,
   [swiftFaults.preconditionFailed]: 412,
   [swiftFaults.tooLarge]: 413,
@@ -28,6 +29,7 @@ export const STATUS: Readonly<Record<string, number>> = {
   [swiftFaults.rateLimited]: 498,
   // accessDenied is 401 or 403 by who asks: see statusOf.
   [storeFaults.noSuchAccount]: 404,
+  [storeFaults.accountDeleted]: 404,
   [storeFaults.noSuchContainer]: 404,
   [storeFaults.noSuchObject]: 404,
   [storeFaults.noSuchUpload]: 404,
@@ -72,6 +74,7 @@ const TEXTS: Readonly<Record<number, readonly [reason: string, text: string]>> =
   405: ['Method Not Allowed', 'The method is not allowed for this resource.'],
   406: ['Not Acceptable', 'The resource cannot be had in any format that the request accepts.'],
   409: ['Conflict', 'The request conflicts with the present state of the resource.'],
+  410: ['Gone', 'The resource is not here any more.'],
   411: ['Length Required', 'A Content-Length header is required.'],
   412: ['Precondition Failed', 'A precondition for this request was not met.'],
   413: ['Request Entity Too Large', 'The body of the request is too large.'],

@@ -10,6 +10,7 @@ export const swiftFaults = {
   methodNotAllowed: 'SwiftMethodNotAllowed',
   notAcceptable: 'SwiftNotAcceptable',
   conflict: 'SwiftConflict',
+  gone: 'SwiftGone',
   lengthRequired: 'SwiftLengthRequired',
   preconditionFailed: 'SwiftPreconditionFailed',
   tooLarge: 'SwiftTooLarge',

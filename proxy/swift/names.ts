@@ -113,8 +113,8 @@ export function utf8Length(name: string): number {
 }
 
 /** Refuses names that are too long to be made. */
-export function checkNewName(kind: 'Container' | 'Object', name: string): void {
-  const max = kind === 'Container' ? CONTAINER_NAME_BYTES_MAX : OBJECT_NAME_BYTES_MAX;
+export function checkNewName(kind: 'Account' | 'Container' | 'Object', name: string): void {
+  const max = kind === 'Object' ? OBJECT_NAME_BYTES_MAX : CONTAINER_NAME_BYTES_MAX;
   if (name.length * 3 <= max) return;
   const length = utf8Length(name);
   if (length > max) throw refuse(swiftFaults.badRequest, `${kind} name length of ${length} longer than ${max}`);

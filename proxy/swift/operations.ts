@@ -3,7 +3,15 @@
  * header that makes it another operation. The handler dispatches by this table and answers 405 with its methods;
  * docs/api-swift.md is written from it. https://docs.openstack.org/api-ref/object-store/
  */
-import { headAccount, listContainers, postAccount, refuseAccount } from './account.ts';
+import {
+  deleteAccount,
+  headAccount,
+  listContainers,
+  MANAGED_METHODS,
+  managesAccounts,
+  postAccount,
+  putAccount,
+} from './account.ts';
 import { answerToken } from './auth.ts';
 import { bulkDelete } from './bulk-delete.ts';
 import { extractArchive } from './bulk-upload.ts';
@@ -81,9 +89,9 @@ export const OPERATIONS: readonly OperationRow[] = [
   row('POST account', '204', postAccount, 'metadata: merged; an empty value or X-Remove- removes'),
   row('POST account bulk-delete', '200', bulkDelete, 'up to 10,000 paths a request, the report says what happened'),
   row('OPTIONS account', '200', allow),
-  row('PUT account', '403', refuseAccount, 'accounts come and go with their users'),
+  row('PUT account', '201, 202', putAccount, 'by a reseller; metadata as with POST'),
   row('PUT account extract-archive', '200', extractArchive, EXTRACT),
-  row('DELETE account', '403', refuseAccount, 'accounts come and go with their users'),
+  row('DELETE account', '204', deleteAccount, 'by a reseller; with all that is in it, in the background'),
   row('DELETE account bulk-delete', '200', bulkDelete, 'the same as POST'),
   row('GET container', '200, 204', listObjects, `${LISTING}, path`),
   row('GET container versions', '200', listAllVersions, `JSON; ${LISTING}, version_marker`),
@@ -130,7 +138,7 @@ const ROWS: ReadonlyMap<string, OperationRow> = new Map(
 export function route(call: SwiftCall, target: Target): OperationRow {
   const { method } = call.http;
   const found = ROWS.get(`${target} ${method} ${variantOf(call, target)}`);
-  if (found === undefined) throw refuse(swiftFaults.methodNotAllowed, undefined, ['Allow', methodsOf(target)]);
+  if (found === undefined) throw refuse(swiftFaults.methodNotAllowed, undefined, ['Allow', methodsOf(call, target)]);
   return found;
 }
 
@@ -166,13 +174,15 @@ function isPath(target: Target): boolean {
   return target === 'account' || target === 'container' || target === 'object';
 }
 
-function methodsOf(target: Target): string {
-  const rows = OPERATIONS.filter((each) => each.target === target && each.variant === '' && each.status !== '403');
-  return [...new Set(rows.map((each) => each.method))].join(', ');
+function methodsOf(call: SwiftCall, target: Target): string {
+  const rows = OPERATIONS.filter((each) => each.target === target && each.variant === '');
+  const isOff = (method: string): boolean =>
+    target === 'account' && MANAGED_METHODS.includes(method) && !managesAccounts(call);
+  return [...new Set(rows.map((each) => each.method).filter((method) => !isOff(method)))].join(', ');
 }
 
 function allow(call: SwiftCall): Promise<SwiftResponse> {
-  return answerOptions(call, methodsOf(targetOf(call)));
+  return answerOptions(call, methodsOf(call, targetOf(call)));
 }
 
 /** Of a request whose path has been read. */

@@ -206,12 +206,4 @@ export const containers: SwiftSuite = {
     const long = Object.fromEntries(Array.from({ length: 16 }, (_, i) => [`X-Container-Meta-M${i}`, 'v'.repeat(250)]));
     t.equal((await client.ask('POST', c, { headers: long })).status, 400, 'and 4096 bytes');
   },
-
-  'accounts are not made or removed by request': async ({ t, client, reseller }) => {
-    for (const method of ['PUT', 'DELETE']) {
-      t.equal((await client.ask(method, '', method === 'PUT' ? { body: '' } : {})).status, 403);
-      const got = await reseller.ask(method, '', method === 'PUT' ? { body: '' } : {});
-      t.match([got.status, got.headers['allow']], [405, /GET, HEAD, POST/]);
-    }
-  },
 };

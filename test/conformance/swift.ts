@@ -4,6 +4,7 @@
  */
 import type { Test } from 'tap';
 import { accountAcls } from './swift-account-acls.ts';
+import { accounts } from './swift-accounts.ts';
 import { archives } from './swift-archives.ts';
 import { runSwiftCli } from './swift-cli.ts';
 import { containers } from './swift-containers.ts';
@@ -34,6 +35,7 @@ export function swiftConformance(t: Test, start: StartSwift, { realClients = tru
     cors,
     forms,
     accountAcls,
+    accounts,
     web,
     services,
   };
