@@ -34,12 +34,8 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/Session|RenameObject/, 'directory buckets are another service'],
   [/Analytics|Inventory|Metrics|IntelligentTiering|Metadata/, 'reports and tiers of the vendor’s own console'],
   [/Replication/, 'one cluster keeps three copies in five zones; there is no second one to copy to'],
-  [/Accelerate/, 'a network of the vendor’s own'],
-  [/Logging/, 'access logs come from the operator’s log, not as objects'],
-  [/RequestPayment/, 'nobody is billed here'],
   [/Abac/, 'policies know tags of objects, not of buckets'],
   [/Torrent/, 'gone at AWS as well'],
-  [/RestoreObject/, 'there is no archive to restore from'],
   [/UpdateObjectEncryption/, 'a copy onto itself does it'],
 ];
 

@@ -23,9 +23,14 @@ const cinder = (rows: RegExp, test: string, file = 'api'): Shown => shown(rows, 
 const S3: readonly Shown[] = [
   s3(/^s3 (ListBuckets|CreateBucket|HeadBucket|DeleteBucket)$/, 'objects', 'buckets'),
   s3(
-    /^s3 (GetBucketLocation|GetBucketReplication|GetBucketRequestPayment|GetBucketAccelerate\w*|GetBucketLogging)$/,
+    /^s3 (GetBucketLocation|(Get|Delete)BucketReplication|\w+BucketRequestPayment|\w+BucketAccelerate\w*|\w+BucketLogging)$/,
     'errors',
     'what is absent by nature',
+  ),
+  s3(
+    /^s3 ((Get|Delete)Bucket(Analytics|Inventory|Metrics|IntelligentTiering)|RestoreObject)/,
+    'errors',
+    'what can never be made',
   ),
   s3(/^s3 ListObjects, /, 'objects', 'listings'),
   s3(/^s3 ListObjectVersions$/, 'versions', 'listings in pages'),

@@ -13,6 +13,7 @@ export const CANNED = [
   'authenticated-read',
   'bucket-owner-read',
   'bucket-owner-full-control',
+  'log-delivery-write',
 ] as const;
 export type Canned = (typeof CANNED)[number];
 

@@ -18,9 +18,9 @@ export function checkReadConditions(conditions: Conditions | undefined, info: Ob
     throw new Fault(storeFaults.preconditionFailed, { header: 'If-Unmodified-Since', info });
   }
   if (ifNoneMatch !== undefined) {
-    if (matches(ifNoneMatch, info.etag)) throw new Fault(storeFaults.notModified, { info });
+    if (matches(ifNoneMatch, info.etag)) throw new Fault(storeFaults.notModified, { header: 'If-None-Match', info });
   } else if (ifModifiedSinceMs !== undefined && lastModifiedMs(info) <= ifModifiedSinceMs) {
-    throw new Fault(storeFaults.notModified, { info });
+    throw new Fault(storeFaults.notModified, { header: 'If-Modified-Since', info });
   }
 }
 

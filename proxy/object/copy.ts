@@ -21,6 +21,7 @@ import type { Engine } from './engine.ts';
 import { createdBy } from './events.ts';
 import { type Found, find, infoOf, openBody, unlocked } from './get.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
+import { overlaid } from './metadata.ts';
 import { newAcl } from './object-acl.ts';
 import type { ObjectRecord } from './object-format.ts';
 import { checkNewLock } from './object-lock.ts';
@@ -117,7 +118,7 @@ function attributesFor(record: ObjectRecord, { directive, attributes = {}, overl
   const kept: ObjectAttributes = {
     contentType: record.type,
     user: record.user,
-    headers: overlay ? { ...record.headers, ...overlay } : record.headers,
+    headers: overlaid(record.headers, overlay),
     deleteAt: record.deleteAt,
   };
   if (directive === 'copy') return kept;

@@ -24,6 +24,9 @@ export function expandAcl(request: AclRequest, who: { owner: string; bucketOwner
   if (bucketOwner !== owner && canned === 'bucket-owner-read') grants.push({ id: bucketOwner, permission: 'READ' });
   if (bucketOwner !== owner && canned === 'bucket-owner-full-control')
     grants.push({ id: bucketOwner, permission: 'FULL_CONTROL' });
+  if (canned === 'log-delivery-write') {
+    grants.push({ group: 'LogDelivery', permission: 'WRITE' }, { group: 'LogDelivery', permission: 'READ_ACP' });
+  }
   return { owner, grants };
 }
 

@@ -9,6 +9,12 @@ const META_COUNT_MAX = 90;
 const META_TOTAL_BYTES_MAX = 4096;
 const META = /^x-(account|container)-meta-/;
 
+/** `over` laid over an object's headers; '' takes one away. */
+export function overlaid(headers: Metadata | undefined, over: Metadata | undefined): Metadata | undefined {
+  if (over === undefined) return headers;
+  return Object.fromEntries(Object.entries({ ...headers, ...over }).filter(([, value]) => value !== ''));
+}
+
 /** null removes. Fault TooMuchMetadata. */
 export function applyChange(metadata: Metadata, change: MetadataChange = {}): Metadata {
   const next: Record<string, string> = { ...metadata };

@@ -158,7 +158,9 @@ export const CALLER_ACTIONS: readonly string[] = [...OBJECT_ACTIONS, ...BUCKET_A
   (name) => `s3:${name.toLowerCase()}`,
 );
 
-/** Every name a policy may use, lower-case: actions are compared without case. */
-export const ALL_ACTIONS: readonly string[] = [...OBJECT_ACTIONS, ...BUCKET_ACTIONS].map(
-  (name) => `s3:${name.toLowerCase()}`,
-);
+const lower = (names: readonly string[]): readonly string[] => names.map((name) => `s3:${name.toLowerCase()}`);
+
+/** Names a policy may use, lower-case: actions are compared without case. */
+export const ON_OBJECTS = lower(OBJECT_ACTIONS);
+export const ON_BUCKETS = lower(BUCKET_ACTIONS);
+export const ALL_ACTIONS: readonly string[] = [...ON_OBJECTS, ...ON_BUCKETS];

@@ -5,7 +5,7 @@
  */
 import { Fault } from '../../fabric/errors.ts';
 import { type Caller, storeFaults } from './contract.ts';
-import { ALL_ACTIONS, CALLER_ACTIONS } from './policy-actions.ts';
+import { ALL_ACTIONS, CALLER_ACTIONS, ON_BUCKETS, ON_OBJECTS } from './policy-actions.ts';
 import {
   asksForRequestTags,
   asksForTags,
@@ -63,9 +63,9 @@ export interface PolicyQuestion {
   readonly facts: Facts;
 }
 
-/** Fault MalformedPolicy, in AWS' words where they are known. */
-export function readPolicy(text: string, bucket: string): Policy {
-  return readDocument(text, bucket);
+/** Fault MalformedPolicy, in AWS' words where they are known. `isNew`: what is stored is not held to younger rules. */
+export function readPolicy(text: string, bucket: string, isNew = false): Policy {
+  return readDocument(text, bucket, isNew);
 }
 
 /**
@@ -73,10 +73,10 @@ export function readPolicy(text: string, bucket: string): Policy {
  * stand in it, and mean nothing here. Fault MalformedPolicy.
  */
 export function readCallerPolicy(text: string): Policy {
-  return readDocument(text, undefined);
+  return readDocument(text, undefined, false);
 }
 
-function readDocument(text: string, bucket: string | undefined): Policy {
+function readDocument(text: string, bucket: string | undefined, isNew: boolean): Policy {
   if (Buffer.byteLength(text) > POLICY_BYTES_MAX) {
     throw malformed('Policy exceeds the maximum allowed document size.');
   }
@@ -91,7 +91,7 @@ function readDocument(text: string, bucket: string | undefined): Policy {
   const list: unknown[] = Array.isArray(statement) ? statement : [statement];
   if (list.length === 0) throw malformed('Could not parse the policy: Statement is empty!');
   const variables = version === '2012-10-17';
-  const statements = list.map((each) => readStatement(each, { bucket, variables }));
+  const statements = list.map((each) => readStatement(each, { bucket, variables, isNew }));
   const isPublic = statements.some(isPublicStatement);
   return { statements, isPublic, asksForTags: statements.some(({ conditions }) => conditions.some(asksForTags)) };
 }
@@ -122,6 +122,7 @@ interface Reading {
   /** Undefined: the policy belongs to a caller. */
   readonly bucket: string | undefined;
   readonly variables: boolean;
+  readonly isNew: boolean;
 }
 
 function readStatement(json: unknown, reading: Reading): Statement {
@@ -140,13 +141,17 @@ function readStatement(json: unknown, reading: Reading): Statement {
   if (notPrincipals && allows) throw malformed('Statement with Effect Allow cannot have NotPrincipal');
   const [action, notActions] = oneOf(json, 'Action');
   const [resource, notResources] = oneOf(json, 'Resource');
+  const actions = strings(action, 'Policy has invalid action').map((name) => readAction(name, isCallers));
+  const places = strings(resource, 'Policy has invalid resource');
+  const resources = places.map((text) => readResource(text, reading));
+  if (reading.isNew && !notActions && !notResources) checkPairs(actions, places);
   return {
     allows,
     principals: readPrincipals(principal),
     notPrincipals,
-    actions: strings(action, 'Policy has invalid action').map((name) => readAction(name, isCallers)),
+    actions,
     notActions,
-    resources: strings(resource, 'Policy has invalid resource').map((text) => readResource(text, reading)),
+    resources,
     notResources,
     conditions: json['Condition'] === undefined ? [] : conditionsOf(json['Condition'], reading),
   };
@@ -225,6 +230,19 @@ function readResource(text: string, { bucket, variables }: Reading): Pattern {
   const isHere = head !== undefined && (head.hasVariables || like(head, bucket));
   if (!text.startsWith(ARN) || !pattern || !isHere) throw malformed('Policy has invalid resource');
   return pattern;
+}
+
+/** Each action is one on objects, or on the bucket, and has a resource of its kind; with `*` a resource may be both. */
+function checkPairs(actions: readonly Pattern[], resources: readonly string[]): void {
+  const names = resources.map((text) => text.slice(ARN.length));
+  const hasObjects = names.some((name) => name.includes('/') || name.includes('*'));
+  const hasBucket = names.some((name) => !name.includes('/'));
+  for (const action of actions) {
+    const isMet =
+      (hasObjects && ON_OBJECTS.some((name) => like(action, name))) ||
+      (hasBucket && ON_BUCKETS.some((name) => like(action, name)));
+    if (!isMet) throw malformed('Action does not apply to any resource(s) in statement');
+  }
 }
 
 /** Of any bucket, or of another service, which matches nothing. */

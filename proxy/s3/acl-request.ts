@@ -48,13 +48,14 @@ export function readAclHeaders(call: S3Call): AclRequest | undefined {
   }
   if (grants.length > GRANTS_MAX) throw s3Fault('InvalidRequest', `An ACL has ${GRANTS_MAX} grants at most`);
   if (grants.length > 0) return { grants };
-  return canned === undefined ? undefined : { canned: readCanned(canned) };
+  return canned === undefined ? undefined : { canned: readCanned(call, canned) };
 }
 
-function readCanned(name: string): Canned {
+function readCanned({ key }: S3Call, name: string): Canned {
   const canned = CANNED.find((each) => each === name);
-  if (canned !== undefined) return canned;
-  if (name === 'aws-exec-read' || name === 'log-delivery-write') {
+  // Logs are delivered to buckets; the group has no members here.
+  if (canned !== undefined && (canned !== 'log-delivery-write' || key === '')) return canned;
+  if (name === 'aws-exec-read') {
     throw s3Fault('NotImplemented', `There is nobody here to whom ${name} could grant anything.`);
   }
   throw s3Fault('InvalidArgument', '', { ArgumentName: 'x-amz-acl', ArgumentValue: name });

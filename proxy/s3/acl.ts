@@ -82,10 +82,3 @@ export function readOwnership(text: string): Ownership {
   const message = `Invalid x-amz-object-ownership header: ${text}`;
   throw s3Fault('InvalidArgument', message, { ArgumentName: 'x-amz-object-ownership', ArgumentValue: text });
 }
-
-export function checkOwnAccount(call: S3Call, account: string): void {
-  const { caller } = call.context;
-  // A user of the account has been asked for by its own policies already.
-  const isOwn = caller.admin || caller.own !== undefined;
-  if (caller.account !== account || !isOwn) throw s3Fault('AccessDenied');
-}

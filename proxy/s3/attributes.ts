@@ -13,6 +13,7 @@ const META = 'x-amz-meta-';
 const METADATA_BYTES_MAX = 2048;
 const DEFAULT_CONTENT_TYPE = 'binary/octet-stream';
 
+export const REDIRECT = 'x-amz-website-redirect-location';
 export const STORAGE_CLASS = 'x-amz-storage-class';
 /** What an object is in that says nothing. Another one is kept as a header, and as `class` in listings. */
 export const STANDARD = 'STANDARD';
@@ -24,7 +25,7 @@ const CONTENT_HEADERS: readonly (readonly [stored: string, answered: string])[] 
   ['content-encoding', 'Content-Encoding'],
   ['content-language', 'Content-Language'],
   ['expires', 'Expires'],
-  ['x-amz-website-redirect-location', 'x-amz-website-redirect-location'],
+  [REDIRECT, REDIRECT],
   [STORAGE_CLASS, STORAGE_CLASS],
 ];
 
@@ -52,7 +53,7 @@ export function readAttributes(request: HttpRequest): RequestAttributes {
     const value = request.headers.get(name);
     if (value === undefined) continue;
     checkText(name, value);
-    if (name === 'x-amz-website-redirect-location') checkRedirect(value);
+    if (name === REDIRECT) checkRedirect(value);
     const kept = name === 'content-encoding' ? withoutAwsChunked(value) : value;
     if (kept !== '' && !(name === STORAGE_CLASS && kept === STANDARD)) headers[name] = kept;
   }
@@ -80,6 +81,15 @@ function addMeta(user: Record<string, string>, name: string, value: string): num
   const before = user[name];
   user[name] = before === undefined ? decoded : `${before},${decoded}`;
   return name.length + value.length;
+}
+
+/** Of a CopyObject that keeps everything else. */
+export function readRedirect(headers: HttpRequest['headers']): string | undefined {
+  const value = headers.get(REDIRECT);
+  if (value === undefined) return undefined;
+  checkText(REDIRECT, value);
+  checkRedirect(value);
+  return value;
 }
 
 function checkRedirect(value: string): void {

@@ -2,19 +2,24 @@
 import { isFault } from '../../fabric/errors.ts';
 import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { childText, xmlElement } from '../../fabric/xml.ts';
-import { storeFaults } from '../object/contract.ts';
+import { storeFaults, type Tags } from '../object/contract.ts';
+import { checkTags } from '../object/tags.ts';
 import { readNewRights } from './acl.ts';
 import { isBucketName } from './address.ts';
 import { emptyAnswer, isoTime, ownerXml, resolve, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
 import { readNewLock } from './lock.ts';
 import { readCount } from './query.ts';
-import { readOptionalXml } from './xml-body.ts';
+import { readTagSet } from './tags.ts';
+import { checkChildren, readOptionalXml } from './xml-body.ts';
 
 const CONFIGURATION_BYTES_MAX = 64 * 1024;
 const CONFIGURATION_ELEMENTS_MAX = 100;
 const DEFAULT_REGION = 'us-east-1';
 const BUCKETS_MAX = 10_000;
+const CONFIGURATION_NAMES: ReadonlySet<string> = new Set(['LocationConstraint', 'Location', 'Bucket', 'Tags']);
+/** As AWS' regions are called; `EU` is the oldest one's other name. */
+const REGION_OF_AWS = /^(?:EU|[a-z]{2}(?:-[a-z]+)+-\d{1,2})$/;
 
 export async function listBuckets(call: S3Call): Promise<HttpResponse> {
   const account = call.context.caller.account;
@@ -39,16 +44,21 @@ export async function listBuckets(call: S3Call): Promise<HttpResponse> {
 }
 
 function readToken(token: string | undefined): string {
-  return token === undefined ? '' : Buffer.from(token, 'base64url').toString();
+  const name = Buffer.from(token ?? '', 'base64url').toString();
+  if (Buffer.from(name).toString('base64url') === (token ?? '')) return name;
+  throw s3Fault('InvalidArgument', 'The continuation token provided is incorrect', {
+    ArgumentName: 'continuation-token',
+    ArgumentValue: token ?? '',
+  });
 }
 
 export async function createBucket(call: S3Call): Promise<HttpResponse> {
   const { account } = call.context.caller;
   if (!isBucketName(call.bucket)) throw s3Fault('InvalidBucketName', '', { BucketName: call.bucket });
-  await checkLocation(call);
+  const tags = await readConfiguration(call);
   if (account === undefined) throw s3Fault('AccessDenied');
   const ref = { account, container: call.bucket };
-  const s3 = { ...readNewRights(call, account), ...readNewLock(call) };
+  const s3 = { ...readNewRights(call, account), ...readNewLock(call), ...tags };
   try {
     await call.world.store.createContainer(call.context, ref, { exclusive: true, s3 });
   } catch (error) {
@@ -60,21 +70,28 @@ export async function createBucket(call: S3Call): Promise<HttpResponse> {
   return emptyAnswer(call, 200);
 }
 
-async function checkLocation(call: S3Call): Promise<void> {
+/** Where the bucket is to be, which is here, and its tags. */
+async function readConfiguration(call: S3Call): Promise<{ tags?: Tags }> {
   const root = await readOptionalXml(call, {
     bytesMax: CONFIGURATION_BYTES_MAX,
     elementsMax: CONFIGURATION_ELEMENTS_MAX,
   });
-  if (root === undefined) return;
+  if (root === undefined) return {};
   if (root.name !== 'CreateBucketConfiguration') throw s3Fault('MalformedXML');
+  checkChildren(root, CONFIGURATION_NAMES);
+  const foreign = root.children.find(({ name }) => name === 'Location' || name === 'Bucket');
+  if (foreign) throw s3Fault('NotImplemented', `${foreign.name} is not implemented: there are no directory buckets.`);
+  checkLocation(call, childText(root, 'LocationConstraint'));
+  const tags = root.children.find(({ name }) => name === 'Tags');
+  return tags === undefined || tags.children.length === 0 ? {} : { tags: checkTags(readTagSet(tags), 'bucket') };
+}
+
+function checkLocation(call: S3Call, location: string | undefined): void {
   const region = call.world.region;
-  for (const child of root.children) {
-    if (child.name !== 'LocationConstraint') throw s3Fault('NotImplemented', `${child.name} is not implemented.`);
-  }
-  const location = childText(root, 'LocationConstraint');
   if (location === undefined || location === region) return;
   // Empty means the oldest region.
   if (location === '' && region === DEFAULT_REGION) return;
+  if (location !== '' && !REGION_OF_AWS.test(location)) throw s3Fault('InvalidLocationConstraint');
   throw s3Fault(
     'IllegalLocationConstraintException',
     `The ${location || 'unspecified'} location constraint is incompatible for the region specific endpoint this request was sent to.`,

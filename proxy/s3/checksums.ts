@@ -182,14 +182,19 @@ export function combineParts(each: ChecksumKind, type: ChecksumType, parts: read
 
 /** Pushes the headers of x-amz-checksum-mode: ENABLED. */
 export function pushChecksums(out: string[], info: Pick<ObjectInfo, 'checksums' | 'checksumType'>): void {
+  if (pushSums(out, info.checksums)) out.push('x-amz-checksum-type', info.checksumType ?? 'FULL_OBJECT');
+}
+
+/** Their values alone; false where there are none. */
+export function pushSums(out: string[], checksums: Checksums): boolean {
   let any = false;
   for (const each of KINDS) {
-    const value = info.checksums[each.name];
+    const value = checksums[each.name];
     if (value === undefined) continue;
     out.push(each.header, value);
     any = true;
   }
-  if (any) out.push('x-amz-checksum-type', info.checksumType ?? 'FULL_OBJECT');
+  return any;
 }
 
 /** Of one part of an object that was uploaded in parts, counted from 1. */

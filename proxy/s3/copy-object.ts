@@ -2,12 +2,13 @@
  * CopyObject and the source half of UploadPartCopy. The store references the source's bytes; they are read here only when
  * the client asks for a checksum that the source does not have.
  */
-import { isFault } from '../../fabric/errors.ts';
+import { Fault, isFault } from '../../fabric/errors.ts';
 import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { xmlElement } from '../../fabric/xml.ts';
 import {
   type Body,
   type BodySource,
+  type ContainerRef,
   type CopyOptions,
   type ObjectAttributes,
   type ObjectInfo,
@@ -16,9 +17,10 @@ import {
   storeFaults,
   type Tags,
 } from '../object/contract.ts';
+import { overlaid } from '../object/metadata.ts';
 import { readAclHeaders } from './acl-request.ts';
 import { readCopySource } from './address.ts';
-import { readAttributes, STORAGE_CLASS } from './attributes.ts';
+import { REDIRECT, readAttributes, readRedirect, STANDARD, STORAGE_CLASS } from './attributes.ts';
 import { checkOwner, checkVersionId, isoTime, pushVersion, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { type ChecksumKind, checksumsXml, type Digest, kindOfWord, startDigest } from './checksums.ts';
 import { readSourceConditions, readWriteConditions } from './conditions.ts';
@@ -36,13 +38,11 @@ const SELF_COPY =
 
 const MARKER_SOURCE = 'The source of a copy request may not specifically refer to a delete marker by version id.';
 
-const REDIRECT = 'x-amz-website-redirect-location';
-
 export async function copyObject(call: S3Call): Promise<HttpResponse> {
+  refuseAnonymous(call);
   const { headers } = call.request;
   const directive = readDirective(call);
   const attributes = directive === 'replace' ? readAttributes(call.request) : undefined;
-  if (attributes === undefined && headers.has(REDIRECT)) throw s3Fault('NotImplemented', '', { Header: REDIRECT });
   const wanted = headers.get('x-amz-checksum-algorithm');
   const kind = wanted === undefined ? undefined : kindOfWord(wanted);
   const conditions = readWriteConditions(headers);
@@ -60,7 +60,7 @@ export async function copyObject(call: S3Call): Promise<HttpResponse> {
     conditions,
     directive,
     attributes,
-    overlay: readOverlay(headers, directive),
+    overlay: directive === 'copy' ? readOverlay(headers) : undefined,
     acl,
     tags,
     lock,
@@ -68,7 +68,7 @@ export async function copyObject(call: S3Call): Promise<HttpResponse> {
     sourceKey,
     opaqueEtag: true,
   };
-  const copying = sourceErrors(copy(call, ref, { options, kind }));
+  const copying = sourceErrors(copy(call, ref, { options, kind }), call, source);
   const { info, source: read } = await explainIfMatch(copying, call, { ref, conditions });
   pushVersion(call.headers, info);
   pushEncryption(call, info.encryption);
@@ -80,14 +80,19 @@ export async function copyObject(call: S3Call): Promise<HttpResponse> {
   return xmlAnswer(call, 'CopyObjectResult', times + checksumsXml(info.checksums) + type);
 }
 
-/** Without REPLACE a copy keeps its source's class, unless it is asked for another. */
-function readOverlay(headers: S3Call['request']['headers'], directive: 'copy' | 'replace'): CopyOptions['overlay'] {
-  const wanted = headers.get(STORAGE_CLASS);
-  return directive === 'copy' && wanted !== undefined ? { [STORAGE_CLASS]: wanted } : undefined;
+export function refuseAnonymous({ auth }: S3Call): void {
+  if (auth.user === undefined)
+    throw s3Fault('AccessDenied', 'Anonymous users cannot copy objects.  Please authenticate.');
+}
+
+/** What no copy has of its source, REPLACE or not: the storage class and where the website leads from it. */
+function readOverlay(headers: S3Call['request']['headers']): CopyOptions['overlay'] {
+  const wanted = headers.get(STORAGE_CLASS) ?? STANDARD;
+  return { [STORAGE_CLASS]: wanted === STANDARD ? '' : wanted, [REDIRECT]: readRedirect(headers) ?? '' };
 }
 
 function changesStorage(headers: S3Call['request']['headers']): boolean {
-  return headers.has(STORAGE_CLASS) || WRITE_HEADERS.some((name) => headers.has(name));
+  return headers.has(STORAGE_CLASS) || headers.has(REDIRECT) || WRITE_HEADERS.some((name) => headers.has(name));
 }
 
 function readDirective(call: S3Call): 'copy' | 'replace' {
@@ -121,20 +126,45 @@ export async function readSource(call: S3Call, refuseSelf: boolean): Promise<Obj
   checkVersionId(source.versionId);
   if (refuseSelf && source.versionId === undefined && source.bucket === call.bucket && source.key === call.key)
     throw s3Fault('InvalidRequest', SELF_COPY);
-  const { account, container } = await call.world.store.resolveBucket(call.context, source.bucket);
+  const { account, container } = await resolveSource(call, source.bucket);
   checkOwner({ account, container }, headers.get('x-amz-source-expected-bucket-owner'));
   return { account, container, object: source.key, versionId: source.versionId };
 }
 
-/** A copy has no 304: a source that was not modified fails the condition. */
-export async function sourceErrors<T>(copying: Promise<T>): Promise<T> {
+async function resolveSource(call: S3Call, bucket: string): Promise<ContainerRef> {
+  try {
+    return await call.world.store.resolveBucket(call.context, bucket);
+  } catch (error) {
+    if (!isFault(error, storeFaults.noSuchContainer)) throw error;
+    throw s3Fault('NoSuchBucket', '', { BucketName: bucket });
+  }
+}
+
+/** Faults of a copy in words about its source. */
+export async function sourceErrors<T>(copying: Promise<T>, call: S3Call, source: ObjectRef): Promise<T> {
   try {
     return await copying;
   } catch (error) {
-    if (isFault(error, storeFaults.notModified)) throw s3Fault('PreconditionFailed');
-    if (isFault(error, storeFaults.isDeleteMarker)) throw s3Fault('InvalidRequest', MARKER_SOURCE);
+    if (!isFault(error)) throw error;
+    const { code, details } = error;
+    // Of the target no info is at hand, and a header that is met by nothing is its own.
+    const isOfSource = details['info'] !== undefined;
+    if (code === storeFaults.notModified || (code === storeFaults.preconditionFailed && isOfSource))
+      throw s3Fault('PreconditionFailed', '', { Condition: `x-amz-copy-source-${details['header']}` });
+    if (code === storeFaults.isDeleteMarker) throw s3Fault('InvalidRequest', MARKER_SOURCE);
+    if (code === storeFaults.noSuchVersion)
+      throw s3Fault('NoSuchVersion', '', { Key: source.object, VersionId: source.versionId ?? '' });
+    if (code === storeFaults.noSuchObject && details['header'] === undefined)
+      throw new Fault(code, { ...details, xml: { Key: source.object } });
+    if (code === storeFaults.invalidRange) throw beyondSource(call, Number(details['sizeBytes']));
     throw error;
   }
+}
+
+function beyondSource({ request }: S3Call, sizeBytes: number): Error {
+  const ArgumentName = 'x-amz-copy-source-range';
+  const fields = { ArgumentName, ArgumentValue: request.headers.get(ArgumentName) ?? '' };
+  return s3Fault('InvalidArgument', `Range specified is not valid for source object of size: ${sizeBytes}`, fields);
 }
 
 interface Copying {
@@ -189,7 +219,7 @@ async function copyBytes(
     const info = await call.world.store.putObject(call.context, target, {
       contentType: attributes.contentType,
       user: attributes.user,
-      headers: { ...attributes.headers, ...options.overlay },
+      headers: overlaid(attributes.headers, options.overlay),
       conditions: options.conditions,
       acl: options.acl,
       lock: options.lock,

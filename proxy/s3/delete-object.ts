@@ -45,6 +45,7 @@ export async function deleteObjects(call: S3Call): Promise<HttpResponse> {
     bytesMax: BODY_BYTES_MAX,
     elementsMax: ELEMENTS_MAX,
     digest: 'required',
+    byAnybody: true,
   });
   if (root.name !== 'Delete') throw s3Fault('MalformedXML');
   checkChildren(root, ROOT_NAMES, 'Object');
@@ -89,7 +90,7 @@ async function deleteOne(
     const options = { conditions, bypassGovernance: readBypass(call) };
     deleted = await call.world.store.deleteObject(call.context, { ...ref, object: key, versionId }, options);
   } catch (error) {
-    if (!isFault(error, storeFaults.noSuchObject)) return errorElement(error, key, call);
+    if (!isFault(error, storeFaults.noSuchObject)) return errorElement(error, job.deletion, call);
   }
   if (job.quiet) return '';
   const version = versionId === undefined ? '' : xmlElement('VersionId', versionId);
@@ -100,9 +101,10 @@ async function deleteOne(
   return `<Deleted><Key>${escapeXml(key)}</Key>${version}${marker}</Deleted>`;
 }
 
-function errorElement(error: unknown, key: string, call: S3Call): string {
+function errorElement(error: unknown, { key, versionId }: Deletion, call: S3Call): string {
   const answer = answerFor(error);
   if (answer.status >= 500)
     call.world.log.error({ err: error, transId: call.context.transId, key }, 'S3 delete failed');
-  return `<Error>${xmlElement('Key', key)}${xmlElement('Code', answer.code)}${xmlElement('Message', answer.message)}</Error>`;
+  const names = xmlElement('Key', key) + (versionId === undefined ? '' : xmlElement('VersionId', versionId));
+  return `<Error>${names}${xmlElement('Code', answer.code)}${xmlElement('Message', answer.message)}</Error>`;
 }

@@ -141,6 +141,7 @@ const OVERRIDES = [
 function readOverrides(call: S3Call): ReadonlyMap<string, string> | undefined {
   if (call.query.size === 0) return undefined;
   checkVersionId(call.query.get('versionId'));
+  for (const name of call.query.keys()) if (name.startsWith('response-')) checkOverride(call, name);
   let overrides: Map<string, string> | undefined;
   for (const name of OVERRIDES) {
     const value = call.query.get(`response-${name}`);
@@ -153,6 +154,13 @@ function readOverrides(call: S3Call): ReadonlyMap<string, string> | undefined {
     overrides.set(name, Buffer.from(value, 'utf8').toString('latin1'));
   }
   return overrides;
+}
+
+function checkOverride({ query }: S3Call, parameter: string): void {
+  const name = parameter.slice('response-'.length);
+  if (OVERRIDES.some((each) => each === name)) return;
+  const message = `${parameter} is not in the set of overridable response headers. Please refer to the S3 API documentation for a complete list of overridable response headers.`;
+  throw s3Fault('InvalidArgument', message, { ArgumentName: parameter, ArgumentValue: query.get(parameter) ?? '' });
 }
 
 function notModified(call: S3Call, info: ObjectInfo | undefined): HttpResponse {

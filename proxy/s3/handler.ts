@@ -15,7 +15,8 @@ import type { ObjectInfo } from '../object/contract.ts';
 import { type Address, bucketOfHost, readAddress } from './address.ts';
 import { lastModifiedMs, type S3Call } from './call.ts';
 import { answerPreflight, withCors } from './cors.ts';
-import { answerFor, type ErrorAnswer, errorXml, type S3Code } from './errors.ts';
+import { withDetails, withNames } from './error-fields.ts';
+import { answerFor, type ErrorAnswer, errorXml } from './errors.ts';
 import { hoistedLines, withHoisted, withLines } from './hoisted.ts';
 import { readQuery } from './query.ts';
 import { checkHeaders } from './request-headers.ts';
@@ -25,12 +26,6 @@ import { serveWebsite, websiteBucket } from './website-serve.ts';
 
 const REQUEST_ID_BYTES = 8;
 const RETRY_AFTER_SECONDS = '1';
-const BUCKET_CODES: ReadonlySet<string> = new Set<S3Code>([
-  'BucketAlreadyExists',
-  'BucketAlreadyOwnedByYou',
-  'BucketNotEmpty',
-  'NoSuchBucket',
-]);
 const NOWHERE: Address = { bucket: '', key: '' };
 
 export const createS3Handler: CreateHandler = (given) => {
@@ -123,7 +118,9 @@ interface Failure {
 
 function errorAnswer(world: ProxyWorld, request: HttpRequest, failure: Failure): HttpResponse {
   const { error, requestId, hostId } = failure;
-  const answer = withNames(answerFor(error), request, failure.address);
+  const told = answerFor(error);
+  const detailed = isFault(error) ? withDetails(told, error, request, failure.address.key) : told;
+  const answer = withNames(detailed, request, failure.address);
   if (answer.status >= 500) logFailure(world, request, { answer, failure });
   const headers = ['x-amz-request-id', requestId, 'x-amz-id-2', hostId];
   if (answer.status === 503) headers.push('Retry-After', RETRY_AFTER_SECONDS);
@@ -145,13 +142,6 @@ function pushMarker(headers: string[], details: Readonly<Record<string, unknown>
   if (deleteMarker === undefined) return;
   headers.push('x-amz-delete-marker', 'true', 'x-amz-version-id', deleteMarker);
   if (info) headers.push('Last-Modified', formatHttpDate(lastModifiedMs(info.stamp)));
-}
-
-/** The bucket or key that is not there, or not free; of a copy it may be the source, which `address` does not name. */
-function withNames(answer: ErrorAnswer, request: HttpRequest, { bucket, key }: Address): ErrorAnswer {
-  if (Object.keys(answer.fields).length > 0 || request.headers.has('x-amz-copy-source')) return answer;
-  if (answer.code === 'NoSuchKey') return { ...answer, fields: { Key: key } };
-  return BUCKET_CODES.has(answer.code) ? { ...answer, fields: { BucketName: bucket } } : answer;
 }
 
 function logFailure(

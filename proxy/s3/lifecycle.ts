@@ -9,7 +9,6 @@ import { formatHttpDate } from '../http-date.ts';
 import type { ObjectInfo, Tag } from '../object/contract.ts';
 import { type LifecycleFilter, type LifecycleRule, REAL_DAY_MS, rulesOf } from '../object/lifecycle-rules.ts';
 import { checkTags } from '../object/tags.ts';
-import { checkOwnAccount } from './acl.ts';
 import { emptyAnswer, resolve, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
 import { checkChildren, readXml } from './xml-body.ts';
@@ -20,6 +19,10 @@ const ID_LENGTH_MAX = 255;
 const ID_BYTES = 24;
 const DAYS_MAX = 2 ** 31 - 1;
 const KEEP_MAX = 100;
+const PREFIX_LENGTH_MAX = 1024;
+const MINIMUM = 'x-amz-transition-default-minimum-object-size';
+/** The first is meant by who says nothing. */
+const MINIMUM_SIZES = ['all_storage_classes_128K', 'varies_by_storage_class'] as const;
 
 const RULE_NAMES: ReadonlySet<string> = new Set([
   'ID',
@@ -43,14 +46,15 @@ const AND_NAMES: ReadonlySet<string> = new Set(['Prefix', 'Tag', 'ObjectSizeGrea
 const ISO_DATE = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$/;
 
 export async function getLifecycle(call: S3Call): Promise<HttpResponse> {
-  const ref = await resolve(call);
-  const rules = rulesOf(await call.world.store.headContainer(call.context, ref));
-  checkOwnAccount(call, ref.account);
+  const info = await call.world.store.headContainer(call.context, await resolve(call));
+  const rules = rulesOf(info);
   if (!rules) throw s3Fault('NoSuchLifecycleConfiguration', '', { BucketName: call.bucket });
+  call.headers.push(MINIMUM, String(info.s3['lifecycleMinimum'] ?? MINIMUM_SIZES[0]));
   return xmlAnswer(call, 'LifecycleConfiguration', rules.map(ruleXml).join(''));
 }
 
 export async function putLifecycle(call: S3Call): Promise<HttpResponse> {
+  const lifecycleMinimum = readMinimum(call);
   const root = await readXml(call, DOCUMENT);
   if (root.name !== 'LifecycleConfiguration') throw s3Fault('MalformedXML');
   checkChildren(root, new Set(['Rule']), 'Rule');
@@ -59,13 +63,16 @@ export async function putLifecycle(call: S3Call): Promise<HttpResponse> {
   const ids = new Set(lifecycle.map(({ id }) => id));
   if (ids.size < lifecycle.length) throw invalid('Rule ID must be unique. Found same ID for more than one rule');
   const ref = await resolve(call);
-  await call.world.store.updateContainer(call.context, ref, { s3: { lifecycle } });
+  await call.world.store.updateContainer(call.context, ref, {
+    s3: { lifecycle, lifecycleMinimum: lifecycleMinimum === MINIMUM_SIZES[0] ? null : lifecycleMinimum },
+  });
+  call.headers.push(MINIMUM, lifecycleMinimum);
   return emptyAnswer(call, 200);
 }
 
 export async function deleteLifecycle(call: S3Call): Promise<HttpResponse> {
   const ref = await resolve(call);
-  await call.world.store.updateContainer(call.context, ref, { s3: { lifecycle: null } });
+  await call.world.store.updateContainer(call.context, ref, { s3: { lifecycle: null, lifecycleMinimum: null } });
   return emptyAnswer(call, 204);
 }
 
@@ -73,6 +80,14 @@ export function pushExpiration(headers: string[], { expiration }: Pick<ObjectInf
   if (expiration === undefined) return;
   const id = encodeURIComponent(expiration.ruleId);
   headers.push('x-amz-expiration', `expiry-date="${formatHttpDate(expiration.atMs)}", rule-id="${id}"`);
+}
+
+/** Of objects that would move to another class, which none does: only remembered. */
+function readMinimum({ request }: S3Call): string {
+  const text = request.headers.get(MINIMUM) ?? MINIMUM_SIZES[0];
+  if (MINIMUM_SIZES.some((each) => each === text)) return text;
+  const fields = { ArgumentName: MINIMUM, ArgumentValue: text };
+  throw s3Fault('InvalidArgument', `Invalid value for ${MINIMUM}`, fields);
 }
 
 const invalid = (message: string): Error => s3Fault('InvalidArgument', message);
@@ -100,7 +115,7 @@ const child = (element: XmlElement, name: string): XmlElement | undefined =>
   element.children.find((each) => each.name === name);
 
 function readScope(element: XmlElement): Pick<LifecycleRule, 'filter' | 'form'> {
-  const prefix = childText(element, 'Prefix');
+  const prefix = readPrefix(element);
   const filter = child(element, 'Filter');
   // One of both, and not both.
   if ((prefix === undefined) === (filter === undefined)) throw s3Fault('MalformedXML');
@@ -114,6 +129,12 @@ function readScope(element: XmlElement): Pick<LifecycleRule, 'filter' | 'form'> 
   return { filter: readFilter(and), form: 'and' };
 }
 
+function readPrefix(element: XmlElement): string | undefined {
+  const prefix = childText(element, 'Prefix');
+  if (prefix === undefined || Buffer.byteLength(prefix) <= PREFIX_LENGTH_MAX) return prefix;
+  throw s3Fault('InvalidRequest', `The maximum size of a prefix is ${PREFIX_LENGTH_MAX}.`);
+}
+
 function readFilter(element: XmlElement): LifecycleFilter {
   const tags = element.children.filter(({ name }) => name === 'Tag').map(readTag);
   const sizeAbove = readNumber(element, 'ObjectSizeGreaterThan', 0);
@@ -121,7 +142,7 @@ function readFilter(element: XmlElement): LifecycleFilter {
   if (sizeAbove !== undefined && sizeBelow !== undefined && sizeAbove >= sizeBelow) {
     throw s3Fault('InvalidRequest', "'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'.");
   }
-  const prefix = childText(element, 'Prefix');
+  const prefix = readPrefix(element);
   return { prefix, tags: tags.length === 0 ? undefined : checkTags(tags, 'object'), sizeAbove, sizeBelow };
 }
 

@@ -14,7 +14,6 @@ import {
   RETENTION_DAYS_MAX,
   RETENTION_YEARS_MAX,
 } from '../object/object-lock.ts';
-import { checkOwnAccount } from './acl.ts';
 import { checkVersionId, emptyAnswer, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
 import { checkChildren, readXml } from './xml-body.ts';
@@ -191,7 +190,6 @@ async function readLock(call: S3Call): Promise<ObjectLock> {
   if (lock !== undefined) return lock;
   try {
     const info = await call.world.store.headContainer(call.context, ref);
-    checkOwnAccount(call, ref.account);
     if (lockOf(info) === undefined) throw missingLock();
   } catch (error) {
     if (!isFault(error, storeFaults.accessDenied)) throw error;

@@ -31,7 +31,7 @@ import { pushExpiration } from './lifecycle.ts';
 import { readLockHeaders } from './lock.ts';
 import { explainIfMatch } from './put-object.ts';
 import { readTagHeader } from './tags.ts';
-import { checkChildren, readXml } from './xml-body.ts';
+import { checkChildren, readOptionalXml } from './xml-body.ts';
 
 const PARTS_MAX = 10_000;
 const PARTS_PAGE = 1000;
@@ -43,6 +43,8 @@ const PART_NAMES: ReadonlySet<string> = new Set(['PartNumber', 'ETag', ...KINDS.
 
 export async function createUpload(call: S3Call): Promise<HttpResponse> {
   const { headers } = call.request;
+  if (call.auth.user === undefined)
+    throw s3Fault('AccessDenied', 'Anonymous users cannot initiate multipart uploads.  Please authenticate.');
   const attributes = readAttributes(call.request);
   const word = headers.get('x-amz-checksum-algorithm');
   const declaredType = headers.get('x-amz-checksum-type');
@@ -82,11 +84,12 @@ export async function completeUpload(call: S3Call): Promise<HttpResponse> {
   const uploadId = call.query.get('uploadId') ?? '';
   const conditions = readWriteConditions(call.request.headers);
   const size = readObjectSize(call.request.headers.get('x-amz-mp-object-size'));
-  const root = await readXml(call, {
+  const root = await readOptionalXml(call, {
     bytesMax: COMPLETE_BYTES_MAX,
     elementsMax: COMPLETE_ELEMENTS_MAX,
     isAboutObject: true,
   });
+  if (root === undefined) throw s3Fault('InvalidRequest', 'You must specify at least one part');
   const parts = readParts(root);
   const ref = await resolveObject(call);
   const checksums = await wholeChecksums(call, ref, { uploadId, parts });
@@ -137,6 +140,10 @@ function readParts(root: XmlElement): CompletedPart[] {
     const number = childText(element, 'PartNumber')?.trim() ?? '';
     const etag = childText(element, 'ETag');
     if (!/^\d{1,5}$/.test(number) || etag === undefined) throw s3Fault('MalformedXML');
+    if (Number(number) < 1) {
+      const fields = { ArgumentName: 'PartNumber', ArgumentValue: number };
+      throw s3Fault('InvalidArgument', 'PartNumber must be >= 1', fields);
+    }
     if (Number(number) <= last) throw s3Fault('InvalidPartOrder');
     last = Number(number);
     const checksums: Partial<Record<ChecksumName, string>> = {};
@@ -170,7 +177,11 @@ async function wholeChecksums(
   for (const part of wanted.parts) {
     const found = stored.get(part.partNumber);
     if (found === undefined || found.checksums[kind.name] === undefined || found.etag !== part.etag)
-      throw s3Fault('InvalidPart', '', { PartNumber: String(part.partNumber), ETag: part.etag });
+      throw s3Fault('InvalidPart', '', {
+        UploadId: wanted.uploadId,
+        PartNumber: String(part.partNumber),
+        ETag: part.etag,
+      });
     chosen.push(found);
   }
   const type = multipartType(kind, upload.checksumType);

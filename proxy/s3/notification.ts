@@ -7,7 +7,6 @@
 import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { childText, type XmlElement, xmlElement } from '../../fabric/xml.ts';
 import { eventsLike, type NotificationRule, notificationRules, overlap } from '../object/notification-rules.ts';
-import { checkOwnAccount } from './acl.ts';
 import { emptyAnswer, resolve, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
 import { checkChildren, readXml } from './xml-body.ts';
@@ -28,9 +27,8 @@ const RULE_NAMES = {
 } as const;
 
 export async function getNotification(call: S3Call): Promise<HttpResponse> {
-  const ref = await resolve(call);
-  const rules = notificationRules(await call.world.store.headContainer(call.context, ref)) ?? [];
-  checkOwnAccount(call, ref.account);
+  const info = await call.world.store.headContainer(call.context, await resolve(call));
+  const rules = notificationRules(info) ?? [];
   return xmlAnswer(call, 'NotificationConfiguration', rules.map(ruleXml).join(''));
 }
 

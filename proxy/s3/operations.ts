@@ -25,7 +25,7 @@ import { createPostObject } from './post-object.ts';
 import { putObject } from './put-object.ts';
 import * as rights from './rights.ts';
 import { selectObject } from './select-object.ts';
-import { absentConfiguration, emptyConfiguration } from './sub-resources.ts';
+import * as constant from './sub-resources.ts';
 import * as tagging from './tagging.ts';
 import { uploadPart } from './upload-part.ts';
 import { getVersioning, putVersioning } from './versioning.ts';
@@ -69,25 +69,13 @@ function readWire(wire: string): Pick<OperationRow, 'method' | 'target' | 'sub'>
   return { method, target: target as Target, sub };
 }
 
-/** A configuration of buckets that nobody can set here: reading it says so, writing it is refused. */
-function unset(noun: string, sub: string, absent: { code: S3Code } | { element: string; inner?: string }) {
-  const isCode = 'code' in absent;
-  const run = isCode ? absentConfiguration(absent.code) : emptyConfiguration(absent.element, absent.inner ?? '');
-  const note = isCode ? `answers ${absent.code}: there never is one` : 'answers the empty configuration';
-  return {
-    get: (name = `Get${noun}`) => built(name, `GET bucket ${sub}`, { run, note }),
-    put: (name = `Put${noun}`) => refused(name, `PUT bucket ${sub}`),
-    delete: (name = `Delete${noun}`) => refused(name, `DELETE bucket ${sub}`),
-  };
-}
-
-const replication = unset('BucketReplication', 'replication', { code: 'ReplicationConfigurationNotFoundError' });
-const accelerate = unset('BucketAccelerateConfiguration', 'accelerate', { element: 'AccelerateConfiguration' });
-const logging = unset('BucketLogging', 'logging', { element: 'BucketLoggingStatus' });
-const payment = unset('BucketRequestPayment', 'requestPayment', {
-  element: 'RequestPaymentConfiguration',
-  inner: '<Payer>BucketOwner</Payer>',
-});
+/** Configurations that nobody can make here, as AWS calls them: the noun, the sub-resource, and the root of their list. */
+const NEVER_MADE = [
+  ['Analytics', 'analytics', 'ListBucketAnalyticsConfigurationResult'],
+  ['IntelligentTiering', 'intelligent-tiering', 'ListBucketIntelligentTieringConfigurationsOutput'],
+  ['Inventory', 'inventory', 'ListInventoryConfigurationsResult'],
+  ['Metrics', 'metrics', 'ListMetricsConfigurationsResult'],
+] as const;
 
 /** What comes with a new object. */
 const OF_NEW_OBJECTS = [...lock.LOCK_HEADERS, 'x-amz-tagging', ...encryption.WRITE_HEADERS];
@@ -233,8 +221,11 @@ export const OPERATIONS: readonly OperationRow[] = [
   }),
   built('AbortMultipartUpload', 'DELETE object uploadId', { run: abortUpload }),
 
-  accelerate.get(),
-  accelerate.put(),
+  built('GetBucketAccelerateConfiguration', 'GET bucket accelerate', { run: constant.getAccelerate }),
+  built('PutBucketAccelerateConfiguration', 'PUT bucket accelerate', {
+    run: constant.putAccelerate,
+    note: 'Suspended; Enabled is NotImplemented',
+  }),
   built('GetBucketCors', 'GET bucket cors', { run: getCors }),
   built('PutBucketCors', 'PUT bucket cors', { run: putCors, note: 'up to 100 rules' }),
   built('DeleteBucketCors', 'DELETE bucket cors', { run: deleteCors }),
@@ -247,8 +238,14 @@ export const OPERATIONS: readonly OperationRow[] = [
     note: 'expiration, noncurrent versions, markers, uploads; filters by prefix, tags and size; no transitions',
   }),
   built('DeleteBucketLifecycle', 'DELETE bucket lifecycle', { run: lifecycle.deleteLifecycle }),
-  logging.get(),
-  logging.put(),
+  built('GetBucketLogging', 'GET bucket logging', {
+    run: constant.emptyConfiguration('BucketLoggingStatus'),
+    note: 'answers the empty configuration',
+  }),
+  built('PutBucketLogging', 'PUT bucket logging', {
+    run: constant.putLogging,
+    note: 'the empty configuration; LoggingEnabled is NotImplemented',
+  }),
   built('GetBucketNotificationConfiguration', 'GET bucket notification', { run: getNotification }),
   built('PutBucketNotificationConfiguration', 'PUT bucket notification', {
     run: putNotification,
@@ -284,11 +281,23 @@ export const OPERATIONS: readonly OperationRow[] = [
     note: 'counts for Swift’s referrer ACLs too',
   }),
   built('DeletePublicAccessBlock', 'DELETE bucket publicAccessBlock', { run: rights.deleteBlock }),
-  replication.get(),
-  replication.put(),
-  replication.delete(),
-  payment.get(),
-  payment.put(),
+  built('GetBucketReplication', 'GET bucket replication', {
+    run: constant.absentConfiguration('ReplicationConfigurationNotFoundError'),
+    note: 'answers ReplicationConfigurationNotFoundError: there never is one',
+  }),
+  refused('PutBucketReplication', 'PUT bucket replication'),
+  built('DeleteBucketReplication', 'DELETE bucket replication', {
+    run: constant.nothingToDelete,
+    note: 'there never is one',
+  }),
+  built('GetBucketRequestPayment', 'GET bucket requestPayment', {
+    run: constant.emptyConfiguration('RequestPaymentConfiguration', '<Payer>BucketOwner</Payer>'),
+    note: 'BucketOwner',
+  }),
+  built('PutBucketRequestPayment', 'PUT bucket requestPayment', {
+    run: constant.putPayment,
+    note: 'BucketOwner; Requester is NotImplemented',
+  }),
   built('GetBucketTagging', 'GET bucket tagging', { run: tagging.getBucketTagging }),
   built('PutBucketTagging', 'PUT bucket tagging', { run: tagging.putBucketTagging, note: 'up to 50' }),
   built('DeleteBucketTagging', 'DELETE bucket tagging', { run: tagging.deleteBucketTagging }),
@@ -300,13 +309,14 @@ export const OPERATIONS: readonly OperationRow[] = [
   built('DeleteBucketWebsite', 'DELETE bucket website', { run: deleteWebsite }),
 
   refused('CreateSession', 'GET bucket session', 'directory buckets'),
-  ...['Analytics', 'IntelligentTiering', 'Inventory', 'Metrics'].flatMap((noun) => {
-    const sub = noun === 'IntelligentTiering' ? 'intelligent-tiering' : noun.toLowerCase();
+  ...NEVER_MADE.flatMap(([noun, sub, list]) => {
     const name = `Bucket${noun}Configuration`;
+    const note = 'there are none: an empty list, or NoSuchConfiguration';
+    const gone = constant.absentConfiguration('NoSuchConfiguration');
     return [
-      refused(`Get${name}, List${name}s`, `GET bucket ${sub}`),
+      built(`Get${name}, List${name}s`, `GET bucket ${sub}`, { run: constant.noConfigurations(list), note }),
       refused(`Put${name}`, `PUT bucket ${sub}`),
-      refused(`Delete${name}`, `DELETE bucket ${sub}`),
+      built(`Delete${name}`, `DELETE bucket ${sub}`, { run: gone, note: 'NoSuchConfiguration' }),
     ];
   }),
   refused('CreateBucketMetadataConfiguration', 'POST bucket metadataConfiguration'),
@@ -328,7 +338,11 @@ export const OPERATIONS: readonly OperationRow[] = [
     obeys: lock.BYPASS_HEADERS,
   }),
   refused('GetObjectTorrent', 'GET object torrent'),
-  refused('RestoreObject', 'POST object restore'),
+  built('RestoreObject', 'POST object restore', {
+    run: constant.restoreObject,
+    version: true,
+    note: 'InvalidObjectState: nothing is ever archived',
+  }),
   built('SelectObjectContent', 'POST object select', {
     obeys: encryption.READ_HEADERS,
     run: selectObject,

@@ -66,7 +66,8 @@ export async function explainIfMatch<T>(
   try {
     return await write;
   } catch (error) {
-    if (!isFault(error, storeFaults.preconditionFailed)) throw error;
+    // With words of its own it is about the source of a copy.
+    if (!isFault(error, storeFaults.preconditionFailed) || error.details['xml'] !== undefined) throw error;
     const { ref, conditions } = target;
     if (conditions?.ifMatch !== undefined) await call.world.store.headObject(call.context, ref);
     throw s3Fault('PreconditionFailed', '', {

@@ -170,8 +170,8 @@ export const AMZ_HEADERS: readonly HeaderRule[] = [
   {
     name: 'x-amz-storage-class',
     refusal: 'InvalidStorageClass',
-    takes: ['STANDARD', 'REDUCED_REDUNDANCY'],
-    note: 'kept and shown; REDUCED_REDUNDANCY is stored as safely as any',
+    takes: ['STANDARD', 'REDUCED_REDUNDANCY', 'STANDARD_IA', 'ONEZONE_IA', 'INTELLIGENT_TIERING', 'GLACIER_IR'],
+    note: 'kept and shown; all of them are stored alike, and read at once. Those to be restored first are refused',
   },
   {
     name: 'x-amz-tagging',
@@ -182,11 +182,14 @@ export const AMZ_HEADERS: readonly HeaderRule[] = [
   { name: 'x-amz-tagging-directive', note: 'CopyObject: COPY, REPLACE' },
   { name: 'x-amz-te', note: 'no effect: the answer is never transfer-encoded by S3’s own scheme' },
   { name: 'x-amz-trailer', note: 'checksum headers alone' },
-  { name: 'x-amz-transition-default-minimum-object-size', note: 'no effect: there are no transitions' },
+  {
+    name: 'x-amz-transition-default-minimum-object-size',
+    note: 'PutBucketLifecycleConfiguration: kept and answered, no effect: there are no transitions',
+  },
   { name: 'x-amz-user-agent', note: 'no effect' },
   {
     name: 'x-amz-website-redirect-location',
-    note: 'stored and answered; CopyObject takes it with REPLACE, else NotImplemented',
+    note: 'stored and answered; a copy has it of its own request alone',
   },
   { name: 'x-amz-write-offset-bytes', refusal: 'NotImplemented', note: 'directory buckets' },
   { name: 'x-amz-*', refusal: 'NotImplemented', note: 'every other one' },

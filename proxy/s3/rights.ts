@@ -45,7 +45,7 @@ export async function putPolicy(call: S3Call): Promise<HttpResponse> {
   const bytes = await readBytes(call, { bytesMax: POLICY_BODY_BYTES_MAX, elementsMax: 0 });
   const { ref, documents } = await load(call);
   const text = bytes.toString('utf8');
-  const policy = readPolicy(text, ref.container);
+  const policy = readPolicy(text, ref.container, true);
   if (documents.publicAccessBlock?.blockPublicPolicy && policy.isPublic) throw s3Fault('AccessDenied');
   await change(call, ref, { policy: text });
   return emptyAnswer(call, 204);

@@ -12,6 +12,19 @@ import { commonFact, one } from '../request-facts.ts';
 import type { Query } from './query.ts';
 import { parseTagQuery } from './tag-query.ts';
 
+/** Of configurations that have ids. */
+function ofConfigurations(...nouns: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    nouns.flatMap((noun) => {
+      const name = `Bucket${noun}Configuration`;
+      return [
+        [`Get${name}, List${name}s`, `s3:Get${noun}Configuration`],
+        [`Delete${name}`, `s3:Put${noun}Configuration`],
+      ];
+    }),
+  );
+}
+
 /** By operation. One that is not here does what the store calls it: s3:GetObject, s3:PutObject, s3:ListBucket … */
 const ACTIONS: Readonly<Record<string, string>> = {
   GetBucketAccelerateConfiguration: 's3:GetAccelerateConfiguration',
@@ -71,6 +84,8 @@ const ACTIONS: Readonly<Record<string, string>> = {
   PutObjectLegalHold: 's3:PutObjectLegalHold',
   GetObjectRetention: 's3:GetObjectRetention',
   PutObjectRetention: 's3:PutObjectRetention',
+  RestoreObject: 's3:RestoreObject',
+  ...ofConfigurations('Analytics', 'IntelligentTiering', 'Inventory', 'Metrics'),
 };
 
 /** Condition keys that are a parameter of the query. */

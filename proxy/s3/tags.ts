@@ -29,6 +29,10 @@ export async function readTagBody(call: S3Call): Promise<Tags> {
 export function tagsOf(root: XmlElement): Tags {
   const [set, ...others] = root.children;
   if (root.name !== 'Tagging' || set?.name !== 'TagSet' || others.length > 0) throw s3Fault('MalformedXML');
+  return readTagSet(set);
+}
+
+export function readTagSet(set: XmlElement): Tags {
   checkChildren(set, new Set(['Tag']), 'Tag');
   return set.children.map((tag) => {
     checkChildren(tag, TAG_NAMES);

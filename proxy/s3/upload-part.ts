@@ -1,11 +1,11 @@
 /** UploadPart and UploadPartCopy. */
 import { Fault } from '../../fabric/errors.ts';
 import type { HttpResponse } from '../../fabric/http/contract.ts';
-import { type OpenObject, storeFaults } from '../object/contract.ts';
+import { type CopyOptions, type ObjectRef, type OpenObject, type PartInfo, storeFaults } from '../object/contract.ts';
 import { isoTime, resolveObject, type S3Call, xmlAnswer } from './call.ts';
-import { checksumsXml, kindOfName, pushChecksums } from './checksums.ts';
+import { checksumsXml, kindOfName, pushSums } from './checksums.ts';
 import { readSourceConditions } from './conditions.ts';
-import { DigestedBody, readSource, sourceErrors } from './copy-object.ts';
+import { DigestedBody, readSource, refuseAnonymous, sourceErrors } from './copy-object.ts';
 import { openWholeSource } from './dynamic.ts';
 import { pushEncryption, readEncryption, readSourceKey } from './encryption.ts';
 import { s3Fault } from './errors.ts';
@@ -34,7 +34,7 @@ export async function uploadPart(call: S3Call): Promise<HttpResponse> {
     finish: body.finish,
   });
   call.headers.push('ETag', `"${stored.etag}"`);
-  pushChecksums(call.headers, { checksums: stored.checksums });
+  pushSums(call.headers, stored.checksums);
   pushEncryption(call, upload.encryption);
   return { status: 200, headers: call.headers };
 }
@@ -59,6 +59,7 @@ function readPart(call: S3Call): Part {
 }
 
 async function copyPart(call: S3Call, part: Part): Promise<HttpResponse> {
+  refuseAnonymous(call);
   const header = call.request.headers.get('x-amz-copy-source-range');
   const range = header === undefined ? undefined : readRange(header);
   const source = await readSource(call, false);
@@ -75,14 +76,7 @@ async function copyPart(call: S3Call, part: Part): Promise<HttpResponse> {
     sourceKey,
     opaqueEtag: true,
   };
-  const whole = await sourceErrors(openWholeSource(call, source, sourceConditions));
-  const stored = whole
-    ? await call.world.store.putPart(call.context, ref, part, {
-        body: wholeBody(whole, range),
-        encryption,
-        opaqueEtag: true,
-      })
-    : await sourceErrors(call.world.store.copyPart(call.context, ref, part, options));
+  const stored = await sourceErrors(storeCopy(call, ref, { part, options }), call, source);
   if (source.versionId !== undefined) call.headers.push('x-amz-copy-source-version-id', source.versionId);
   const { encryption: used } = await call.world.store.headUpload(call.context, ref, part.uploadId);
   pushEncryption(call, used);
@@ -90,7 +84,19 @@ async function copyPart(call: S3Call, part: Part): Promise<HttpResponse> {
   return xmlAnswer(call, 'CopyPartResult', times + checksumsXml(stored.checksums));
 }
 
-function wholeBody(whole: OpenObject, range: { offset: number; length: number } | undefined): DigestedBody {
+async function storeCopy(
+  call: S3Call,
+  ref: ObjectRef,
+  { part, options }: { readonly part: Part; readonly options: CopyOptions },
+): Promise<PartInfo> {
+  const { store } = call.world;
+  const whole = await openWholeSource(call, options.source, options.sourceConditions);
+  if (whole === undefined) return store.copyPart(call.context, ref, part, options);
+  const { encryption, opaqueEtag } = options;
+  return store.putPart(call.context, ref, part, { body: wholeBody(whole, options.range), encryption, opaqueEtag });
+}
+
+function wholeBody(whole: OpenObject, range: CopyOptions['range']): DigestedBody {
   const { sizeBytes } = whole.info;
   const { offset, length } = range ?? { offset: 0, length: sizeBytes };
   if (offset + length > sizeBytes) throw new Fault(storeFaults.invalidRange, { sizeBytes });

@@ -1,7 +1,6 @@
 /** GetBucketVersioning and PutBucketVersioning. What versions mean is the store's (docs/adr/0009-versions.md). */
 import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { childText, xmlElement } from '../../fabric/xml.ts';
-import { checkOwnAccount } from './acl.ts';
 import { emptyAnswer, resolve, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
 import { checkChildren, readXml } from './xml-body.ts';
@@ -11,9 +10,7 @@ const ELEMENTS_MAX = 10;
 const NAMES: ReadonlySet<string> = new Set(['Status', 'MfaDelete']);
 
 export async function getVersioning(call: S3Call): Promise<HttpResponse> {
-  const ref = await resolve(call);
-  const { s3 } = await call.world.store.headContainer(call.context, ref);
-  checkOwnAccount(call, ref.account);
+  const { s3 } = await call.world.store.headContainer(call.context, await resolve(call));
   const state = s3['versioning'];
   return xmlAnswer(call, 'VersioningConfiguration', typeof state === 'string' ? xmlElement('Status', state) : '');
 }
@@ -34,6 +31,6 @@ export async function putVersioning(call: S3Call): Promise<HttpResponse> {
   const { s3 } = await call.world.store.headContainer(call.context, ref);
   if (s3['versioning'] !== state) {
     await call.world.store.updateContainer(call.context, ref, { s3: { versioning: state } });
-  } else checkOwnAccount(call, ref.account);
+  }
   return emptyAnswer(call, 200);
 }

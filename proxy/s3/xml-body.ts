@@ -15,6 +15,8 @@ export interface XmlBodyOptions {
   readonly digest?: 'required';
   /** CompleteMultipartUpload: x-amz-checksum-… is the object's, not the body's. */
   readonly isAboutObject?: boolean;
+  /** A bucket may let everybody do what the document says. */
+  readonly byAnybody?: boolean;
 }
 
 /** Undefined when the body is empty. */
@@ -32,10 +34,10 @@ export async function readXml(call: S3Call, options: XmlBodyOptions): Promise<Xm
 /** Empty when there is none. */
 export async function readBytes(
   call: S3Call,
-  { bytesMax, digest, isAboutObject = false }: XmlBodyOptions,
+  { bytesMax, digest, isAboutObject = false, byAnybody = false }: XmlBodyOptions,
 ): Promise<Buffer> {
-  // Every document changes something, which nobody may do unnamed: no need to read it.
-  if (call.auth.user === undefined) throw s3Fault('AccessDenied');
+  // Nearly every document changes what nobody may change unnamed: no need to read it.
+  if (call.auth.user === undefined && !byAnybody) throw s3Fault('AccessDenied');
   const upload = openUploadBody(call, { bytesMax, isAboutObject });
   if (digest === 'required' && upload.md5 === undefined && upload.checksum === undefined) {
     throw s3Fault('InvalidRequest', 'Missing required header for this request: Content-MD5 OR x-amz-checksum-*');

@@ -24,6 +24,10 @@ const ROOTS: Readonly<Record<string, string>> = {
   PutBucketWebsite: 'WebsiteConfiguration',
   PutObjectLegalHold: 'LegalHold',
   PutObjectRetention: 'Retention',
+  PutBucketAccelerateConfiguration: 'AccelerateConfiguration',
+  PutBucketLogging: 'BucketLoggingStatus',
+  PutBucketRequestPayment: 'RequestPaymentConfiguration',
+  RestoreObject: 'RestoreRequest',
 };
 /** Take a body that is no XML, or none at all. */
 const NOT_XML = [

@@ -1,4 +1,5 @@
 /** Refusals: signatures, other accounts, what is not implemented, and the form of the error document. */
+import { createHash } from 'node:crypto';
 import { amzNow, type S3Suite } from './s3-rig.ts';
 
 export const errors: S3Suite = {
@@ -76,13 +77,85 @@ export const errors: S3Suite = {
       ['object-lock', 'ObjectLockConfigurationNotFoundError'],
       ['website', 'NoSuchWebsiteConfiguration'],
       ['publicAccessBlock', 'NoSuchPublicAccessBlockConfiguration'],
-      ['inventory', 'NotImplemented'],
     ] as const) {
       t.match((await client.ask('GET', `/${bucket}`, { query })).text, expected, query);
       if (query === 'acl') continue;
       const write = await client.ask('PUT', `/${bucket}`, { query, body: '<x/>' });
       t.not(write.status, 200, `${query} is never accepted and ignored`);
     }
+  },
+
+  'what says nothing new is accepted': async ({ t, client, bucket }) => {
+    const put = async (query: string, body: string): Promise<string> => {
+      const { status, code } = await client.ask('PUT', `/${bucket}`, { query, body });
+      return `${status} ${code ?? ''}`.trim();
+    };
+    const payer = (who: string): string =>
+      `<RequestPaymentConfiguration><Payer>${who}</Payer></RequestPaymentConfiguration>`;
+    const status = (word: string): string =>
+      `<AccelerateConfiguration><Status>${word}</Status></AccelerateConfiguration>`;
+    const logged = '<LoggingEnabled><TargetBucket>b</TargetBucket><TargetPrefix/></LoggingEnabled>';
+    for (const [query, body, expected] of [
+      ['requestPayment', payer('BucketOwner'), '200'],
+      ['requestPayment', payer('Requester'), '501 NotImplemented'],
+      ['requestPayment', payer('Nobody'), '400 MalformedXML'],
+      ['accelerate', status('Suspended'), '200'],
+      ['accelerate', status('Enabled'), '501 NotImplemented'],
+      ['accelerate', status('Off'), '400 MalformedXML'],
+      ['logging', '<BucketLoggingStatus/>', '200'],
+      ['logging', `<BucketLoggingStatus>${logged}</BucketLoggingStatus>`, '501 NotImplemented'],
+    ] as const) {
+      t.equal(await put(query, body), expected, body);
+    }
+    t.match((await client.ask('GET', `/${bucket}`, { query: 'accelerate' })).text, '<Status>Suspended</Status>');
+    t.notMatch((await client.ask('GET', `/${bucket}`, { query: 'logging' })).text, 'LoggingEnabled');
+    t.equal((await client.ask('DELETE', `/${bucket}`, { query: 'replication' })).status, 204);
+    const user = client.stranger;
+    const sent = { query: 'accelerate', body: status('Suspended'), user };
+    t.equal((await client.ask('PUT', `/${bucket}`, sent)).code, 'AccessDenied');
+    t.equal((await client.ask('DELETE', `/${bucket}`, { query: 'replication', user })).code, 'AccessDenied');
+  },
+
+  'what can never be made': async ({ t, client, bucket }) => {
+    for (const query of ['analytics', 'inventory', 'metrics', 'intelligent-tiering']) {
+      t.match((await client.ask('GET', `/${bucket}`, { query })).text, '<IsTruncated>false</IsTruncated>', query);
+      const one = await client.ask('GET', `/${bucket}`, { query: `${query}&id=x` });
+      t.equal(`${one.status} ${one.code}`, '404 NoSuchConfiguration');
+      t.equal((await client.ask('DELETE', `/${bucket}`, { query: `${query}&id=x` })).code, 'NoSuchConfiguration');
+      t.equal((await client.ask('GET', `/${bucket}`, { query, user: client.stranger })).code, 'AccessDenied');
+    }
+    const body = '<RestoreRequest><Days>1</Days></RestoreRequest>';
+    const restore = (key: string) => client.ask('POST', `/${bucket}/${key}`, { query: 'restore', body });
+    t.equal((await restore('o')).code, 'NoSuchKey');
+    await client.ask('PUT', `/${bucket}/o`, { body: 'x', headers: { 'x-amz-storage-class': 'GLACIER_IR' } });
+    const refused = await restore('o');
+    t.equal(`${refused.status} ${refused.code}`, '403 InvalidObjectState');
+  },
+
+  'what an error is about': async ({ t, client, bucket }) => {
+    const path = `/${bucket}/o`;
+    const begun = await client.ask('POST', path, { query: 'uploads' });
+    const uploadId = /<UploadId>(.*?)</.exec(begun.text)?.[1] ?? '';
+    const etags: string[] = [];
+    for (const partNumber of [1, 2]) {
+      const query = `partNumber=${partNumber}&uploadId=${uploadId}`;
+      etags.push((await client.ask('PUT', path, { query, body: 'part' })).headers['etag'] ?? '');
+    }
+    const complete = async (parts: readonly (readonly [number, string])[], id = uploadId): Promise<string> => {
+      const list = parts.map(([n, etag]) => `<Part><PartNumber>${n}</PartNumber><ETag>${etag}</ETag></Part>`).join('');
+      const body = parts.length === 0 ? '' : `<CompleteMultipartUpload>${list}</CompleteMultipartUpload>`;
+      return (await client.ask('POST', path, { query: `uploadId=${id}`, body })).text;
+    };
+    const both = etags.map((etag, i) => [i + 1, etag] as const);
+    t.match(await complete([[7, 'x']]), /InvalidPart<.*<PartNumber>7<\/PartNumber><ETag>x<\/ETag>/);
+    t.match(await complete([[0, 'x']]), /InvalidArgument<.*PartNumber must be &gt;= 1</);
+    t.match(await complete([]), /InvalidRequest<.*You must specify at least one part</);
+    t.match(await complete(both), /EntityTooSmall<.*<ProposedSize>4<.*<MinSizeAllowed>5242880<.*<PartNumber>1</);
+    t.match(await complete(both, 'nothing'), /NoSuchUpload<.*<UploadId>nothing</);
+    const body = '<Delete><Object><Key>o</Key><VersionId>odd</VersionId></Object></Delete>';
+    const headers = { 'content-md5': createHash('md5').update(body).digest('base64') };
+    const many = await client.ask('POST', `/${bucket}`, { query: 'delete', body, headers });
+    t.match(many.text, '<Error><Key>o</Key><VersionId>odd</VersionId><Code>InvalidArgument</Code>');
   },
 
   'what is not implemented is refused': async ({ t, client, bucket }) => {

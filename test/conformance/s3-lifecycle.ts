@@ -56,6 +56,7 @@ export const documents: S3Suite = {
       ['<Other/>', 'MalformedXML'],
       [RULES(), 'MalformedXML'],
       [RULES(RULE('')), 'InvalidRequest'],
+      [RULES(RULE(DAYS(1), PREFIX('p'.repeat(1025)))), 'InvalidRequest'],
       [RULES(RULE(DAYS(0))), 'InvalidArgument'],
       [RULES(RULE(DAYS(-1))), 'InvalidArgument'],
       [RULES(RULE(DAYS(1), undefined, 'enabled')), 'MalformedXML'],
@@ -93,6 +94,13 @@ export const documents: S3Suite = {
     ];
     t.equal((await set(rig, RULES(...rules))).status, 200);
     t.match((await get()).text, rules.join(''), 'as it was written');
+    const minimum = 'x-amz-transition-default-minimum-object-size';
+    t.equal((await get()).headers[minimum], 'all_storage_classes_128K');
+    const put = (size: string): Promise<Answer> =>
+      client.ask('PUT', `/${bucket}`, { query: 'lifecycle', body: RULES(RULE(DAYS(3))), headers: { [minimum]: size } });
+    t.equal((await put('small')).code, 'InvalidArgument');
+    t.equal((await put('varies_by_storage_class')).headers[minimum], 'varies_by_storage_class');
+    t.equal((await get()).headers[minimum], 'varies_by_storage_class');
     await set(rig, RULES(RULE(DAYS(3))));
     t.match((await get()).text, /<ID>.{10,}<\/ID>/, 'a rule without a name gets one');
     t.equal((await client.ask('GET', `/${bucket}`, { query: 'lifecycle', user: client.stranger })).status, 403);

@@ -105,6 +105,7 @@ export const objects: S3Suite = {
     ] as const) {
       const got = await client.ask('GET', path, { headers: { [name]: value } });
       t.equal(got.status, status, `${name}: ${value}`);
+      if (status === 412) t.match(got.text, new RegExp(`<Condition>${name}</Condition>`, 'i'));
       if (status === 304) {
         t.equal(got.headers['etag'], etag);
         t.equal(got.text, '');
@@ -156,6 +157,7 @@ export const objects: S3Suite = {
     t.equal(got.headers['expires'], '0');
     t.equal((await client.ask('GET', path, { query: 'response-content-type=a%0D%0AX:%20b' })).code, 'InvalidArgument');
     t.equal((await client.ask('GET', path, { query, user: null })).code, 'InvalidRequest');
+    t.equal((await client.ask('GET', path, { query: 'response-etag=x' })).code, 'InvalidArgument', 'no other header');
   },
 
   'checksums as headers': async ({ t, client, bucket }) => {
@@ -222,14 +224,20 @@ export const objects: S3Suite = {
     t.equal(replaced.text, 'copied');
     t.equal(replaced.headers['x-amz-meta-a'], undefined);
     t.equal(replaced.headers['x-amz-meta-b'], '2');
-    t.equal((await copy({ ...source, 'x-amz-copy-source-if-match': '"x"' })).code, 'PreconditionFailed');
+    const unmatched = await copy({ ...source, 'x-amz-copy-source-if-match': '"x"' });
+    t.equal(unmatched.code, 'PreconditionFailed');
+    t.match(unmatched.text, '<Condition>x-amz-copy-source-If-Match</Condition>');
     t.equal(
       (await copy({ ...source, 'x-amz-copy-source-if-none-match': `"${md5('copied')}"` })).code,
       'PreconditionFailed',
     );
     t.equal((await copy({ ...source, 'x-amz-copy-source-if-match': `"${md5('copied')}"` })).status, 200);
-    t.equal((await copy({ 'x-amz-copy-source': `/${bucket}/absent` })).code, 'NoSuchKey');
-    t.equal((await copy({ 'x-amz-copy-source': '/no-such-bucket-here/x' })).code, 'NoSuchBucket');
+    const absent = await copy({ 'x-amz-copy-source': `/${bucket}/absent` });
+    t.match(absent.text, /<Code>NoSuchKey<.*<Key>absent</);
+    const nowhere = await copy({ 'x-amz-copy-source': '/no-such-bucket-here/x' });
+    t.match(nowhere.text, /<Code>NoSuchBucket<.*<BucketName>no-such-bucket-here</);
+    const unnamed = await client.ask('PUT', `/${bucket}/copy`, { headers: source, user: null });
+    t.match(unnamed.text, /Anonymous users cannot copy objects|No signature covers this header/);
     t.equal((await copy({ 'x-amz-copy-source': 'nonsense' })).code, 'InvalidArgument');
     const summed = await copy({ ...source, 'x-amz-checksum-algorithm': 'CRC64NVME' });
     t.match(summed.text, `<ChecksumCRC64NVME>${crc64('copied')}</ChecksumCRC64NVME>`);
@@ -335,14 +343,33 @@ export const objects: S3Suite = {
     }
     const constraint = (region: string): string =>
       `<CreateBucketConfiguration><LocationConstraint>${region}</LocationConstraint></CreateBucketConfiguration>`;
-    const elsewhere = await client.ask('PUT', `/${bucket}-2`, { body: constraint('mars-1') });
-    t.equal(elsewhere.code, 'IllegalLocationConstraintException');
+    for (const [region, code] of [
+      ['eu-north-1', 'IllegalLocationConstraintException'],
+      ['nowhere', 'InvalidLocationConstraint'],
+    ] as const) {
+      t.equal((await client.ask('PUT', `/${bucket}-2`, { body: constraint(region) })).code, code, region);
+    }
+    const odd = '<CreateBucketConfiguration><Colour/></CreateBucketConfiguration>';
+    t.equal((await client.ask('PUT', `/${bucket}-2`, { body: odd })).code, 'MalformedXML');
     t.equal((await client.ask('PUT', `/${bucket}-2`, { body: constraint(client.region) })).status, 200);
     await client.ask('PUT', `/${bucket}-2/o`, { body: 'x' });
     t.equal((await client.ask('DELETE', `/${bucket}-2`)).code, 'BucketNotEmpty');
     await client.ask('DELETE', `/${bucket}-2/o`);
     t.equal((await client.ask('DELETE', `/${bucket}-2`)).status, 204);
     t.equal((await client.ask('DELETE', `/${bucket}-2`)).code, 'NoSuchBucket');
+    for (const method of ['GET', 'DELETE', 'PUT']) {
+      t.equal((await client.ask(method, '/Not_One/key', { body: '' })).code, 'InvalidBucketName', method);
+    }
+    t.equal((await client.ask('HEAD', '/Not_One')).status, 400);
+    const tags = '<Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags>';
+    const body = `<CreateBucketConfiguration>${tags}</CreateBucketConfiguration>`;
+    t.equal((await client.ask('PUT', `/${bucket}-3`, { body })).status, 200);
+    t.match((await client.ask('GET', `/${bucket}-3`, { query: 'tagging' })).text, '<Key>a</Key><Value>b</Value>');
+    const page = await client.ask('GET', '/', { query: `max-buckets=1&prefix=${bucket}` });
+    const token = /<ContinuationToken>(.*?)</.exec(page.text)?.[1];
+    const next = await client.ask('GET', '/', { query: `continuation-token=${token}&prefix=${bucket}` });
+    t.match(next.text, `<Name>${bucket}-3</Name>`);
+    t.equal((await client.ask('GET', '/', { query: 'continuation-token=%25' })).code, 'InvalidArgument');
   },
 
   'public buckets': async ({ t, client }) => {
@@ -366,6 +393,23 @@ export const objects: S3Suite = {
     }
     t.equal((await client.ask('GET', '/', { user: null })).code, 'AccessDenied');
     t.match((await client.ask('GET', `/${bucket}/o`, { query: 'acl' })).text, 'FULL_CONTROL');
+  },
+
+  'what a copy does not have of its source': async ({ t, client, bucket }) => {
+    const from = `/${bucket}/from`;
+    const location = 'x-amz-website-redirect-location';
+    const own = { 'x-amz-storage-class': 'STANDARD_IA', [location]: '/a', 'x-amz-meta-a': '1' };
+    await client.ask('PUT', from, { body: 'x', headers: own });
+    const copied = async (headers: Record<string, string>, to = `/${bucket}/to`): Promise<string> => {
+      const done = await client.ask('PUT', to, { headers: { 'x-amz-copy-source': from, ...headers } });
+      const { headers: shown } = await client.ask('HEAD', to);
+      return [done.status, shown['x-amz-storage-class'], shown[location], shown['x-amz-meta-a']].join(' ');
+    };
+    t.equal(await copied({}), '200   1', 'its class, and where it leads');
+    t.equal(await copied({ [location]: '/b' }), '200  /b 1');
+    t.equal(await copied({ 'x-amz-storage-class': 'GLACIER_IR' }), '200 GLACIER_IR  1');
+    t.equal(await copied({ [location]: '/c' }, from), '200  /c 1', 'a change of an object itself');
+    t.equal(await copied({ [location]: 'elsewhere' }, from), '400  /c 1');
   },
 
   'storage classes': async ({ t, client, bucket }) => {

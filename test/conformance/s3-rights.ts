@@ -1,4 +1,5 @@
 /** Who may do what: ownership, ACLs, bucket policies and public access blocks, asked by owner, stranger, member, nobody. */
+import { createHash } from 'node:crypto';
 import type { Answer, S3Client, S3Suite, S3User, Sent } from './s3-rig.ts';
 
 const ALL_USERS = 'http://acs.amazonaws.com/groups/global/AllUsers';
@@ -132,6 +133,46 @@ export const rights: S3Suite = {
     t.equal(await byAll(client, 'GET', `/${bucket}/copy`), '200 200 200 200');
     const none = { query: 'acl', headers: { 'x-amz-acl': 'private' } };
     t.equal((await client.ask('PUT', `/${bucket}/none`, none)).code, 'NoSuchKey');
+  },
+
+  'what nobody may do in a public bucket': async ({ t, client }) => {
+    const bucket = await client.makeBucket(WITH_ACLS);
+    const open = { 'x-amz-acl': 'public-read-write' };
+    t.equal((await client.ask('PUT', `/${bucket}`, { query: 'acl', headers: open })).status, 200);
+    const user = null;
+    t.equal((await client.ask('PUT', `/${bucket}/o`, { user, body: 'x' })).status, 200);
+    const upload = await client.ask('POST', `/${bucket}/o`, { query: 'uploads', user });
+    t.match(upload.text, /<Code>AccessDenied<.*Anonymous users cannot initiate multipart uploads/);
+    const body = '<Delete><Object><Key>o</Key></Object></Delete>';
+    const headers = { 'content-md5': createHash('md5').update(body).digest('base64') };
+    const deleted = await client.ask('POST', `/${bucket}`, { query: 'delete', body, headers, user });
+    t.match(deleted.text, '<Deleted><Key>o</Key></Deleted>');
+    const logs = { query: 'acl', headers: { 'x-amz-acl': 'log-delivery-write' } };
+    t.equal((await client.ask('PUT', `/${bucket}`, logs)).status, 200);
+    const shown = (await client.ask('GET', `/${bucket}`, { query: 'acl' })).text;
+    t.match(shown, /LogDelivery<.*WRITE<.*LogDelivery<.*READ_ACP</);
+    await client.ask('PUT', `/${bucket}/o`, { body: 'x' });
+    t.equal((await client.ask('PUT', `/${bucket}/o`, logs)).code, 'InvalidArgument', 'of buckets alone');
+  },
+
+  'configurations that a policy shows to others': async ({ t, client, bucket }) => {
+    const subs = {
+      versioning: ['s3:GetBucketVersioning', 200],
+      lifecycle: ['s3:GetLifecycleConfiguration', 404],
+      notification: ['s3:GetBucketNotification', 200],
+      requestPayment: ['s3:GetBucketRequestPayment', 200],
+      metrics: ['s3:GetMetricsConfiguration', 200],
+      cors: ['s3:GetBucketCORS', 404],
+    } as const;
+    for (const [query, [, status]] of Object.entries(subs)) {
+      t.equal(await byAll(client, 'GET', `/${bucket}`, { query }), `${status} 403 403 403`, query);
+    }
+    const names = Object.values(subs).map(([action]) => action);
+    const principal = { Principal: { AWS: client.ids.stranger } };
+    await setPolicy(client, bucket, policyOf({ ...principal, Action: names, Resource: arn(bucket) }));
+    for (const [query, [, status]] of Object.entries(subs)) {
+      t.equal(await byAll(client, 'GET', `/${bucket}`, { query }), `${status} ${status} 403 403`, `${query} by policy`);
+    }
   },
 
   'ACLs of uploads': async ({ t, client }) => {
@@ -319,6 +360,8 @@ export const rights: S3Suite = {
       ['action', policyOf({ ...fine, Action: 's3:Frobnicate' })],
       ['resource', policyOf({ ...fine, Resource: arn('another-bucket/*') })],
       ['principal', policyOf({ ...fine, Principal: { AWS: 'arn:aws:iam::*:root' } })],
+      ['an action on objects with a bucket', policyOf({ ...fine, Resource: arn(bucket) })],
+      ['an action on the bucket with objects', policyOf({ ...fine, Action: 's3:ListBucket' })],
       ['operator', policyOf({ ...fine, Condition: { StringIsh: { 's3:prefix': 'a' } } })],
       ['key', policyOf({ ...fine, Condition: { StringEquals: { 'aws:MadeUp': 'a' } } })],
       [

@@ -88,7 +88,8 @@ export const versions: S3Suite = {
     }
     t.same(await list(rig), [`o ${third} *`, `o ${second}`, `o ${first}`, 'o null']);
     t.same(keys((await client.ask('GET', `/${bucket}`)).text), ['o'], 'a plain listing shows the newest');
-    t.equal((await get(rig, 'o', '0000000000000001')).code, 'NoSuchVersion');
+    const gone = await get(rig, 'o', '0000000000000001');
+    t.match(gone.text, /NoSuchVersion<.*<Key>o<.*<VersionId>0000000000000001</);
     t.equal((await get(rig, 'o', 'abc')).code, 'InvalidArgument');
     const range = { query: `versionId=${second}`, headers: { range: 'bytes=100000-100004' } };
     t.equal((await client.ask('GET', `/${bucket}/o`, range)).text, 'large', 'a range of an older one');
@@ -110,6 +111,7 @@ export const versions: S3Suite = {
     const named = await get(rig, 'o', marker);
     t.equal(named.status, 405);
     t.equal(named.code, 'MethodNotAllowed');
+    t.match(named.text, '<Method>GET</Method><ResourceType>DeleteMarker</ResourceType>');
     t.equal(named.headers['x-amz-delete-marker'], 'true');
     t.equal((await get(rig, 'o', id)).text, 'text');
     t.same(keys((await client.ask('GET', `/${bucket}`)).text), []);
