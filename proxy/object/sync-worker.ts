@@ -1,25 +1,20 @@
 /**
- * The sending half of container sync: tells other containers what changed, from the notes of sync-queue.ts. A name is told
- * as it is now, whatever became of it in between; the other side knows by its time whether that is news. It sleeps until
- * something is noted here, and now and then asks whether another proxy has noted anything: devices have the number of
- * notes in memory, so that without any nothing is read. One proxy at a time holds the lease.
+ * The sending half of container sync: notes what changes in synchronised containers, and gives those that wait their turn
+ * (sync-turn.ts). It sleeps until something is noted here, and now and then asks whether another proxy has noted anything:
+ * devices have the number of notes in memory, so that without any nothing is read. One proxy at a time holds the lease.
  *
- * A target that does not answer is left alone for a while, ever longer; its notes wait, one for each name. No write waits
- * for any of this but for its note.
+ * Another side that does not answer is left alone for a while, ever longer; what it has to be told waits, one note for each
+ * name. A write waits for its note, and for nothing else of this.
  */
-import { type ContainerTotals, type ListEntry, sameListing } from '../../account-container/contract.ts';
+import { type ContainerTotals, sameListing } from '../../account-container/contract.ts';
 import { isFault } from '../../fabric/errors.ts';
-import { type Stamp, stampMs } from '../../fabric/stamp.ts';
-import { headStamp, isTombstone, type Key, latin1ToUtf8 } from '../../object-server/contract.ts';
-import { readQuorum } from '../quorum-read.ts';
+import { stampMs } from '../../fabric/stamp.ts';
+import type { Key } from '../../object-server/contract.ts';
 import { SYNC_KEY, SYNC_TO } from '../sync-realms.ts';
-import { objectKey } from './commit.ts';
-import { CONTAINER_CACHE_MS, type ContainerState } from './containers.ts';
-import { ANONYMOUS, type Body, type ContainerRef, type ObjectInfo, storeFaults } from './contract.ts';
+import type { ContainerState } from './containers.ts';
+import { type ContainerRef, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
-import { openBody, unlocked } from './get.ts';
 import { holdLeaseOf } from './lease.ts';
-import { decodeMeta, type ObjectRecord, toInfo } from './object-format.ts';
 import { putOwnRow } from './own-rows.ts';
 import { listRows, readTotals, rowQuery } from './rows.ts';
 import type { SyncDesk } from './sync-desk.ts';
@@ -29,42 +24,22 @@ import {
   nameNote,
   readNote,
   SHARDS,
-  type SyncNote,
   settleNote,
   shardPrefix,
   walkNote,
 } from './sync-queue.ts';
+import { IN_FLIGHT_MS, type Notes, notePages, type SyncTarget, Turn, type TurnWorld } from './sync-turn.ts';
+import { RETRY_MAX_MS, RETRY_MIN_MS, type Waiting, WaitList } from './wait-list.ts';
 
 const WORK = '.sync';
 /** How often it asks whether another proxy has noted anything, and as much again by chance. */
 const LOOK_EVERY_MS = 60_000;
 const LEASE_MS = 20_000;
-/** A change of another proxy, or one of which nobody knows what became of it, may still come so long after its note. */
-const IN_FLIGHT_MS = 60_000;
-/** Proxies may take a container for one that is not synchronised for so long. */
-const WALK_DELAY_MS = CONTAINER_CACHE_MS + 500;
-/** After a failure: doubled each time. */
-const RETRY_MIN_MS = 1000;
-const RETRY_MAX_MS = 600_000;
-const PAGE = 100;
-/** Names under way to one container, containers at a time, names of one before the next has its turn. */
+/** Containers that have their turn at the same time. */
 const PARALLEL = 4;
-const SHARDS_PARALLEL = 4;
-const TURN_MAX = 2000;
-/** Notes and containers that are known to have to wait; of what is forgotten more is asked than need be. */
-const HELD_MAX = 100_000;
-
-/** `later`: the target is not there, or lets nobody in. `refused`: it will not have this one. */
-export type SyncOutcome = 'done' | 'later' | 'refused';
-
-/** Bodies are absent where the object is a manifest of segments. */
-export interface SyncTarget {
-  put(name: string, info: ObjectInfo, body: (() => Body) | undefined): Promise<SyncOutcome>;
-  remove(name: string, at: Stamp): Promise<SyncOutcome>;
-}
 
 export interface SyncerOptions {
-  /** The target that a container names; undefined where it may not be asked. */
+  /** The other side that a container names; undefined where it may not be asked. */
   readonly targetOf: (to: string, key: string) => SyncTarget | undefined;
   readonly warn: (fields: object, message: string) => void;
 }
@@ -100,36 +75,15 @@ interface Shard {
   nextMs: number;
 }
 
-interface Waiting {
-  readonly stamp: Stamp | undefined;
-  readonly failures: number;
-  readonly untilMs: number;
-}
-
-/** A container's turn. */
-interface Turn {
-  readonly shard: Shard;
-  readonly hash: string;
-  readonly container: ContainerState;
-  readonly target: SyncTarget;
-  walk: SyncNote | undefined;
-  /** The target is not there. */
-  isAway: boolean;
-  names: number;
-  nextMs: number;
-}
-
 class Worker {
   readonly #engine: Engine;
   readonly #options: SyncerOptions;
   readonly #shards: readonly Shard[];
-  /** Notes whose change is under way here, by key. */
   readonly #open = new Map<Key, number>();
-  /** Notes that are not to be looked at yet, or not to be dropped. */
-  readonly #held = new Map<Key, Waiting>();
-  /** Containers whose target is not there, by hash. */
-  readonly #resting = new Map<string, Waiting>();
-  readonly #startedMs: number;
+  readonly #held = new WaitList<Key>();
+  /** Containers whose other side is away, by hash. */
+  readonly #resting = new WaitList<string>();
+  readonly #world: TurnWorld;
   #leaseUntilMs = 0;
   #lookAtMs = 0;
   #timer: { cancel(): void } | undefined;
@@ -139,10 +93,18 @@ class Worker {
   constructor(engine: Engine, options: SyncerOptions) {
     this.#engine = engine;
     this.#options = options;
-    this.#startedMs = engine.cluster.clock.nowMs();
     this.#shards = Array.from({ length: SHARDS }, (_, shard) => {
       return { prefix: shardPrefix(engine.cluster, shard), totals: undefined, isDirty: false, nextMs: 0 };
     });
+    this.#world = {
+      engine,
+      startedMs: engine.cluster.clock.nowMs(),
+      open: this.#open,
+      held: this.#held,
+      warn: options.warn,
+      isStopped: () => this.#stopped,
+      keepLease: () => this.#keepLease(),
+    };
   }
 
   get #nowMs(): number {
@@ -150,7 +112,7 @@ class Worker {
   }
 
   start(): void {
-    this.#wake(this.#engine.random.below(1000) + 1);
+    this.#wake(this.#engine.random.below(1000));
   }
 
   async stop(): Promise<void> {
@@ -170,7 +132,8 @@ class Worker {
       return await change();
     } catch (error) {
       // It may come to be all the same, after the note was looked at.
-      if (isFault(error, storeFaults.quorumUnavailable)) this.#hold(key, { untilMs: this.#nowMs + IN_FLIGHT_MS });
+      const isUnsure = isFault(error, storeFaults.quorumUnavailable);
+      if (isUnsure) this.#held.set(key, { failures: 0, untilMs: this.#nowMs + IN_FLIGHT_MS });
       throw error;
     } finally {
       const others = (this.#open.get(key) ?? 1) - 1;
@@ -186,7 +149,7 @@ class Worker {
     await putOwnRow(this.#engine.cluster, row.key, row.meta);
     const done = await change();
     await putOwnRow(this.#engine.cluster, row.key, row.meta);
-    this.#resting.delete(row.hash);
+    this.#resting.drop(row.hash);
     this.#noted(row);
     return done;
   }
@@ -197,14 +160,12 @@ class Worker {
     // It waits with the others.
     if (restsMs > this.#nowMs) shard.nextMs = Math.min(shard.nextMs, restsMs);
     else shard.isDirty = true;
-    this.#wake(Math.max(0, restsMs - this.#nowMs));
+    this.#plan();
   }
 
-  /** `untilMs` 0 lets go. */
-  #hold(key: Key, { stamp, failures = 0, untilMs = 0 }: Partial<Waiting>): void {
-    this.#held.delete(key);
-    if (untilMs > 0) this.#held.set(key, { stamp, failures, untilMs });
-    if (this.#held.size > HELD_MAX) for (const oldest of this.#held.keys()) return void this.#held.delete(oldest);
+  #plan(): void {
+    const nextMs = Math.min(this.#lookAtMs, ...this.#shards.map((shard) => (shard.isDirty ? 0 : shard.nextMs)));
+    this.#wake(nextMs - this.#nowMs);
   }
 
   #wake(delayMs: number): void {
@@ -213,16 +174,11 @@ class Worker {
     this.#timer = this.#engine.cluster.clock.after(Math.max(1, delayMs), () => {
       const pass = this.#pass().finally(() => {
         this.#running = undefined;
-        this.#rest();
+        this.#plan();
       });
       this.#running = pass.catch(() => {});
       this.#engine.later('container sync', () => pass);
     });
-  }
-
-  #rest(): void {
-    const nextMs = Math.min(this.#lookAtMs, ...this.#shards.map((shard) => (shard.isDirty ? 0 : shard.nextMs)));
-    this.#wake(nextMs - this.#nowMs);
   }
 
   async #pass(): Promise<void> {
@@ -233,12 +189,12 @@ class Worker {
     const work = async (): Promise<void> => {
       for (let shard = due[at++]; shard && !this.#stopped; shard = due[at++]) await this.#visit(shard);
     };
-    await Promise.all(Array.from({ length: SHARDS_PARALLEL }, work));
+    await Promise.all(Array.from({ length: PARALLEL }, work));
   }
 
   async #visit(shard: Shard): Promise<void> {
     try {
-      await this.#passShard(shard);
+      await this.#visitShard(shard);
     } catch (error) {
       // The quorum is away; the next pass finds the same.
       if (!isFault(error)) throw error;
@@ -247,85 +203,73 @@ class Worker {
     }
   }
 
-  async #passShard(shard: Shard): Promise<void> {
-    const { cluster } = this.#engine;
-    const totals = await readTotals(cluster, shard.prefix);
+  async #visitShard(shard: Shard): Promise<void> {
+    const totals = await readTotals(this.#engine.cluster, shard.prefix);
     const isKnown = shard.totals !== undefined && sameListing(shard.totals, totals);
     if (isKnown && !shard.isDirty && shard.nextMs > this.#nowMs) return;
     shard.isDirty = false;
     shard.totals = totals;
     shard.nextMs = Number.POSITIVE_INFINITY;
     if (totals.rowCount === 0) return;
-    if (!(await this.#keepLease())) {
-      shard.totals = undefined;
-      shard.nextMs = this.#nowMs + LEASE_MS / 2;
-      return;
-    }
+    if (await this.#keepLease()) return this.#containers(shard);
+    shard.totals = undefined;
+    shard.nextMs = this.#nowMs + LEASE_MS / 2;
+  }
+
+  async #containers(shard: Shard): Promise<void> {
     let marker = '';
     while (!this.#stopped) {
-      const [first] = (await listRows(cluster, shard.prefix, { ...rowQuery({ limit: 1 }), marker })).entries;
+      const query = { ...rowQuery({ limit: 1 }), marker };
+      const [first] = (await listRows(this.#engine.cluster, shard.prefix, query)).entries;
       const note = first && readNote(shard.prefix, first);
       if (!first || !note) return;
       const hash = first.name.slice(0, HASH_DIGITS);
       // Behind everything of this container.
       marker = `${hash}0`;
       const restsMs = this.#resting.get(hash)?.untilMs ?? 0;
-      const nextMs = restsMs > this.#nowMs ? restsMs : await this.#container(shard, hash, note.ref);
+      const isResting = restsMs > this.#nowMs;
+      const nextMs = isResting ? restsMs : await this.#container({ prefix: shard.prefix, hash }, note.ref);
       shard.nextMs = Math.min(shard.nextMs, nextMs);
     }
   }
 
-  /** False when another proxy has it. */
   async #keepLease(): Promise<boolean> {
     const nowMs = this.#nowMs;
     if (nowMs < this.#leaseUntilMs - LEASE_MS / 2) return true;
     const untilMs = nowMs + LEASE_MS;
-    if (!(await holdLeaseOf(this.#engine.cluster, WORK, { untilMs }))) return false;
-    this.#leaseUntilMs = untilMs;
-    return true;
+    const isMine = await holdLeaseOf(this.#engine.cluster, WORK, { untilMs });
+    this.#leaseUntilMs = isMine ? untilMs : 0;
+    return isMine;
   }
 
   /** When something of it is due again. */
-  async #container(shard: Shard, hash: string, ref: ContainerRef): Promise<number> {
+  async #container(notes: Notes, ref: ContainerRef): Promise<number> {
     const container = await this.#engine.containers.findFresh(ref);
-    if (!container?.syncs) return this.#forget(shard, hash);
+    if (!container?.syncs) return this.#forget(notes);
     const { metadata } = container.record;
     const target = this.#options.targetOf(metadata[SYNC_TO] ?? '', metadata[SYNC_KEY] ?? '');
-    const turn = { shard, hash, container, walk: undefined, isAway: false, names: 0, nextMs: Number.POSITIVE_INFINITY };
-    if (!target) return this.#away({ ...turn, target: NOWHERE });
-    const own: Turn = { ...turn, target };
-    let isMore = true;
-    while (isMore && !own.isAway && !this.#stopped) {
-      await this.#notes(own);
-      isMore = !own.isAway && own.names < TURN_MAX && (await this.#keepLease()) && (await this.#walk(own));
-    }
-    if (own.isAway) return this.#away(own);
-    this.#resting.delete(hash);
-    return own.names >= TURN_MAX ? this.#nowMs : own.nextMs;
+    const turn = target && new Turn(this.#world, notes, container, target);
+    const nextMs = await turn?.run();
+    if (nextMs === undefined || turn?.isAway !== false) return this.#away(notes, container).untilMs;
+    this.#resting.drop(notes.hash);
+    return nextMs;
   }
 
-  #away({ hash, container }: Turn): number {
-    const failures = (this.#resting.get(hash)?.failures ?? 0) + 1;
-    const untilMs = this.#nowMs + this.#backOff(failures);
-    this.#resting.delete(hash);
-    this.#resting.set(hash, { stamp: undefined, failures, untilMs });
-    if (this.#resting.size > HELD_MAX) this.#resting.clear();
+  #away({ hash }: Notes, container: ContainerState): Waiting {
+    const waiting = this.#resting.failed(hash, { nowMs: this.#nowMs, random: this.#engine.random });
     const { account, name, metadata } = container.record;
+    // At first, and once it is as seldom as it gets.
+    const { failures } = waiting;
     if (failures === 1 || 2 ** (failures - 1) * RETRY_MIN_MS >= RETRY_MAX_MS) {
       this.#options.warn({ account, container: name, to: metadata[SYNC_TO] }, 'container sync: the other side is away');
     }
-    return untilMs;
-  }
-
-  #backOff(failures: number): number {
-    const most = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(failures - 1, 20));
-    return most / 2 + this.#engine.random.below(most / 2 + 1);
+    return waiting;
   }
 
   /** It is not synchronised, or not yet: what is noted may belong to a change on its way. */
-  async #forget(shard: Shard, hash: string): Promise<number> {
+  async #forget(notes: Notes): Promise<number> {
     let nextMs = Number.POSITIVE_INFINITY;
-    for await (const page of this.#pages(shard, hash)) {
+    for await (const page of notePages(this.#world, notes)) {
       for (const note of page) {
         const dueMs = stampMs(note.stamp) + IN_FLIGHT_MS;
         if (dueMs <= this.#nowMs) await settleNote(this.#engine.cluster, note);
@@ -334,140 +278,4 @@ class Worker {
     }
     return nextMs;
   }
-
-  async *#pages(shard: Shard, hash: string): AsyncGenerator<readonly SyncNote[]> {
-    const { cluster } = this.#engine;
-    let marker = '';
-    while (!this.#stopped) {
-      const query = { ...rowQuery({ prefix: `${hash}/`, limit: PAGE }), marker };
-      const page = await listRows(cluster, shard.prefix, query);
-      marker = page.entries.at(-1)?.name ?? marker;
-      yield page.entries.map((entry: ListEntry) => readNote(shard.prefix, entry)).filter((note) => note !== undefined);
-      if (!page.truncated) return;
-    }
-  }
-
-  async #notes(turn: Turn): Promise<void> {
-    turn.walk = undefined;
-    for await (const page of this.#pages(turn.shard, turn.hash)) {
-      const byName = new Map<string, SyncNote[]>();
-      for (const note of page) {
-        if (note.name === undefined) turn.walk = note;
-        else if (this.#isDue(turn, note)) byName.set(note.name, [...(byName.get(note.name) ?? []), note]);
-      }
-      await this.#each(turn, [...byName], ([name, notes]) => this.#told(turn, name, notes));
-      if (turn.isAway || turn.names >= TURN_MAX || !(await this.#keepLease())) return;
-    }
-  }
-
-  #isDue(turn: Turn, { key, stamp }: SyncNote): boolean {
-    if (this.#open.has(key)) return false;
-    const held = this.#held.get(key);
-    if (!held || (held.stamp !== undefined && held.stamp !== stamp) || held.untilMs <= this.#nowMs) return true;
-    if (held.stamp === undefined) return true;
-    turn.nextMs = Math.min(turn.nextMs, held.untilMs);
-    return false;
-  }
-
-  async #each<T>(turn: Turn, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-    for (let at = 0; at < items.length && !turn.isAway && !this.#stopped; at += PARALLEL) {
-      const group = items.slice(at, at + PARALLEL);
-      turn.names += group.length;
-      await Promise.all(group.map(work));
-    }
-  }
-
-  async #told(turn: Turn, name: string, notes: readonly SyncNote[]): Promise<void> {
-    const [stamp] = notes
-      .map((note) => note.stamp)
-      .sort()
-      .reverse();
-    const outcome = await this.#tell(turn, name, stamp);
-    for (const note of notes) {
-      if (outcome === 'done') await this.#settle(turn, note);
-      else if (outcome === 'refused') this.#refused(turn, note);
-    }
-  }
-
-  async #settle(turn: Turn, note: SyncNote): Promise<void> {
-    const { key, stamp } = note;
-    const isOwn = Number.parseInt(stamp.slice(-3), 16) === this.#engine.cluster.stamps.writerId;
-    const heldMs = this.#held.get(key)?.untilMs ?? 0;
-    const untilMs = isOwn ? heldMs : Math.max(stampMs(stamp), this.#startedMs) + IN_FLIGHT_MS;
-    if (untilMs > this.#nowMs) {
-      this.#hold(key, { stamp, untilMs });
-      turn.nextMs = Math.min(turn.nextMs, untilMs);
-      return;
-    }
-    // A change that has begun meanwhile writes its note anew: then it stays.
-    await settleNote(this.#engine.cluster, note);
-    if (!this.#open.has(key)) this.#hold(key, {});
-  }
-
-  #refused(turn: Turn, { key, stamp, name, ref }: SyncNote): void {
-    const failures = (this.#held.get(key)?.failures ?? 0) + 1;
-    const untilMs = this.#nowMs + this.#backOff(failures);
-    this.#hold(key, { stamp, failures, untilMs });
-    turn.nextMs = Math.min(turn.nextMs, untilMs);
-    if (failures === 1) this.#options.warn({ ...ref, name }, 'container sync: the other side will not have an object');
-  }
-
-  /** A page of what the container holds; false when there is no more to be done. */
-  async #walk(turn: Turn): Promise<boolean> {
-    const { walk, container } = turn;
-    if (!walk) return false;
-    const dueMs = stampMs(walk.stamp) + WALK_DELAY_MS;
-    if (walk.marker === '' && dueMs > this.#nowMs) {
-      turn.nextMs = Math.min(turn.nextMs, dueMs);
-      return false;
-    }
-    const { cluster } = this.#engine;
-    const query = { ...rowQuery({ limit: PAGE }), marker: walk.marker ?? '' };
-    const page = await listRows(cluster, container.rowPrefix, query);
-    const names = page.entries.flatMap(({ name, head }) => (head ? [latin1ToUtf8(name)] : []));
-    await this.#each(turn, names, (name) => this.#walked(turn, name));
-    if (turn.isAway || this.#stopped) return false;
-    const last = page.entries.at(-1)?.name;
-    const isDone = !page.truncated || last === undefined;
-    await settleNote(cluster, walk, isDone ? undefined : walkNote(cluster, walk.ref, last).meta);
-    return !isDone;
-  }
-
-  /** What is refused gets a note of its own, so that the walk goes on. */
-  async #walked(turn: Turn, name: string): Promise<void> {
-    if ((await this.#tell(turn, name, undefined)) !== 'refused') return;
-    const { account, name: container } = turn.container.record;
-    const { key, meta } = nameNote(this.#engine.cluster, { account, container }, name);
-    await putOwnRow(this.#engine.cluster, key, meta);
-    turn.shard.isDirty = true;
-  }
-
-  /** As it is now. `note`: when it was going to change. */
-  async #tell(turn: Turn, name: string, note: Stamp | undefined): Promise<SyncOutcome> {
-    const outcome = await this.#send(turn, name, note).catch((error: unknown): SyncOutcome => {
-      if (!isFault(error)) throw error;
-      return error.code === storeFaults.noSuchMasterKey ? 'refused' : 'later';
-    });
-    if (outcome === 'later') turn.isAway = true;
-    return outcome;
-  }
-
-  async #send({ container, target }: Turn, name: string, note: Stamp | undefined): Promise<SyncOutcome> {
-    const engine = this.#engine;
-    const register = await readQuorum(engine.cluster, objectKey(engine, container, name), true);
-    if (!register || isTombstone(register.head)) {
-      const at = register ? headStamp(register.head) : note;
-      return at === undefined ? 'done' : target.remove(name, at);
-    }
-    const record = decodeMeta<ObjectRecord>(register.head);
-    // What expires is deleted soon, and that is noted; what a client's own key encrypts cannot be read.
-    if (record.marker || engine.expired(record) || record.sealed?.mode === 'SSE-C') return 'done';
-    const found = await unlocked(engine, { record, register, versioned: false }, undefined);
-    const info = toInfo(record, register.head);
-    const context = { transId: WORK, caller: ANONYMOUS };
-    const open = (): Body => openBody(engine, context, found, { offset: 0, length: record.size });
-    return target.put(name, info, record.slo ? undefined : open);
-  }
 }
-
-const NOWHERE: SyncTarget = { put: async () => 'later', remove: async () => 'later' };

@@ -10,7 +10,7 @@ import { type Stamp, stampFromSwift, stampTicks, stampToSwift } from '../../fabr
 import type { Body, ObjectInfo } from '../object/contract.ts';
 import { MANIFEST_HEADER } from '../object/dynamic.ts';
 import { LINK_HEADER } from '../object/links.ts';
-import type { SyncOutcome, SyncTarget } from '../object/sync-worker.ts';
+import type { SyncOutcome, SyncTarget } from '../object/sync-turn.ts';
 import { readSyncTo, type SyncAddress, type SyncOptions } from '../sync-realms.ts';
 import { signSync } from '../sync-signature.ts';
 import { encodeName } from './names.ts';

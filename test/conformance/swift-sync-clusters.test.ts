@@ -115,6 +115,7 @@ clusters = { east = "http://127.0.0.1:${eastPort}/v1/", west = "http://127.0.0.1
   await t.test('manifests, links, names', (t) => special(t, east, west));
   await t.test('within one cluster', (t) => within(t, east));
   await t.test('by full URLs', (t) => byUrl(t, east, west));
+  await t.test('what is refused holds nothing up', (t) => refused(t, east, west));
   await t.test('an outage and a restart', (t) => outage(t, east, west));
 });
 
@@ -222,6 +223,21 @@ async function byUrl(t: Test, east: Side, west: Side): Promise<void> {
   await east.make('/url', `http://127.0.0.1:${west.port}/v1/AUTH_test/url`, 'plain');
   await east.put('/url/o', 'by its address');
   t.equal((await arrives(west, '/url/o', 'by its address')).text, 'by its address');
+}
+
+async function refused(t: Test, east: Side, west: Side): Promise<void> {
+  await west.make('/small', '', KEY);
+  await west.client.ask('POST', '/small', { headers: { 'X-Container-Meta-Quota-Bytes': '10' } });
+  await west.put('/small/own', 'own');
+  await east.make('/large', '//Globe/west/AUTH_test/small');
+  t.equal((await east.client.ask('DELETE', '/large/own')).status, 404);
+  await east.put('/large/big', 'more than ten bytes');
+  await east.put('/large/fits', 'fits');
+  t.equal((await arrives(west, '/small/fits', 'fits')).text, 'fits');
+  t.equal((await west.client.ask('HEAD', '/small/big')).status, 404);
+  await west.client.ask('POST', '/small', { headers: { 'X-Remove-Container-Meta-Quota-Bytes': 'x' } });
+  t.equal((await arrives(west, '/small/big', 'more than ten bytes')).text, 'more than ten bytes', 'tried again');
+  t.equal((await west.client.ask('GET', '/small/own')).text, 'own', 'nothing was deleted that was not there');
 }
 
 async function outage(t: Test, east: Side, west: Side): Promise<void> {
