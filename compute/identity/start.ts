@@ -79,7 +79,7 @@ export async function startIdentity(options: IdentityOptions, world: IdentityWor
     clock,
     random,
     onError: world.onError,
-    ...(publicUrl === undefined ? {} : { publicUrl, identityUrl: publicUrl }),
+    ...(publicUrl === undefined ? {} : { publicUrl }),
     ...(prefix === undefined ? {} : { prefix }),
     ...(audit === undefined ? {} : { audit }),
   });

@@ -20,7 +20,7 @@ export interface ProjectRow {
   /** The domain's id for a project at the top; '' for a domain. */
   readonly parentId: string;
   readonly enabled: boolean;
-  readonly description: string;
+  readonly description: string | null;
   readonly tags: readonly string[];
   readonly options: Extra;
   readonly extra: Extra;
@@ -34,7 +34,7 @@ export interface UserRow {
   readonly domainId: string;
   readonly enabled: boolean;
   readonly defaultProjectId?: string;
-  readonly description?: string;
+  readonly description?: string | null;
   readonly options: Extra;
   readonly extra: Extra;
   readonly createdAtMs: number;
@@ -67,7 +67,7 @@ export interface GroupRow {
   readonly id: string;
   readonly name: string;
   readonly domainId: string;
-  readonly description: string;
+  readonly description: string | null;
   readonly extra: Extra;
 }
 

@@ -55,9 +55,15 @@ export interface VersionRange {
 export function askedVersion(header: string | undefined, service: string): string | undefined {
   for (const part of (header ?? '').split(',')) {
     const [name, version, ...rest] = part.trim().split(/\s+/);
-    if (name?.toLowerCase() === service) return rest.length > 0 ? part.trim() : (version ?? '');
+    if (isNameOf(service, name)) return rest.length > 0 ? part.trim() : (version ?? '');
   }
   return undefined;
+}
+
+/** Also as a type of the catalog: gophercloud asks for `volumev3 3.44`, and Cinder takes that for its own. */
+function isNameOf(service: string, name = ''): boolean {
+  const lower = name.toLowerCase();
+  return lower.startsWith(service) && /^(?:v\d)?$/.test(lower.slice(service.length));
 }
 
 /** `asked` undefined gives the lowest. Fault BadRequest when malformed, NotAcceptable outside the range. */

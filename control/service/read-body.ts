@@ -27,10 +27,19 @@ export async function readJson(request: HttpRequest, style: FaultStyle, bytesMax
       style === 'keystone' ? 'Expecting to find application/json in Content-Type header.' : 'Unsupported Content-Type';
     throw new Fault(apiFaults.badRequest, {}, message);
   }
+  const value = parse(bytes);
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (value === undefined || (style === 'keystone' && !isObject))
+    throw new Fault(apiFaults.badRequest, {}, MALFORMED[style]);
+  return value;
+}
+
+/** Undefined for what is no JSON in UTF-8. */
+function parse(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(UTF8.decode(bytes)) as unknown;
   } catch {
-    throw new Fault(apiFaults.badRequest, {}, MALFORMED[style]);
+    return undefined;
   }
 }
 

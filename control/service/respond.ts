@@ -43,9 +43,8 @@ export function refuse(call: ServiceCall, error: unknown, options: ServiceOption
   const retryAfterSeconds = status === 503 || status === 429 ? RETRY_SECONDS : undefined;
   const body = renderFault(options.style, { code: fault.code, status, message, type: row?.type, retryAfterSeconds });
   const headers = ['Content-Type', 'application/json', ...commonHeaders(call, options)];
-  if (status === 401 && options.identityUrl !== undefined) {
-    headers.push('WWW-Authenticate', `Keystone uri="${options.identityUrl}"`);
-  }
+  const identityUrl = options.style === 'keystone' ? call.url('/v3') : options.identityUrl;
+  if (status === 401 && identityUrl !== undefined) headers.push('WWW-Authenticate', `Keystone uri="${identityUrl}"`);
   if (status === 405 && Array.isArray(fault.details['allow'])) headers.push('Allow', fault.details['allow'].join(', '));
   if (retryAfterSeconds !== undefined) headers.push('Retry-After', String(retryAfterSeconds));
   const content = call.request.method === 'HEAD' ? { lengthBytes: Buffer.byteLength(body) } : { body };

@@ -133,6 +133,7 @@ t.test('microversions', async (t) => {
     ['volume 3.44', '3.44'],
     ['volume latest', '3.70'],
     ['compute 2.1, volume 3.5', '3.5'],
+    ['volumev3 3.44', '3.44'],
     ['compute 2.999', '3.0'],
   ];
   for (const [asked, got] of cases) {

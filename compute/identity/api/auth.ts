@@ -12,7 +12,7 @@ import { resolveText } from '../auth/resolve-text.ts';
 import { tokenBody } from '../auth/token-body.ts';
 import { grantedRoles, SYSTEM } from '../model/assignments.ts';
 import { actorsOf, domainsOf, projectsOf } from '../model/effective.ts';
-import { badRequest, forbidden, notFound } from '../refusals.ts';
+import { forbidden, notFound, notFoundAs } from '../refusals.ts';
 import type { Identity } from '../service-state.ts';
 import { tables } from '../tables.ts';
 import { listed } from './listing.ts';
@@ -21,20 +21,14 @@ import { showDomain, showProject } from './show.ts';
 
 const NAMED = { type: 'object', properties: { id: STRING, name: STRING } } as const;
 const NAMED_IN_DOMAIN = { type: 'object', properties: { id: STRING, name: STRING, domain: NAMED } } as const;
-const USER = {
-  ...NAMED_IN_DOMAIN,
-  properties: { ...NAMED_IN_DOMAIN.properties, password: STRING },
-  required: ['password'],
-};
+const USER = { ...NAMED_IN_DOMAIN, properties: { ...NAMED_IN_DOMAIN.properties, password: STRING } };
 const APP_CRED = {
   type: 'object',
   properties: { id: STRING, name: STRING, secret: STRING, user: NAMED_IN_DOMAIN },
-  required: ['secret'],
 } as const;
 
 const AUTH = schema({
   type: 'object',
-  required: ['auth'],
   properties: {
     auth: {
       type: 'object',
@@ -45,13 +39,13 @@ const AUTH = schema({
           required: ['methods'],
           properties: {
             methods: { type: 'array', items: STRING },
-            password: { type: 'object', properties: { user: USER }, required: ['user'] },
+            password: { type: 'object', properties: { user: USER } },
             token: { type: 'object', properties: { id: STRING }, required: ['id'] },
             application_credential: APP_CRED,
           },
         },
         scope: {
-          type: ['object', 'string', 'null'],
+          type: ['object', 'string'],
           properties: { project: NAMED_IN_DOMAIN, domain: NAMED, system: { type: 'object' } },
         },
       },
@@ -146,7 +140,7 @@ async function issueToken(identity: Identity, call: Call): Promise<Answer> {
     return { token: issued.token, body: await tokenBody(tx, issued.resolved, { withCatalog }) };
   });
   call.note({ user_id: proven.userId });
-  return { body, headers: ['X-Subject-Token', token, 'Vary', 'X-Auth-Token'] };
+  return { body, headers: ['X-Subject-Token', token] };
 }
 
 interface Subject {
@@ -157,7 +151,7 @@ interface Subject {
 /** The token asked about. Fault NotFound when it does not hold. */
 async function subjectOf(identity: Identity, tx: ReadTx, call: Call): Promise<Subject> {
   const text = call.request.headers.get('x-subject-token');
-  if (text === undefined) throw badRequest('Expecting to find X-Subject-Token in the request headers.');
+  if (!text) throw notFoundAs('No token in the request');
   const asksExpired = call.query.has('allow_expired') && caller(call).roles.includes('service');
   const resolved = await resolveText(identity, tx, text, asksExpired ? identity.settings.expiredWindowS : 0);
   // Keystone names no token here either: it would end in logs.
@@ -172,7 +166,7 @@ async function validateToken(identity: Identity, call: Call): Promise<Answer> {
     call.enforce(rule, targetOf('token', { user_id: resolved.user.id }));
     refuseUnruly(call, resolved);
     const body = await tokenBody(tx, resolved, { withCatalog: !call.query.has('nocatalog') });
-    return { status: 200, body, headers: ['X-Subject-Token', text, 'Vary', 'X-Auth-Token'] };
+    return { status: 200, body, headers: ['X-Subject-Token', text] };
   });
 }
 
@@ -197,7 +191,7 @@ async function showCatalog(tx: ReadTx, call: Call): Promise<Answer> {
   const { userId, projectId, domainId, systemScope } = call.credentials;
   if (projectId === undefined && domainId === undefined && systemScope === undefined)
     throw forbidden('You are not authorized to perform the requested action: the token has no scope.');
-  const links = { self: call.url('/v3/auth/catalog'), previous: null, next: null };
+  const links = { self: call.url('/v3/auth/catalog') };
   return { body: { catalog: await catalog(tx, { userId, projectId }), links } };
 }
 

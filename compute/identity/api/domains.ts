@@ -3,11 +3,25 @@ import type { ReadTx } from '../../../control/contract.ts';
 import { type Answer, type Call, type Route, route } from '../../../control/service/types.ts';
 import { deleteDomain } from '../model/cascade.ts';
 import { createProject, getDomain, updateProject } from '../model/projects.ts';
+import { badRequest, refuseImmutable } from '../refusals.ts';
 import { type Identity, moment } from '../service-state.ts';
 import { tables } from '../tables.ts';
 import { listed } from './listing.ts';
 import { changeOf, TAGS } from './projects.ts';
-import { BOOLEAN, type Body, extraOf, given, mergeOptions, OPTIONS, TEXT, targetOf, wrapped } from './shared.ts';
+import {
+  BOOLEAN,
+  type Body,
+  described,
+  extraOf,
+  given,
+  mergeOptions,
+  nameOf,
+  OPTIONS,
+  refuseOtherId,
+  TEXT,
+  targetOf,
+  wrapped,
+} from './shared.ts';
 import { showDomain } from './show.ts';
 
 const PROPERTIES = {
@@ -17,6 +31,8 @@ const PROPERTIES = {
   tags: TAGS,
   options: OPTIONS,
 } as const;
+
+const UUID = /^[0-9a-f]{32}$/;
 
 export function domainRoutes(identity: Identity): Route[] {
   const { store } = identity;
@@ -72,7 +88,10 @@ export function domainRoutes(identity: Identity): Route[] {
       run: async (call) => {
         const row = await store.write(async (tx) => {
           const before = await getDomain(tx, call.params.domain_id);
-          const change = changeOf(call.body['domain'] as Body, before);
+          const body = call.body['domain'] as Body;
+          refuseOtherId(body, before.id);
+          refuseImmutable('domain', before, body);
+          const change = changeOf(body, before);
           return await updateProject(tx, { row: before, change, nowMs: identity.clock.nowMs() });
         });
         return { body: { domain: showDomain(call, row) } };
@@ -102,17 +121,19 @@ async function allDomains(tx: ReadTx) {
 async function create(identity: Identity, call: Call<unknown, Readonly<Record<string, Body>>>): Promise<Answer> {
   const body = call.body['domain'] as Body;
   const explicit = given<string>(body, 'explicit_domain_id');
+  if (explicit !== undefined && !UUID.test(explicit))
+    throw badRequest('Domain ID does not conform to required UUID format.');
   const input = {
-    name: String(body['name']),
+    name: nameOf(body),
     isDomain: true,
     domainId: '',
     parentId: '',
     enabled: given<boolean>(body, 'enabled') ?? true,
-    description: given<string>(body, 'description') ?? '',
+    description: described(body),
     tags: given<string[]>(body, 'tags') ?? [],
     options: mergeOptions({}, body['options']),
-    extra: extraOf(body, [...Object.keys(PROPERTIES), 'explicit_domain_id']),
-    ...(explicit !== undefined && /^[0-9a-f]{32}$/.test(explicit) ? { id: explicit } : {}),
+    extra: extraOf(body, [...Object.keys(PROPERTIES), 'explicit_domain_id', 'is_domain', 'domain_id', 'parent_id']),
+    ...(explicit === undefined ? {} : { id: explicit }),
   };
   const depthMax = identity.settings.projectDepthMax;
   const row = await identity.store.write((tx) => createProject(tx, input, { moment: moment(identity), depthMax }));

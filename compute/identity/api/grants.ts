@@ -21,7 +21,7 @@ import { descendants, getDomain, getProject } from '../model/projects.ts';
 import { getRole } from '../model/roles.ts';
 import { members } from '../model/rows.ts';
 import { getUser } from '../model/users.ts';
-import { forbidden } from '../refusals.ts';
+import { badRequest, forbidden } from '../refusals.ts';
 import type { Identity } from '../service-state.ts';
 import { type ActorKind, type AssignmentRow, type TargetKind, tables } from '../tables.ts';
 import { listed } from './listing.ts';
@@ -151,9 +151,17 @@ async function checkParts(tx: ReadTx, place: Place, params: Params): Promise<voi
         : undefined;
   if (params['role_id'] === undefined) return;
   const role = await getRole(tx, params['role_id']);
+  if (scope === undefined && role.domainId !== '')
+    throw badRequest(
+      `Role ${role.id} is a domain-specific role. Unable to use a domain-specific role in a system assignment.`,
+    );
   const domainId = scope === undefined ? '' : scope.isDomain ? scope.id : scope.domainId;
   if (role.domainId !== '' && role.domainId !== domainId)
-    throw forbidden(`The role ${role.id} belongs to another domain than the ${target}.`);
+    throw forbidden(
+      target === 'project'
+        ? `Project ${targetId} must be in the same domain as the role ${role.id} being assigned.`
+        : `The role ${role.id} belongs to another domain than the ${target}.`,
+    );
 }
 
 async function list(identity: Identity, place: Place, call: Call): Promise<Answer> {

@@ -6,14 +6,28 @@ import { deleteGroup } from '../model/cascade.ts';
 import { addMember, createGroup, getGroup, isMember, removeMember, updateGroup, usersIn } from '../model/groups.ts';
 import { getDomain } from '../model/projects.ts';
 import { getUser, refuseForeignDomain } from '../model/users.ts';
-import { notFound } from '../refusals.ts';
+import { notFoundAs } from '../refusals.ts';
 import { type Identity, moment } from '../service-state.ts';
 import { type GroupRow, tables } from '../tables.ts';
 import { listed } from './listing.ts';
-import { type Body, domainOfCaller, extraOf, given, ID, NAME, TEXT, targetOf, wrapped } from './shared.ts';
+import {
+  type Body,
+  described,
+  domainOfCaller,
+  extraOf,
+  given,
+  ID,
+  NAME,
+  nameOf,
+  refuseOtherId,
+  TEXT,
+  targetOf,
+  withinScope,
+  wrapped,
+} from './shared.ts';
 import { showGroup, showUser } from './show.ts';
 
-const PROPERTIES = { name: NAME, domain_id: ID, description: TEXT };
+const PROPERTIES = { name: { ...NAME, maxLength: 64 }, domain_id: ID, description: TEXT };
 const KNOWN = Object.keys(PROPERTIES);
 
 type ById = { readonly group_id: string };
@@ -57,11 +71,12 @@ export function groupRoutes(identity: Identity): Route[] {
         const body = call.body['group'] as Body;
         const row = await store.write(async (tx) => {
           const before = await getGroup(tx, call.params.group_id);
+          refuseOtherId(body, before.id);
           refuseForeignDomain(before.domainId, body['domain_id']);
           return await updateGroup(tx, before, {
             extra: { ...before.extra, ...extraOf(body, KNOWN) },
-            ...(body['name'] === undefined ? {} : { name: String(body['name']) }),
-            ...(body['description'] === undefined ? {} : { description: (body['description'] as string | null) ?? '' }),
+            ...(body['name'] === undefined ? {} : { name: nameOf(body) }),
+            ...(body['description'] === undefined ? {} : { description: body['description'] as string | null }),
           });
         });
         return shown(call, row);
@@ -98,7 +113,7 @@ function memberRoutes(identity: Identity): Route[] {
     await getUser(tx, user_id);
     await getGroup(tx, group_id);
   };
-  const noMember = (id: string) => notFound('user in group', id);
+  const noMember = (groupId: string, id: string) => notFoundAs(`User '${id}' not found in group '${groupId}'`);
   return [
     route({
       name: 'groups:list-users',
@@ -118,7 +133,8 @@ function memberRoutes(identity: Identity): Route[] {
             })),
           );
         });
-        const users = rows.flatMap(({ user, expires }) => (user === undefined ? [] : [showUser(call, user, expires)]));
+        const there = rows.flatMap(({ user, expires }) => (user === undefined ? [] : [{ ...user, expires }]));
+        const users = withinScope(call, there).map(({ expires, ...user }) => showUser(call, user, expires));
         return listed(call, 'users', users, { filters: ['name', 'enabled'] });
       },
     }),
@@ -132,7 +148,7 @@ function memberRoutes(identity: Identity): Route[] {
       run: ({ params }) =>
         store.read(async (tx) => {
           await both(tx, params);
-          if (!(await isMember(tx, params.group_id, params.user_id))) throw noMember(params.user_id);
+          if (!(await isMember(tx, params.group_id, params.user_id))) throw noMember(params.group_id, params.user_id);
           return {};
         }),
     }),
@@ -158,7 +174,7 @@ function memberRoutes(identity: Identity): Route[] {
       run: async ({ params }) => {
         await store.write(async (tx) => {
           await both(tx, params);
-          if (!(await isMember(tx, params.group_id, params.user_id))) throw noMember(params.user_id);
+          if (!(await isMember(tx, params.group_id, params.user_id))) throw noMember(params.group_id, params.user_id);
           removeMember(tx, params.group_id, params.user_id);
         });
         return {};
@@ -180,9 +196,9 @@ async function create(identity: Identity, call: Call<unknown, Readonly<Record<st
   const domainId = given<string>(body, 'domain_id') ?? domainOfCaller(call);
   call.enforce('identity:create_group', targetOf('group', { domain_id: domainId }));
   const input = {
-    name: String(body['name']),
+    name: nameOf(body),
     domainId,
-    description: given<string | null>(body, 'description') ?? '',
+    description: described(body),
     extra: extraOf(body, KNOWN),
   };
   const row = await identity.store.write(async (tx) => {
@@ -197,7 +213,7 @@ async function list(identity: Identity, call: Call): Promise<Answer> {
   call.enforce('identity:list_groups', { target: { domain_id: domainId } });
   const everywhere = call.allows('identity:list_groups', { target: { domain_id: null } });
   const rows = (await identity.store.read((tx) => tx.scan(tables.groups))).map(({ value }) => value);
-  const kept = rows.filter((row) => everywhere || row.domainId === domainId);
+  const kept = withinScope(call, rows).filter((row) => everywhere || row.domainId === domainId);
   const items = kept.map((row) => showGroup(call, row));
   return listed(call, 'groups', items, { filters: ['name', 'domain_id'], listMax: identity.settings.listMax });
 }

@@ -3,31 +3,39 @@ import type { ReadTx } from '../../../control/contract.ts';
 import type { PolicyTarget } from '../../../control/policy/contract.ts';
 import { schema } from '../../../control/service/schema.ts';
 import { type Answer, type Call, type Route, route } from '../../../control/service/types.ts';
+import { isFault } from '../../../fabric/errors.ts';
+import { identityFaults } from '../faults.ts';
 import { deleteProject } from '../model/cascade.ts';
+import { projectsOf } from '../model/effective.ts';
 import {
   ancestors,
   checkTag,
   createProject,
   descendants,
   getProject,
+  kindOf,
   type ProjectChange,
   updateProject,
 } from '../model/projects.ts';
-import { badRequest, notFound } from '../refusals.ts';
+import { badRequest, notFound, refuseImmutable } from '../refusals.ts';
 import { type Identity, moment } from '../service-state.ts';
 import { type ProjectRow, tables } from '../tables.ts';
 import { asBoolean, listed } from './listing.ts';
 import {
   BOOLEAN,
   type Body,
+  described,
   domainOfCaller,
   extraOf,
   given,
   mergeOptions,
   NULLABLE_ID,
+  nameOf,
   OPTIONS,
+  refuseOtherId,
   TEXT,
   targetOf,
+  withinScope,
   wrapped,
 } from './shared.ts';
 import { showProject } from './show.ts';
@@ -38,14 +46,16 @@ export const TAGS = { type: 'array', items: TAG, maxItems: 80, uniqueItems: true
 const PROPERTIES = {
   name: PROJECT_NAME,
   description: TEXT,
-  domain_id: NULLABLE_ID,
-  parent_id: NULLABLE_ID,
+  domain_id: { ...NULLABLE_ID, minLength: 1 },
+  parent_id: { ...NULLABLE_ID, minLength: 1 },
   enabled: BOOLEAN,
   is_domain: BOOLEAN,
   tags: TAGS,
   options: OPTIONS,
 };
 const KNOWN = Object.keys(PROPERTIES);
+/** In Keystone's words. */
+const ROOTS_ONLY = 'only root projects are allowed to act as domains.';
 const FILTERS = ['name', 'domain_id', 'parent_id', 'enabled', 'is_domain'] as const;
 
 type ById = { readonly project_id: string };
@@ -111,6 +121,7 @@ export async function projectTarget(tx: ReadTx, id: string): Promise<PolicyTarge
 async function create(identity: Identity, call: Call<unknown, Readonly<Record<string, Body>>>): Promise<Answer> {
   const body = call.body['project'] as Body;
   const isDomain = given<boolean>(body, 'is_domain') ?? false;
+  if (isDomain && (body['parent_id'] ?? body['domain_id'] ?? null) !== null) throw badRequest(ROOTS_ONLY);
   const parentId = given<string>(body, 'parent_id') ?? '';
   const parent = parentId === '' ? undefined : await identity.store.read((tx) => tx.get(tables.projects, parentId));
   const ofParent = parent && (parent.isDomain ? parent.id : parent.domainId);
@@ -120,19 +131,26 @@ async function create(identity: Identity, call: Call<unknown, Readonly<Record<st
     targetOf('project', { domain_id: domainId }),
   );
   const input = {
-    name: String(body['name']),
+    name: nameOf(body),
     isDomain,
     domainId,
     parentId,
     enabled: given<boolean>(body, 'enabled') ?? true,
-    description: given<string>(body, 'description') ?? '',
+    description: described(body),
     tags: given<string[]>(body, 'tags') ?? [],
     options: mergeOptions({}, body['options']),
     extra: extraOf(body, KNOWN),
   };
   const depthMax = identity.settings.projectDepthMax;
-  const row = await identity.store.write((tx) => createProject(tx, input, { moment: moment(identity), depthMax }));
+  const row = await identity.store
+    .write((tx) => createProject(tx, input, { moment: moment(identity), depthMax }))
+    .catch(asBadRequest);
   return { body: { project: showProject(call, row) } };
+}
+
+/** A domain or parent that a body names and that is not there is a mistake in the body. */
+function asBadRequest(error: unknown): never {
+  throw isFault(error, identityFaults.notFound) ? badRequest(error.message) : error;
 }
 
 async function list(identity: Identity, call: Call): Promise<Answer> {
@@ -142,7 +160,7 @@ async function list(identity: Identity, call: Call): Promise<Answer> {
   const wantsDomains = call.query.get('is_domain') !== undefined && asBoolean(call.query.get('is_domain') as string);
   // A domain's own token sees its domain, whatever the query leaves out.
   const ownDomain = call.allows('identity:list_projects', { target: { domain_id: null } }) ? undefined : domainId;
-  const chosen = rows
+  const chosen = withinScope(call, rows)
     .filter((row) => row.isDomain === wantsDomains)
     .filter((row) => ownDomain === undefined || row.domainId === ownDomain || row.id === ownDomain)
     .filter((row) => matchesTags(call, row));
@@ -161,34 +179,40 @@ function matchesTags({ query }: Call, { tags }: ProjectRow): boolean {
 
 async function show(tx: ReadTx, call: Call, id: string): Promise<Answer> {
   const row = await getProject(tx, id);
-  const { query } = call;
   const shown: Record<string, unknown> = { ...showProject(call, row) };
-  if (query.has('parents_as_list') && query.has('parents_as_ids'))
+  const asks = (name: string): boolean => call.query.has(name) && asBoolean(call.query.get(name) as string);
+  const [parentsList, parentsIds] = [asks('parents_as_list'), asks('parents_as_ids')];
+  const [subtreeList, subtreeIds] = [asks('subtree_as_list'), asks('subtree_as_ids')];
+  if (parentsList && parentsIds)
     throw badRequest('Cannot use parents_as_list and parents_as_ids query params at the same time.');
-  if (query.has('subtree_as_list') && query.has('subtree_as_ids'))
+  if (subtreeList && subtreeIds)
     throw badRequest('Cannot use subtree_as_list and subtree_as_ids query params at the same time.');
-  const above = (await ancestors(tx, row)).filter(({ isDomain }) => !isDomain);
-  if (query.has('parents_as_list')) shown['parents'] = above.map((one) => ({ project: showProject(call, one) }));
-  if (query.has('parents_as_ids'))
-    shown['parents'] = above.reduceRight<unknown>((inner, one) => ({ [one.id]: inner }), null);
-  const below = query.has('subtree_as_list') || query.has('subtree_as_ids') ? await descendants(tx, id) : [];
-  if (query.has('subtree_as_list')) shown['subtree'] = below.map((one) => ({ project: showProject(call, one) }));
-  if (query.has('subtree_as_ids')) shown['subtree'] = subtreeIds(below, id);
+  const above = parentsList || parentsIds ? await ancestors(tx, row) : [];
+  const below = subtreeList || subtreeIds ? await descendants(tx, id) : [];
+  // Whoever may see this project may not therefore see those around it: as a list they are what the caller has roles in.
+  const own = parentsList || subtreeList ? await projectsOf(tx, call.credentials.userId) : [];
+  const ids = new Set(own.map((one) => one.id));
+  const visible = (rows: readonly ProjectRow[]) =>
+    rows.filter((one) => ids.has(one.id)).map((one) => ({ project: showProject(call, one) }));
+  if (parentsList) shown['parents'] = visible(above);
+  if (parentsIds) shown['parents'] = above.reduceRight<unknown>((inner, one) => ({ [one.id]: inner }), null);
+  if (subtreeList) shown['subtree'] = visible(below);
+  if (subtreeIds) shown['subtree'] = idsBelow(below, id);
   return { body: { project: shown } };
 }
 
-function subtreeIds(rows: readonly ProjectRow[], parentId: string): unknown {
+function idsBelow(rows: readonly ProjectRow[], parentId: string): unknown {
   const children = rows.filter((row) => row.parentId === parentId);
-  return children.length === 0 ? null : Object.fromEntries(children.map(({ id }) => [id, subtreeIds(rows, id)]));
+  return children.length === 0 ? null : Object.fromEntries(children.map(({ id }) => [id, idsBelow(rows, id)]));
 }
 
 export function changeOf(body: Body, row: ProjectRow): ProjectChange {
   const extra = { ...row.extra, ...extraOf(body, KNOWN) };
   return {
     extra,
-    ...(body['name'] === undefined ? {} : { name: String(body['name']) }),
+    ...(body['name'] === undefined ? {} : { name: nameOf(body) }),
     ...(body['enabled'] === undefined ? {} : { enabled: body['enabled'] === true }),
-    ...(body['description'] === undefined ? {} : { description: (body['description'] as string | null) ?? '' }),
+    ...(body['description'] === undefined ? {} : { description: body['description'] as string | null }),
     ...(body['tags'] === undefined ? {} : { tags: body['tags'] as string[] }),
     ...(body['options'] === undefined ? {} : { options: mergeOptions(row.options, body['options']) }),
   };
@@ -202,6 +226,8 @@ async function update(
   const body = call.body['project'] as Body;
   const row = await identity.store.write(async (tx) => {
     const before = await getProject(tx, id);
+    refuseOtherId(body, id);
+    refuseImmutable(kindOf(before), before, body);
     if (body['domain_id'] !== undefined && body['domain_id'] !== (before.domainId || null))
       throw badRequest('Update of `domain_id` is not allowed.');
     if (body['parent_id'] !== undefined && body['parent_id'] !== (before.parentId || null))

@@ -5,14 +5,25 @@ import { type Answer, type Call, type Route, route } from '../../../control/serv
 import { deleteRole } from '../model/cascade.ts';
 import { getDomain } from '../model/projects.ts';
 import { addImplication, createRole, getRole, implications, impliedBy, updateRole } from '../model/roles.ts';
-import { badRequest, notFound } from '../refusals.ts';
+import { badRequest, notFoundAs, refuseImmutable } from '../refusals.ts';
 import { type Identity, moment } from '../service-state.ts';
 import { type RoleRow, tables } from '../tables.ts';
 import { listed } from './listing.ts';
-import { type Body, extraOf, given, mergeOptions, NAME, NULLABLE_ID, OPTIONS, TEXT, wrapped } from './shared.ts';
+import {
+  type Body,
+  extraOf,
+  given,
+  mergeOptions,
+  NAME,
+  NULLABLE_ID,
+  OPTIONS,
+  refuseOtherId,
+  STRING,
+  wrapped,
+} from './shared.ts';
 import { showRole } from './show.ts';
 
-const PROPERTIES = { name: NAME, description: TEXT, domain_id: NULLABLE_ID, options: OPTIONS };
+const PROPERTIES = { name: NAME, description: STRING, domain_id: NULLABLE_ID, options: OPTIONS };
 const KNOWN = Object.keys(PROPERTIES);
 
 export function roleRoutes(identity: Identity): Route[] {
@@ -109,6 +120,8 @@ async function update(
   const body = call.body['role'] as Body;
   const row = await identity.store.write(async (tx) => {
     const before = await find(tx);
+    refuseOtherId(body, before.id);
+    refuseImmutable('role', before, body);
     if (body['domain_id'] !== undefined && body['domain_id'] !== (before.domainId || null))
       throw badRequest('Update of `domain_id` is not allowed.');
     return await updateRole(tx, before, {
@@ -140,7 +153,7 @@ function implicationRoutes(identity: Identity): Route[] {
   type Pair = { readonly prior_role_id: string; readonly implied_role_id: string };
   const mustImply = async (tx: ReadTx, { prior_role_id, implied_role_id }: Pair) => {
     if ((await tx.get(tables.impliedRoles, joinKey(prior_role_id, implied_role_id))) === undefined)
-      throw notFound('implied role', `${prior_role_id} -> ${implied_role_id}`);
+      throw notFoundAs(`${prior_role_id} does not imply ${implied_role_id}.`);
   };
   const single = async (tx: ReadTx, call: Call<Pair, unknown>) => {
     const prior = await getRole(tx, call.params.prior_role_id);
@@ -227,7 +240,7 @@ function inferenceRoutes({ store }: Identity): Route[] {
           const shown = await Promise.all(
             rules.map(([priorId, impliedIds]) => inference(tx, call, { priorId, impliedIds })),
           );
-          return { body: { role_inferences: shown, links: { self: call.url(call.path) } } };
+          return { body: { role_inferences: shown } };
         }),
     }),
   ];

@@ -6,7 +6,7 @@ import type { PolicyTarget } from '../../../control/policy/contract.ts';
 import { type JsonSchema, schema } from '../../../control/service/schema.ts';
 import type { Call, Route } from '../../../control/service/types.ts';
 import { permitsRequest, type TokenContext } from '../contract.ts';
-import { forbidden } from '../refusals.ts';
+import { badRequest, forbidden } from '../refusals.ts';
 import type { Extra } from '../tables.ts';
 
 export type Body = Readonly<Record<string, unknown>>;
@@ -20,6 +20,15 @@ export function caller(call: Pick<Call, 'credentials'>): TokenContext {
 export function domainOfCaller(call: Pick<Call, 'credentials'>): string {
   const { domainId, projectDomainId } = call.credentials;
   return domainId ?? projectDomainId ?? 'default';
+}
+
+/** Lists by a domain's token hold what is in the domain, whatever else its roles allow: as in Keystone. */
+export function withinScope<Row extends { readonly domainId: string }>(
+  call: Pick<Call, 'credentials'>,
+  rows: readonly Row[],
+): readonly Row[] {
+  const { domainId } = call.credentials;
+  return domainId === undefined ? rows : rows.filter((row) => row.domainId === domainId);
 }
 
 /** Application credentials are for programs: unless made so, they cannot make more of themselves. */
@@ -59,13 +68,39 @@ export const BOOLEAN = { type: 'boolean' } as const;
 export const ID = { type: 'string', minLength: 1, maxLength: 64, pattern: '^[a-zA-Z0-9-]+$' } as const;
 export const NULLABLE_ID = { type: ['string', 'null'], maxLength: 64, pattern: '^[a-zA-Z0-9-]*$' } as const;
 export const NAME = { type: 'string', minLength: 1, maxLength: 255, pattern: '\\S' } as const;
-export const OPTIONS = { type: 'object' } as const;
+const MAYBE = { type: ['boolean', 'null'] } as const;
+/** Of projects, domains and roles. null takes an option away. */
+export const OPTIONS = { type: 'object', properties: { immutable: MAYBE }, additionalProperties: false } as const;
+const FACTORS = { type: 'array', items: STRING, minItems: 1, uniqueItems: true } as const;
+export const USER_OPTIONS = {
+  type: 'object',
+  properties: {
+    ignore_change_password_upon_first_use: MAYBE,
+    ignore_password_expiry: MAYBE,
+    ignore_lockout_failure_attempts: MAYBE,
+    ignore_user_inactivity: MAYBE,
+    lock_password: MAYBE,
+    multi_factor_auth_enabled: MAYBE,
+    multi_factor_auth_rules: { type: ['array', 'null'], items: FACTORS, uniqueItems: true },
+  },
+  additionalProperties: false,
+} as const;
 
 /** The fields of a body that are not ours: kept and shown as they came. */
 export function extraOf(body: Body, known: readonly string[]): Extra {
   return Object.fromEntries(
     Object.entries(body).filter(([name]) => !known.includes(name) && name !== 'id' && name !== 'links'),
   );
+}
+
+/** Without blanks around it, as Keystone stores names of users, groups, projects and domains. */
+export function nameOf(body: Body): string {
+  return String(body['name']).trim();
+}
+
+/** '' unless the body says otherwise, null included. */
+export function described(body: Body): string | null {
+  return body['description'] === undefined ? '' : (body['description'] as string | null);
 }
 
 /** `undefined` in the answer for what a body leaves out, so that only what was sent is changed. */
@@ -77,6 +112,10 @@ export function given<T>(body: Body, name: string): T | undefined {
 export function mergeOptions(before: Extra, changes: unknown): Extra {
   const merged = { ...before, ...(changes as Extra | undefined) };
   return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== null));
+}
+
+export function refuseOtherId(body: Body, id: string): void {
+  if (body['id'] !== undefined && body['id'] !== id) throw badRequest('Cannot change ID');
 }
 
 export function linked(call: Pick<Call, 'url'>, path: string, resource: Body): Body {

@@ -35,9 +35,12 @@ import {
   mergeOptions,
   NAME,
   NULLABLE_ID,
-  OPTIONS,
+  nameOf,
+  refuseOtherId,
   TEXT,
   targetOf,
+  USER_OPTIONS,
+  withinScope,
   wrapped,
 } from './shared.ts';
 import { showGroup, showProject, showUser } from './show.ts';
@@ -49,10 +52,12 @@ const PROPERTIES = {
   description: TEXT,
   enabled: BOOLEAN,
   password: TEXT,
-  options: OPTIONS,
+  options: USER_OPTIONS,
+  federated: { type: 'array' },
 };
 const KNOWN = [...Object.keys(PROPERTIES), 'password_expires_at', 'original_password'];
 const FILTERS = ['name', 'domain_id', 'enabled'] as const;
+const FEDERATED = ['idp_id', 'protocol_id', 'unique_id'] as const;
 
 const CHANGE = schema<{ user: { password: string; original_password: string } }>({
   type: 'object',
@@ -62,6 +67,7 @@ const CHANGE = schema<{ user: { password: string; original_password: string } }>
       type: 'object',
       properties: { password: { type: 'string' }, original_password: { type: 'string' } },
       required: ['password', 'original_password'],
+      additionalProperties: false,
     },
   },
 });
@@ -148,7 +154,11 @@ function ownRoutes(identity: Identity): Route[] {
           const ids = await groupsOf(tx, call.params.user_id);
           return await Promise.all(ids.map((id) => tx.get(tables.groups, id)));
         });
-        const shown = rows.filter((row) => row !== undefined).map((row) => showGroup(call, row));
+        const groups = rows.filter((row) => row !== undefined);
+        const shown = withinScope(call, groups).map((row) => ({
+          ...showGroup(call, row),
+          membership_expires_at: null,
+        }));
         return listed(call, 'groups', shown, { filters: ['name'] });
       },
     }),
@@ -190,6 +200,7 @@ async function create(identity: Identity, call: UserCall): Promise<Answer> {
   const body = call.body['user'] as Body;
   const domainId = given<string>(body, 'domain_id') ?? domainOfCaller(call);
   call.enforce('identity:create_user', targetOf('user', { domain_id: domainId }));
+  refuseFederated(body);
   const password = given<string | null>(body, 'password') ?? undefined;
   if (password !== undefined) checkPasswordRules(password, settings);
   const hash = password === undefined ? undefined : await passwords.hash(password);
@@ -198,11 +209,11 @@ async function create(identity: Identity, call: UserCall): Promise<Answer> {
     const defaultProjectId = given<string | null>(body, 'default_project_id') ?? undefined;
     await checkDefaultProject(tx, defaultProjectId);
     const input = {
-      name: String(body['name']),
+      name: nameOf(body),
       domainId,
       enabled: given<boolean>(body, 'enabled') ?? true,
       defaultProjectId,
-      description: given<string | null>(body, 'description') ?? undefined,
+      description: given<string | null>(body, 'description'),
       options: mergeOptions({}, body['options']),
       extra: extraOf(body, KNOWN),
     };
@@ -213,10 +224,16 @@ async function create(identity: Identity, call: UserCall): Promise<Answer> {
   });
 }
 
+/** There are no other identity providers. */
+function refuseFederated(body: Body): void {
+  const [first] = (body['federated'] as readonly { readonly idp_id?: unknown }[] | undefined) ?? [];
+  if (first !== undefined) throw badRequest(`Could not find Identity Provider: ${String(first?.idp_id)}`);
+}
+
 /** One that does not exist is taken, as in Keystone; a domain is not. */
 async function checkDefaultProject(tx: ReadTx, id: string | undefined): Promise<void> {
   const row = id === undefined ? undefined : await tx.get(tables.projects, id);
-  if (row !== undefined) refuseDomainAsDefault(row.isDomain);
+  if (row !== undefined) refuseDomainAsDefault(row);
 }
 
 async function list(identity: Identity, call: Call): Promise<Answer> {
@@ -225,11 +242,13 @@ async function list(identity: Identity, call: Call): Promise<Answer> {
   const everywhere = call.allows('identity:list_users', { target: { domain_id: null } });
   const shown = await identity.store.read(async (tx) => {
     const rows = (await tx.scan(tables.users)).map(({ value }) => value);
-    const kept = rows.filter((row) => everywhere || row.domainId === domainId);
+    const kept = withinScope(call, rows).filter((row) => everywhere || row.domainId === domainId);
     return await Promise.all(
       kept.map(async (row) => showUser(call, row, (await tx.get(tables.passwords, row.id))?.entries[0]?.expiresAtMs)),
     );
   });
+  // Users of other identity providers, of whom there are none.
+  if (FEDERATED.some((name) => call.query.has(name))) shown.length = 0;
   const fitting = shown.filter((user) => expiresWhen(user, call.query.all('password_expires_at')));
   return listed(call, 'users', fitting, { filters: FILTERS, listMax: identity.settings.listMax });
 }
@@ -262,6 +281,8 @@ async function update(identity: Identity, call: UserCall, id: string): Promise<A
   const hash = password === undefined ? undefined : await passwords.hash(password);
   return await store.write(async (tx) => {
     const before = await getUser(tx, id);
+    refuseOtherId(body, id);
+    refuseFederated(body);
     refuseForeignDomain(before.domainId, body['domain_id']);
     const nowMs = clock.nowMs();
     const change = changeOf(body, before);
@@ -286,10 +307,10 @@ function withoutDefault(row: UserRow, body: Body): UserRow {
 function changeOf(body: Body, row: UserRow): UserChange {
   return {
     extra: { ...row.extra, ...extraOf(body, KNOWN) },
-    ...(body['name'] === undefined ? {} : { name: String(body['name']) }),
+    ...(body['name'] === undefined ? {} : { name: nameOf(body) }),
     ...(body['enabled'] === undefined ? {} : { enabled: body['enabled'] === true }),
     ...(typeof body['default_project_id'] === 'string' ? { defaultProjectId: body['default_project_id'] } : {}),
-    ...(body['description'] === undefined ? {} : { description: (body['description'] as string | null) ?? '' }),
+    ...(body['description'] === undefined ? {} : { description: body['description'] as string | null }),
     ...(body['options'] === undefined ? {} : { options: mergeOptions(row.options, body['options']) }),
   };
 }

@@ -27,7 +27,8 @@ const SUPPORTED: readonly string[] = ['password', 'token', 'application_credenti
 
 export async function prove(identity: Identity, request: AuthRequest): Promise<Proven> {
   const unknown = request.methods.find((method) => !SUPPORTED.includes(method));
-  if (request.methods.length === 0 || unknown !== undefined) throw unauthorized(`method ${unknown ?? 'missing'}`);
+  if (unknown !== undefined) throw unsupportedMethod(unknown);
+  if (request.methods.length === 0) throw unauthorized('no method');
   if (request.methods.includes('application_credential') && request.methods.length > 1)
     throw unauthorized('an application credential stands alone');
   const proofs: Proven[] = [];
@@ -88,6 +89,10 @@ export async function checkPassword(
 function passwordExpired(user: UserRow): Fault {
   const message = `The password is expired and needs to be changed for user: ${user.id}.`;
   return new Fault(identityFaults.passwordExpired, { userId: user.id }, message);
+}
+
+function unsupportedMethod(method: string): Fault {
+  return new Fault(identityFaults.unauthorized, { method }, 'Attempted to authenticate with an unsupported method.');
 }
 
 /** Delegated tokens are not exchanged: the new one would outlive what was delegated. */

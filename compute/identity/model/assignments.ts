@@ -3,7 +3,7 @@
  * implied roles) is model/effective.ts.
  */
 import { joinKey, type ReadTx, splitKey, type WriteTx } from '../../../control/contract.ts';
-import { notFound } from '../refusals.ts';
+import { notFoundAs } from '../refusals.ts';
 import { type ActorKind, type AssignmentRow, type TargetKind, tables } from '../tables.ts';
 
 export interface Actor {
@@ -39,8 +39,10 @@ export async function isGranted(tx: ReadTx, row: AssignmentRow): Promise<boolean
   return (await tx.get(tables.assignments, assignmentKey(row))) !== undefined;
 }
 
-export function notGranted({ actor, actorId, target, targetId, roleId }: AssignmentRow) {
-  return notFound('role assignment', `role: ${roleId}, ${actor}: ${actorId}, ${target}: ${targetId}`);
+export function notGranted({ actorId, targetId, roleId }: AssignmentRow) {
+  return notFoundAs(
+    `Could not find role assignment with role: ${roleId}, user or group: ${actorId}, project, domain, or system: ${targetId}.`,
+  );
 }
 
 function drop(tx: WriteTx, row: AssignmentRow): void {

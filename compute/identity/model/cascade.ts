@@ -27,7 +27,7 @@ export async function deleteProject(tx: WriteTx, row: ProjectRow): Promise<void>
   const children = await members(tx, tables.projectChildren, row.id);
   if (children.length > 0)
     throw forbidden(`Cannot delete the project ${row.id} since it is not a leaf in the hierarchy.`);
-  if (row.options['immutable'] === true) throw immutable('project', row.id);
+  if (row.options['immutable'] === true) throw immutable('delete', 'project', row.id);
   await removeProject(tx, row);
 }
 
@@ -76,7 +76,7 @@ export async function deleteRole(tx: WriteTx, row: RoleRow): Promise<void> {
 
 /** Only a disabled domain, as in Keystone; with its users, groups, roles and projects. */
 export async function deleteDomain(tx: WriteTx, row: ProjectRow): Promise<void> {
-  if (row.options['immutable'] === true) throw immutable('domain', row.id);
+  if (row.options['immutable'] === true) throw immutable('delete', 'domain', row.id);
   if (row.enabled) throw forbidden('Cannot delete a domain that is enabled, please disable it first.');
   const projects = await descendants(tx, row.id);
   for (const project of projects.reverse()) await removeProject(tx, project);

@@ -3,7 +3,7 @@
  * acts as one. Deleting cascades (model/cascade.ts); this file only takes the rows of one project.
  */
 import { joinKey, type ReadTx, type WriteTx } from '../../../control/contract.ts';
-import { badRequest, forbidden, immutable, notFound } from '../refusals.ts';
+import { badRequest, conflict, forbidden, notFound } from '../refusals.ts';
 import { type Extra, type ProjectRow, tables } from '../tables.ts';
 import { claimName, type Moment, members, must, seconds } from './rows.ts';
 
@@ -13,7 +13,7 @@ export interface ProjectInput {
   readonly domainId: string;
   readonly parentId: string;
   readonly enabled: boolean;
-  readonly description: string;
+  readonly description: string | null;
   readonly tags: readonly string[];
   readonly options: Extra;
   readonly extra: Extra;
@@ -68,6 +68,7 @@ export async function createProject(
   { moment, depthMax }: { moment: Moment; depthMax: number },
 ): Promise<ProjectRow> {
   const id = input.id ?? moment.newId();
+  if ((await tx.get(tables.projects, id)) !== undefined) throw conflict('project', `there is one with this id: ${id}`);
   const row: ProjectRow = { ...input, id, ...(await placeOf(tx, input, depthMax)) };
   await claimName(tx, nameIndex(row), row);
   tx.put(tables.projects, id, row);
@@ -81,7 +82,7 @@ async function placeOf(
   depthMax: number,
 ): Promise<{ domainId: string; parentId: string }> {
   if (input.isDomain) {
-    if (input.parentId !== '') throw badRequest('Domains cannot have a parent project.');
+    if (input.parentId !== '') throw badRequest('only root projects are allowed to act as domains.');
     return { domainId: '', parentId: '' };
   }
   const parentId = input.parentId === '' ? input.domainId : input.parentId;
@@ -89,7 +90,11 @@ async function placeOf(
   if (parent === undefined) throw notFound(input.parentId === '' ? 'domain' : 'project', parentId);
   const domainId = parent.isDomain ? parent.id : parent.domainId;
   if (input.domainId !== '' && input.domainId !== domainId)
-    throw badRequest(`Invalid parent project: it is not in the domain ${input.domainId}.`);
+    throw badRequest(
+      parent.isDomain
+        ? `Cannot create project, the parent (${parent.id}) is acting as a domain, but this project's domain id (${input.domainId}) does not match the parent's id.`
+        : `Cannot create project, since it specifies its domain_id ${input.domainId}, but specifies a parent in a different domain (${domainId}).`,
+    );
   if (!parent.enabled) throw forbidden(`Cannot create a project in a branch with a disabled project: ${parent.id}`);
   const above = await ancestors(tx, parent);
   if (above.length + 1 > depthMax) throw forbidden(`Max hierarchy depth reached for ${parentId} branch.`);
@@ -101,9 +106,7 @@ export async function updateProject(
   { row, change, nowMs }: { row: ProjectRow; change: ProjectChange; nowMs: number },
 ): Promise<ProjectRow> {
   const after = { ...row, ...change };
-  const unset = change.options !== undefined && change.options['immutable'] !== true;
-  if (row.options['immutable'] === true && !unset) throw immutable(kindOf(row), row.id);
-  await claimName(tx, nameIndex(row), after, row.name);
+  await claimName(tx, nameIndex(after), after, row.name);
   if (row.enabled && !after.enabled) {
     if (!row.isDomain) await refuseEnabledChildren(tx, row);
     after.revokedAtS = seconds(nowMs);
@@ -143,5 +146,9 @@ export function kindOf(row: ProjectRow): 'domain' | 'project' {
 }
 
 function nameIndex(row: ProjectRow) {
-  return { table: tables.projectNames, kind: kindOf(row), within: row.domainId };
+  const { id, name, domainId, isDomain } = row;
+  const refusal = isDomain
+    ? `it is not permitted to have two projects acting as domains with the same name: ${name}`
+    : `it is not permitted to have two projects with either the same name or same id in the same domain: name is ${name}, project id ${id}`;
+  return { table: tables.projectNames, kind: 'project', within: domainId, refusal };
 }

@@ -1,8 +1,10 @@
 /** Roles, and which role implies which. Global roles have no domain; those of a domain only pass on what they imply. */
 import { joinKey, type ReadTx, splitKey, type WriteTx } from '../../../control/contract.ts';
-import { badRequest, forbidden, immutable } from '../refusals.ts';
+import { badRequest, conflict, forbidden, immutable } from '../refusals.ts';
 import { type RoleRow, tables } from '../tables.ts';
 import { claimName, clear, type Moment, members, must } from './rows.ts';
+
+const PROHIBITED = 'admin';
 
 export type RoleInput = Omit<RoleRow, 'id'> & { readonly id?: string };
 export type RoleChange = Partial<Omit<RoleRow, 'id' | 'domainId'>>;
@@ -24,8 +26,6 @@ export async function createRole(tx: WriteTx, input: RoleInput, moment: Moment):
 }
 
 export async function updateRole(tx: WriteTx, row: RoleRow, change: RoleChange): Promise<RoleRow> {
-  const unset = change.options !== undefined && change.options['immutable'] !== true;
-  if (row.options['immutable'] === true && !unset) throw immutable('role', row.id);
   const after = { ...row, ...change };
   await claimName(tx, nameIndex(row), after, row.name);
   tx.put(tables.roles, row.id, after);
@@ -56,15 +56,19 @@ export function withImplied(ids: Iterable<string>, rules: ReadonlyMap<string, re
 
 export async function addImplication(tx: WriteTx, prior: RoleRow, implied: RoleRow): Promise<void> {
   if (implied.domainId !== '' && implied.domainId !== prior.domainId)
-    throw forbidden(`Role ${implied.id} of a domain cannot be implied by a role outside of it.`);
-  if (implied.options['immutable'] === true && prior.id === implied.id) throw immutable('role', implied.id);
+    throw forbidden(`${implied.id} cannot be an implied roles.`);
+  // Whoever has the prior role would become administrator of the cloud: Keystone's prohibited_implied_role.
+  if (implied.domainId === '' && implied.name === PROHIBITED)
+    throw forbidden(`${implied.id} cannot be an implied roles.`);
+  if ((await tx.get(tables.impliedRoles, joinKey(prior.id, implied.id))) !== undefined)
+    throw conflict('implied_role', 'Duplicate entry');
   const back = withImplied([implied.id], await implications(tx));
   if (back.has(prior.id)) throw badRequest(`Role ${implied.id} cannot be implied: it already implies ${prior.id}.`);
   tx.put(tables.impliedRoles, joinKey(prior.id, implied.id), true);
 }
 
 export async function dropRole(tx: WriteTx, row: RoleRow): Promise<void> {
-  if (row.options['immutable'] === true) throw immutable('role', row.id);
+  if (row.options['immutable'] === true) throw immutable('delete', 'role', row.id);
   await clear(tx, tables.impliedRoles, row.id);
   for (const [prior, implied] of await implications(tx)) {
     if (implied.includes(row.id)) tx.delete(tables.impliedRoles, joinKey(prior, row.id));

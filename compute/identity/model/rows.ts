@@ -1,6 +1,6 @@
 /** Small helpers of the model over rows: reading what must be there, indexes of names. Decides nothing about rights. */
 import { joinKey, type ReadTx, type Table, type WriteTx } from '../../../control/contract.ts';
-import { duplicate, notFound } from '../refusals.ts';
+import { conflict, duplicate, notFound } from '../refusals.ts';
 
 /** What a write needs besides its transaction. Ids are drawn anew when a body runs again. */
 export interface Moment {
@@ -19,19 +19,23 @@ export interface NameIndex {
   readonly kind: string;
   /** Domain or user the name is unique in. */
   readonly within: string;
+  /** What a second one is told, if not the usual. */
+  readonly refusal?: string;
 }
 
 /** Fault Conflict when another row has the name. `before` is the row's own name until now. */
 export async function claimName(
   tx: WriteTx,
-  { table, kind, within }: NameIndex,
+  { table, kind, within, refusal }: NameIndex,
   row: { readonly id: string; readonly name: string },
   before?: string,
 ): Promise<void> {
   if (before === row.name) return;
   const key = joinKey(within, row.name);
   const holder = await tx.get(table, key);
-  if (holder !== undefined && holder !== row.id) throw duplicate(kind, row.name);
+  if (holder !== undefined && holder !== row.id) {
+    throw refusal === undefined ? duplicate(kind, row.name, within) : conflict(kind, refusal);
+  }
   if (before !== undefined) tx.delete(table, joinKey(within, before));
   tx.put(table, key, row.id);
 }

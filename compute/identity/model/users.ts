@@ -3,7 +3,7 @@
  * because its body may run again. A change that must end sessions sets `revokedAtS`, in the same write.
  */
 import { joinKey, type ReadTx, type WriteTx } from '../../../control/contract.ts';
-import { badRequest, forbidden, unauthorized } from '../refusals.ts';
+import { badRequest, unauthorized } from '../refusals.ts';
 import type { IdentitySettings } from '../settings.ts';
 import { type Extra, type LoginsRow, type PasswordEntry, tables, type UserRow } from '../tables.ts';
 import { claimName, type Moment, must, seconds } from './rows.ts';
@@ -15,7 +15,7 @@ export interface UserInput {
   readonly domainId: string;
   readonly enabled: boolean;
   readonly defaultProjectId?: string | undefined;
-  readonly description?: string | undefined;
+  readonly description?: string | null | undefined;
   readonly options: Extra;
   readonly extra: Extra;
   readonly id?: string;
@@ -74,7 +74,10 @@ export function checkMayChange(
   { settings, nowMs }: { settings: IdentitySettings; nowMs: number },
 ): void {
   if (user.options['lock_password'] === true)
-    throw badRequest('The password cannot be changed: it is locked by an administrator.');
+    throw badRequest(
+      'You cannot change your password at this time due to password policy disallowing password changes. ' +
+        'Please contact your administrator to reset your password.',
+    );
   const ageMs = nowMs - current.createdAtMs;
   const tooYoung = ageMs < settings.passwordAgeMinDays * DAY_MS;
   // One that an administrator set may be changed at once, or it would stay known to two.
@@ -188,8 +191,8 @@ export function dropUser(tx: WriteTx, row: UserRow): void {
   tx.delete(tables.logins, row.id);
 }
 
-export function refuseDomainAsDefault(isDomain: boolean): void {
-  if (isDomain) throw forbidden("User's default project ID cannot be a domain ID.");
+export function refuseDomainAsDefault({ isDomain, id }: { readonly isDomain: boolean; readonly id: string }): void {
+  if (isDomain) throw badRequest(`User's default project ID cannot be a domain ID: ${id}`);
 }
 
 function nameIndex(row: UserRow) {
