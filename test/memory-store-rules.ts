@@ -34,6 +34,13 @@ export function checkNewer({ objects, gone }: StoredContainer, name: string, at:
   throw new Fault(storeFaults.preconditionFailed, { header: 'X-Timestamp', isGone: !objects.has(name) });
 }
 
+/** Leaves a trace, also where there was nothing. Whether there was something. */
+export function removeFrom(container: StoredContainer, name: string, at: Stamp): boolean {
+  checkNewer(container, name, at);
+  container.gone.set(name, at);
+  return container.objects.delete(name);
+}
+
 function matches(wanted: readonly string[] | '*', info: ObjectInfo): boolean {
   return wanted === '*' || wanted.includes(info.etag);
 }

@@ -51,7 +51,7 @@ import {
   readAll,
   receive,
 } from './memory-store-body.ts';
-import { checkNewer, checkRead, checkWrite, listNames } from './memory-store-rules.ts';
+import { checkNewer, checkRead, checkWrite, listNames, removeFrom } from './memory-store-rules.ts';
 import {
   accountInfo,
   containerInfo,
@@ -327,9 +327,7 @@ export class MemoryStore implements Store {
   ): Promise<{ existed: boolean }> {
     const container = this.#container(context, ref, 's3:DeleteObject');
     checkWrite(container.objects.get(ref.object)?.info, options.conditions);
-    checkNewer(container, ref.object, context.at);
-    container.gone.set(ref.object, context.at ?? this.#stamps.next());
-    return { existed: container.objects.delete(ref.object) };
+    return { existed: removeFrom(container, ref.object, context.at ?? this.#stamps.next()) };
   }
 
   async copyObject(

@@ -129,6 +129,24 @@ export const SWIFT_NAMES: readonly SwiftName[] = [
     'x-history-location': 'a container for older versions; deletes are kept there too',
     'x-remove-history-location': 'removes either',
   }),
+  ...names(['sync', 'where a container may be sent'], 'PUT, POST container', {
+    'x-container-sync-to': '`//realm/cluster/account/container`, or a URL of an allowed host',
+    'x-remove-container-sync-to': 'removes it',
+  }),
+  ...names(['sync', 'only owners see and set it'], 'PUT, POST container', {
+    'x-container-sync-key': 'of both containers; also on objects, as a sender with a full URL has it',
+    'x-remove-container-sync-key': 'removes it',
+  }),
+  ...names(['sync', 'a signature of the realm opens one container'], 'object, GET and HEAD container', {
+    'x-container-sync-auth': '`realm nonce signature` of another cluster',
+  }),
+  ...names(['sync', 'the newer one stays, whichever comes first'], 'object', {
+    'x-timestamp': 'of another cluster: when the write was made; of others it does not count',
+  }),
+  ...names(['sync', 'manifests and links come before what they lead to'], 'PUT object', {
+    'x-static-large-object': 'True, of another cluster: the body is a manifest',
+    'x-symlink-target-bytes': 'of another cluster: the size of what a static link leads to',
+  }),
   ...names(['containers', 'a container is made, described, found not empty and removed'], 'PUT container', {
     'x-storage-policy': 'a policy of /info; 409 where the container has another',
   }),
