@@ -9,32 +9,33 @@ import { createStampSource, type Stamp, type StampSource } from '../fabric/stamp
 import { authoriseReseller } from '../proxy/object/accounts.ts';
 import type { AclRequest } from '../proxy/object/acl-types.ts';
 import { type Action, authorise, authoriseAccount, authoriseFound, mayAlso } from '../proxy/object/authorise.ts';
-import type {
-  AccountInfo,
-  Conditions,
-  ContainerEntry,
-  ContainerInfo,
-  ContainerRef,
-  Context,
-  CopyOptions,
-  ListQuery,
-  MetadataChange,
-  ObjectAttributes,
-  ObjectEntry,
-  ObjectInfo,
-  ObjectRef,
-  OpenObject,
-  Page,
-  PartInfo,
-  Peeked,
-  PutOptions,
-  Store,
-  Tags,
-  UploadInfo,
-  VersionEntry,
+import {
+  type AccountInfo,
+  type Conditions,
+  type ContainerEntry,
+  type ContainerInfo,
+  type ContainerRef,
+  type Context,
+  type CopyOptions,
+  type ListQuery,
+  type MetadataChange,
+  type ObjectAttributes,
+  type ObjectEntry,
+  type ObjectInfo,
+  type ObjectRef,
+  type OpenObject,
+  type Page,
+  type PartInfo,
+  type Peeked,
+  type PutOptions,
+  type Store,
+  storeFaults,
+  type Tags,
+  type UploadInfo,
+  type VersionEntry,
 } from '../proxy/object/contract.ts';
-import { storeFaults } from '../proxy/object/contract.ts';
 import { readableTags } from '../proxy/object/copy.ts';
+import { canonicalId } from '../proxy/object/grants.ts';
 import { openThroughLinks, withLinkOf } from '../proxy/object/links.ts';
 import { applyChange } from '../proxy/object/metadata.ts';
 import { changedAcl, newAcl } from '../proxy/object/object-acl.ts';
@@ -362,6 +363,8 @@ export class MemoryStore implements Store {
       attributes,
       checksumAlgorithm,
       checksumType,
+      initiator: canonicalId(context.caller),
+      owner: acl?.owner,
     };
     container.uploads.set(uploadId, { info, acl, tags, parts: new Map(), completed: undefined });
     return info;

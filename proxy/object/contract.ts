@@ -110,6 +110,8 @@ export interface PartInfo {
   readonly stamp: Stamp;
   /** Base64, by algorithm. */
   readonly checksums: Readonly<Partial<Record<ChecksumName, string>>>;
+  /** Of a copy: the version of its source that was read, where it has any. */
+  readonly sourceVersionId?: string | undefined;
 }
 
 /** A segment of a Swift static large object; `range` is inclusive. */
@@ -314,6 +316,10 @@ export interface UploadInfo {
   readonly checksumAlgorithm?: string | undefined;
   readonly checksumType?: string | undefined;
   readonly encryption?: ObjectInfo['encryption'];
+  /** Canonical id of whoever began it; undefined: the container's owner. */
+  readonly initiator?: string | undefined;
+  /** Of the object to be; undefined: the container's owner. */
+  readonly owner?: string | undefined;
 }
 
 export interface CompletedPart {

@@ -95,5 +95,7 @@ function uploadEntry({ name, head }: ListEntry): { prefix: string } | UploadInfo
     attributes: { contentType, headers: storageClass ? { 'x-amz-storage-class': storageClass } : {} },
     checksumAlgorithm: extra?.['algorithm'] as string | undefined,
     checksumType: extra?.['sumType'] as string | undefined,
+    initiator: extra?.['by'] as string | undefined,
+    owner: extra?.['owner'] as string | undefined,
   };
 }

@@ -119,6 +119,8 @@ export interface UploadRecord {
   readonly container: string;
   readonly name: string;
   readonly attributes: ObjectAttributes;
+  /** Canonical id of whoever began it, when that is not the account's owner. */
+  readonly by?: string | undefined;
   /** Of the object to be. */
   readonly acl?: Acl | undefined;
   readonly lock?: ObjectLock | undefined;

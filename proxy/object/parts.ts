@@ -32,7 +32,7 @@ import {
 import { asSource, openSource } from './copy.ts';
 import { sealingOfPart } from './encryption.ts';
 import type { Engine } from './engine.ts';
-import { openBody } from './get.ts';
+import { infoOf, openBody } from './get.ts';
 import { decodeMeta, type Extent, type PartRecord, recordHead } from './object-format.ts';
 import { dropPins } from './pins.ts';
 import { receive } from './put.ts';
@@ -69,13 +69,15 @@ export async function copyPart(
 ): Promise<PartInfo> {
   const upload = await findOpenUpload(engine, context, ref, uploadId);
   const found = await openSource(engine, context, options);
+  const { versionId: sourceVersionId } = infoOf(found);
   const { offset, length } = options.range ?? { offset: 0, length: found.record.size };
   if (offset + length > found.record.size) throw new Fault(storeFaults.invalidRange, { sizeBytes: found.record.size });
   const body = asSource(openBody(engine, context, found, { offset, length }));
   const isSealed = found.record.sealed !== undefined || upload.record.sealed !== undefined;
   if (!found.record.extents || isSealed) {
     const { encryption, opaqueEtag } = options;
-    return putPart(engine, context, ref, { uploadId, partNumber, body, encryption, opaqueEtag });
+    const part = await putPart(engine, context, ref, { uploadId, partNumber, body, encryption, opaqueEtag });
+    return { ...part, sourceVersionId };
   }
   const slices = sliceExtents(found.record.extents, offset, length);
   const [etag, borrowed] = await Promise.all([
@@ -83,7 +85,7 @@ export async function copyPart(
     borrow(engine, upload.container, ref, { found, extents: slices }),
   ]);
   const record: PartRecord = { size: length, etag, extents: borrowed.extents ?? [], pins: borrowed.pins };
-  return storePart(engine, upload, partNumber, record);
+  return { ...(await storePart(engine, upload, partNumber, record)), sourceVersionId };
 }
 
 /** A part's ETag is the MD5 of its bytes: known for a whole plain object, read once (never written) for a range. */

@@ -42,6 +42,12 @@ export function rowOf(record: ObjectRecord, flags = 0): Buffer {
 }
 
 function aboutOf(record: ObjectRecord): Record<string, unknown> | undefined {
+  const about = kindOf(record);
+  const owner = record.acl?.owner;
+  return owner === undefined || owner === record.account ? about : { ...about, owner };
+}
+
+function kindOf(record: ObjectRecord): Record<string, unknown> | undefined {
   if (record.headers?.[LINK_HEADER]) return { link: listedLink(record.account, record.headers) };
   if (record.slo) return { slo: true };
   const sum = record.sums && firstKey(record.sums);

@@ -31,6 +31,7 @@ import type { ContainerState } from './containers.ts';
 import { type Context, type ObjectRef, type Store, storeFaults, type UploadInfo } from './contract.ts';
 import { encryptionOf, startSealing } from './encryption.ts';
 import type { Engine } from './engine.ts';
+import { canonicalId } from './grants.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
 import { newAcl } from './object-acl.ts';
 import { decodeMeta, encodeMeta, shownEncryption, type UploadRecord } from './object-format.ts';
@@ -75,9 +76,11 @@ export async function createUpload(
   const sealed = asWanted && (await startSealing(engine, ref, asWanted)).sealed;
   const uploadId = engine.random.bytes(16).toString('hex');
   const names = { account: ref.account, container: ref.container, name: ref.object };
+  const begunBy = canonicalId(context.caller);
   const record: UploadRecord = {
     ...names,
     attributes,
+    by: begunBy === ref.account ? undefined : begunBy,
     algorithm: checksumAlgorithm,
     sumType: checksumType,
     acl,
@@ -107,11 +110,17 @@ export async function createUpload(
 }
 
 /** What listings of uploads show of it. */
-function shownExtra(uploadId: string, { attributes, algorithm, sumType }: UploadRecord): Record<string, unknown> {
+function shownExtra(uploadId: string, record: UploadRecord): Record<string, unknown> {
+  const { attributes, algorithm, sumType, by } = record;
+  const owner = ownerOf(record);
   const storageClass = attributes.headers?.['x-amz-storage-class'];
   const about = { ...(algorithm ? { algorithm, sumType } : {}), ...(storageClass ? { class: storageClass } : {}) };
-  return { uploadId, ...about };
+  return { uploadId, ...about, ...(by ? { by } : {}), ...(owner ? { owner } : {}) };
 }
+
+/** Of the object to be; undefined: the account's owner. */
+const ownerOf = ({ account, acl }: UploadRecord): string | undefined =>
+  acl === undefined || acl.owner === account ? undefined : acl.owner;
 
 export function uploadKey(engine: Engine, container: ContainerState, name: string, uploadId: string): Key {
   const { account, name: containerName } = container.record;
@@ -146,6 +155,8 @@ export function toUploadInfo(uploadId: string, stamp: Stamp, record: UploadRecor
     checksumAlgorithm: algorithm,
     checksumType: sumType,
     encryption: sealed && shownEncryption(sealed),
+    initiator: record.by,
+    owner: ownerOf(record),
   };
 }
 

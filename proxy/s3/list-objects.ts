@@ -105,10 +105,15 @@ function renderEntries(entries: readonly ObjectEntry[], encode: Listing['encode'
       continue;
     }
     const times = `<LastModified>${isoTime(entry.stamp)}</LastModified><ETag>&quot;${escapeXml(entry.etag)}&quot;</ETag>`;
-    const size = `<Size>${entry.sizeBytes}</Size>${owner}${classXml(entry.extra)}`;
+    const size = `<Size>${entry.sizeBytes}</Size>${owner && entryOwner(entry.extra, owner)}${classXml(entry.extra)}`;
     objects += `<Contents><Key>${encode(entry.name)}</Key>${times}${size}</Contents>`;
   }
   return objects + prefixes;
+}
+
+/** Of another one than the bucket's, where it was written by others. */
+export function entryOwner({ owner }: Readonly<Record<string, unknown>>, usual: string): string {
+  return owner === undefined ? usual : ownerXml('Owner', String(owner));
 }
 
 function lastName(page: Page<ObjectEntry>): string {

@@ -48,7 +48,6 @@ function nextMarkers(page: UploadPage, encode: (name: string) => string): string
 }
 
 function uploadsXml(page: UploadPage, encode: (name: string) => string, account: string): string {
-  const owner = ownerXml('Initiator', account) + ownerXml('Owner', account);
   let uploads = '';
   let prefixes = '';
   for (const entry of page.entries) {
@@ -59,10 +58,13 @@ function uploadsXml(page: UploadPage, encode: (name: string) => string, account:
     const time = `<Initiated>${isoTime(entry.stamp)}</Initiated>`;
     const names = `<Key>${encode(entry.name)}</Key>${xmlElement('UploadId', entry.uploadId)}`;
     const checksum = checksumXml(entry);
-    uploads += `<Upload>${names}${owner}${uploadClassXml(entry)}${time}${checksum}</Upload>`;
+    uploads += `<Upload>${names}${peopleXml(entry, account)}${uploadClassXml(entry)}${time}${checksum}</Upload>`;
   }
   return uploads + prefixes;
 }
+
+const peopleXml = ({ initiator, owner }: UploadInfo, account: string): string =>
+  ownerXml('Initiator', initiator ?? account) + ownerXml('Owner', owner ?? account);
 
 const uploadClassXml = ({ attributes }: UploadInfo): string => classXml({ class: attributes.headers?.[STORAGE_CLASS] });
 
@@ -86,7 +88,7 @@ export async function listParts(call: S3Call): Promise<HttpResponse> {
   const isTruncated = limit > 0 && page.truncated;
   const key = isEncoded ? urlEncode(call.key) : escapeXml(call.key);
   let xml = `${xmlElement('Bucket', call.bucket)}<Key>${key}</Key>${xmlElement('UploadId', uploadId)}`;
-  xml += ownerXml('Initiator', ref.account) + ownerXml('Owner', ref.account);
+  xml += peopleXml(page.upload, ref.account);
   xml += `${uploadClassXml(page.upload)}<PartNumberMarker>${after}</PartNumberMarker>`;
   xml += `<NextPartNumberMarker>${parts.at(-1)?.partNumber ?? 0}</NextPartNumberMarker>`;
   xml += `<MaxParts>${limit}</MaxParts>${xmlElement('IsTruncated', isTruncated)}${checksumXml(page.upload)}`;

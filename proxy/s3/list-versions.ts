@@ -4,7 +4,7 @@ import { escapeXml, xmlElement } from '../../fabric/xml.ts';
 import type { Page, VersionEntry } from '../object/contract.ts';
 import { checkVersionId, classXml, isoTime, ownerXml, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
-import { headXml, type Listing, readListing } from './list-objects.ts';
+import { entryOwner, headXml, type Listing, readListing } from './list-objects.ts';
 
 export async function listVersions(call: S3Call): Promise<HttpResponse> {
   const { query } = call;
@@ -51,7 +51,7 @@ function nextXml({ entries }: Page<VersionEntry>, { encode }: Listing): string {
 }
 
 function entriesXml({ entries }: Page<VersionEntry>, { encode, ref }: Listing): string {
-  const owner = ownerXml('Owner', ref.account);
+  const usual = ownerXml('Owner', ref.account);
   let versions = '';
   let prefixes = '';
   for (const entry of entries) {
@@ -61,6 +61,7 @@ function entriesXml({ entries }: Page<VersionEntry>, { encode, ref }: Listing): 
     }
     const names = `<Key>${encode(entry.name)}</Key>${xmlElement('VersionId', entry.versionId)}`;
     const about = `${names}<IsLatest>${entry.isLatest}</IsLatest><LastModified>${isoTime(entry.stamp)}</LastModified>`;
+    const owner = entryOwner(entry.extra, usual);
     if (entry.deleteMarker) {
       versions += `<DeleteMarker>${about}${owner}</DeleteMarker>`;
       continue;

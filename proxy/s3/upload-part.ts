@@ -77,7 +77,8 @@ async function copyPart(call: S3Call, part: Part): Promise<HttpResponse> {
     opaqueEtag: true,
   };
   const stored = await sourceErrors(storeCopy(call, ref, { part, options }), call, source);
-  if (source.versionId !== undefined) call.headers.push('x-amz-copy-source-version-id', source.versionId);
+  const { sourceVersionId = source.versionId } = stored;
+  if (sourceVersionId !== undefined) call.headers.push('x-amz-copy-source-version-id', sourceVersionId);
   const { encryption: used } = await call.world.store.headUpload(call.context, ref, part.uploadId);
   pushEncryption(call, used);
   const times = `<LastModified>${isoTime(stored.stamp)}</LastModified><ETag>&quot;${stored.etag}&quot;</ETag>`;

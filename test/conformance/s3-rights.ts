@@ -212,6 +212,14 @@ export const rights: S3Suite = {
     t.equal((await client.ask('PUT', `/${bucket}/theirs`, { body: 'z', user })).status, 200);
     t.equal(await byAll(client, 'GET', `/${bucket}/theirs`), '403 200 403 403', 'the writer owns it');
     t.match((await client.ask('GET', `/${bucket}/theirs`, { query: 'acl', user })).text, `<ID>${ids.stranger}</ID>`);
+    const names = async (query: string): Promise<string[]> => {
+      const { text } = await client.ask('GET', `/${bucket}`, { query });
+      return [...text.matchAll(/<(Owner|Initiator)><ID>(.*?)<.ID>/g)].map(([, role, id]) => `${role} ${id}`);
+    };
+    t.same(await names('prefix=theirs'), [`Owner ${ids.stranger}`], 'listings show it');
+    t.same(await names('prefix=o'), [`Owner ${ids.owner}`]);
+    t.equal((await client.ask('POST', `/${bucket}/big`, { query: 'uploads', user })).status, 200);
+    t.same(await names('uploads'), [`Initiator ${ids.stranger}`, `Owner ${ids.stranger}`]);
     const full = { 'x-amz-acl': 'bucket-owner-full-control' };
     await client.ask('PUT', `/${bucket}/theirs`, { body: 'z', user, headers: full });
     t.equal(await byAll(client, 'GET', `/${bucket}/theirs`), '200 200 403 403');

@@ -210,6 +210,9 @@ export const versions: S3Suite = {
     t.equal((await copy('o', restored)).status, 200, 'undeleted');
 
     const uploadId = tag((await client.ask('POST', `/${bucket}/m`, { query: 'uploads' })).text, 'UploadId') ?? '';
+    const away2 = { query: `partNumber=2&uploadId=${uploadId}`, headers: { 'x-amz-copy-source': `${bucket}/away` } };
+    const copied = (await client.ask('PUT', `/${bucket}/m`, away2)).headers['x-amz-copy-source-version-id'];
+    t.equal(copied, away.headers['x-amz-version-id'], 'which version a part was copied from');
     const before = await put(rig, 'm', 'before');
     const part = await client.ask('PUT', `/${bucket}/m`, { query: `partNumber=1&uploadId=${uploadId}`, body: large });
     const body = `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${part.headers['etag']}</ETag></Part></CompleteMultipartUpload>`;
