@@ -350,7 +350,8 @@ async function killed(t: Test, { cinder, one, two }: Bed, id: string): Promise<v
   const io = (command: string): Promise<string> => mustRun('qemu-io', ['-f', 'raw', '-c', command, uri]);
   await two.place.kill();
   await io('write -q -P 7 0 64k');
-  t.same(await cinder.states(), { [one.id]: 'up', [two.id]: 'down' }, 'it is seen');
+  await two.place.until('it is seen', async () => ((await cinder.states())[two.id] === 'down' ? true : undefined));
+  t.equal((await cinder.states())[one.id], 'up');
   await cinder.attached(id, (other) => mustRun('qemu-io', ['-f', 'raw', '-c', 'write -q -P 8 0 64k', other]));
   t.equal(hostOf(await cinder.volume()), one.id, 'new ones go to the other');
   t.equal((await cinder.volume({ availability_zone: 'west' })).status, 'error', 'or nowhere');

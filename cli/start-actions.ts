@@ -5,8 +5,6 @@ import process from 'node:process';
 import { type ClusterOptions, withConfig } from './cluster/config.ts';
 import type { StartOptions } from './cluster/options.ts';
 import { readyServicesText, readyText } from './cluster/ready.ts';
-import { startCluster } from './cluster/start-cluster.ts';
-import { startServices } from './cluster/start-services.ts';
 
 /** Runs until a signal stops it; rejects when it cannot start. */
 export async function start(options: StartOptions): Promise<void> {
@@ -17,11 +15,14 @@ export async function start(options: StartOptions): Promise<void> {
   await stop();
 }
 
+/** Loads no more than it runs: a host's volumes alone need nothing of a store. */
 async function startConfigured(options: ClusterOptions): Promise<{ stop(): Promise<void>; ready: string }> {
   if (options.services.includes('store')) {
+    const { startCluster } = await import('./cluster/start-cluster.ts');
     const running = await startCluster(options);
     return { stop: () => running.stop(), ready: readyText(running) };
   }
+  const { startServices } = await import('./cluster/start-services.ts');
   const running = await startServices(options);
   return { stop: () => running.stop(), ready: readyServicesText(running) };
 }

@@ -14,7 +14,7 @@ import { createLocalPeer } from '../../fabric/rpc/local.ts';
 import { VOLUME_PREFIX } from './cloud-places.ts';
 import type { ControlState } from './control-state.ts';
 import type { ClusterIdentity } from './identity.ts';
-import type { ClusterIdentityService } from './identity-service.ts';
+import type { ClusterIdentityService } from './identity-contract.ts';
 import { connectLink } from './link.ts';
 import type { PolicyRules } from './policy-files.ts';
 import type { VolumeHostOptions } from './services.ts';

@@ -1,22 +1,19 @@
 /**
  * All that the cloud is made of in this process, put together: identity or a link to it, the volumes of this host, Cinder.
- * Imported when the cloud is first needed, because it is as much code as the store itself.
+ * Imported when the cloud is first needed, and each part when it is one of this process: together they are as much code as
+ * the store itself.
  */
 import { readFileSync } from 'node:fs';
 import type { TokenVerifier } from '../../compute/identity/contract.ts';
 import type { HttpHandler } from '../../fabric/http/contract.ts';
 import type { Handlers } from '../../fabric/rpc/contract.ts';
 import { catalogOf } from './catalog.ts';
-import { startClusterCinder } from './cinder.ts';
 import type { CloudCredentials, CloudOptions, CloudUrls } from './cloud-options.ts';
 import { authUrlAt } from './cloud-places.ts';
-import { type ControlState, openControlState } from './control-state.ts';
-import { linkedIdentity, readIdentityLink } from './identity-link.ts';
-import { type ClusterIdentityService, startOwnIdentity } from './identity-service.ts';
-import { imagePlace } from './image-place.ts';
-import { readPolicy } from './policy-files.ts';
+import type { ControlState } from './control-state.ts';
+import type { ClusterIdentityService } from './identity-contract.ts';
 import { containerOf } from './volume-store.ts';
-import { type HostVolumes, startHostVolumes } from './volumes.ts';
+import type { HostVolumes } from './volumes.ts';
 
 export interface CloudServices {
   readonly verifier: TokenVerifier;
@@ -58,20 +55,20 @@ interface Starting {
 }
 
 async function startParts(options: CloudOptions, starting: Starting): Promise<Omit<CloudServices, 'stop'>> {
-  const { config, log } = options;
   const state = await controlState(options, starting);
   const identity = await startIdentity(options, { ...starting, state });
   const volumes = await startVolumes(options, starting);
   const cinder = state && identity ? await startCinder(options, { ...starting, state, identity, volumes }) : undefined;
   return {
     ...{ verifier: identity?.verifier ?? NO_TOKENS, identity: identity?.handler, volume: cinder?.handler },
-    image: config.services.includes('cinder') && identity ? imagePlace(identity, log) : undefined,
+    image: cinder?.image,
     volumeCalls: volumes?.volumes.service ?? {},
   };
 }
 
 async function controlState({ directory, config, log }: CloudOptions, { stops }: Starting) {
   if (!config.services.includes('identity') && !config.services.includes('cinder')) return undefined;
+  const { openControlState } = await import('./control-state.ts');
   const state = await openControlState(directory, log);
   stops.push(() => state.close());
   return state;
@@ -86,10 +83,13 @@ async function startIdentity(
   const { services, identityLink, identityListen: address, identityPolicy } = config;
   let identity: ClusterIdentityService;
   if (state && services.includes('identity')) {
+    const { startOwnIdentity } = await import('./identity-service.ts');
+    const { readPolicy } = await import('./policy-files.ts');
     const policy = readPolicy('identity', identityPolicy);
     const listen = address === undefined ? undefined : { address, authUrl: authUrlAt(urls.shown) };
     identity = await startOwnIdentity({ directory, state, cluster, adminPassword, policy, listen, log });
   } else if (identityLink !== undefined) {
+    const { linkedIdentity, readIdentityLink } = await import('./identity-link.ts');
     identity = linkedIdentity(readIdentityLink(identityLink), { caller: `region ${cluster.region}`, log });
   } else return undefined;
   stops.push(() => identity.stop());
@@ -103,6 +103,7 @@ async function startVolumes(
   { urls, credentials, stops }: Starting,
 ): Promise<HostVolumes | undefined> {
   if (!config.services.includes('volumes')) return undefined;
+  const { startHostVolumes } = await import('./volumes.ts');
   const { volumes: own } = credentials;
   const storage = own && { ...own, swift: { ...own.swift, authUrl: `${urls.own}/auth/v1.0` } };
   // PEM of our own certificate, with which our own store is served.
@@ -123,6 +124,9 @@ async function startCinder(
   { urls, stops, state, identity, volumes }: CinderParts,
 ) {
   if (!config.services.includes('cinder')) return undefined;
+  const { startClusterCinder } = await import('./cinder.ts');
+  const { imagePlace } = await import('./image-place.ts');
+  const { readPolicy } = await import('./policy-files.ts');
   const { volumeHosts: hosts, volumeZone: zone, volumePolicy } = config;
   const policy = readPolicy('volume', volumePolicy);
   const container = containerOf(config);
@@ -130,5 +134,5 @@ async function startCinder(
     ...{ state, cluster, identity, volumes, hosts, zone, container, url: urls.shown, policy, log },
   });
   stops.push(() => cinder.stop());
-  return cinder;
+  return { handler: cinder.handler, image: imagePlace(identity, log) };
 }

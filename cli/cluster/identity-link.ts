@@ -7,7 +7,7 @@ import { createTokenVerifier } from '../../compute/identity/verifier.ts';
 import { systemClock } from '../../fabric/clock.ts';
 import type { Logger } from '../../fabric/logger.ts';
 import type { SocketPeer } from '../../fabric/rpc/client.ts';
-import { ANNOUNCE, type Announcement, type ClusterIdentityService } from './identity-service.ts';
+import { ANNOUNCE, type Announcement, type ClusterIdentityService } from './identity-contract.ts';
 import { connectLink, type Link, readLink } from './link.ts';
 
 const ANNOUNCE_MS = 30_000;

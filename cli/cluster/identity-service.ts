@@ -6,9 +6,8 @@
 import path from 'node:path';
 import { bootstrapIdentity, type CatalogEntry } from '../../compute/identity/bootstrap.ts';
 import { startIdentity } from '../../compute/identity/start.ts';
-import { createTokenVerifier, type RunningVerifier } from '../../compute/identity/verifier.ts';
+import { createTokenVerifier } from '../../compute/identity/verifier.ts';
 import { systemClock } from '../../fabric/clock.ts';
-import type { HttpHandler } from '../../fabric/http/contract.ts';
 import type { Logger } from '../../fabric/logger.ts';
 import { systemRandom } from '../../fabric/random.ts';
 import { createLocalPeer } from '../../fabric/rpc/local.ts';
@@ -17,27 +16,9 @@ import { systemDisk } from '../../fabric/system-disk.ts';
 import { authUrlAt, IDENTITY_PREFIX } from './cloud-places.ts';
 import type { ControlState } from './control-state.ts';
 import type { ClusterIdentity } from './identity.ts';
+import { ANNOUNCE, type Announcement, type ClusterIdentityService } from './identity-contract.ts';
 import { listenForLinks } from './link.ts';
 import type { PolicyRules } from './policy-files.ts';
-
-/** The call by which other processes tell identity of their endpoints. */
-export const ANNOUNCE = 'identity.announce';
-
-export interface Announcement {
-  readonly endpoints: readonly CatalogEntry[];
-}
-
-/** The identity of this process: its own, or another one's over a link. */
-export interface ClusterIdentityService {
-  readonly verifier: RunningVerifier;
-  /** Absent where identity is another process's. */
-  readonly handler: HttpHandler | undefined;
-  /** Where clients log in, when this process is reached at `url`. */
-  authUrl(url: string): string;
-  /** Our endpoints, once it is known where clients reach us. Makes what is missing. */
-  publish(endpoints: readonly CatalogEntry[]): Promise<void>;
-  stop(): Promise<void>;
-}
 
 export interface OwnIdentityOptions {
   readonly directory: string;

@@ -9,7 +9,7 @@ import type { HttpHandler } from '../../fabric/http/contract.ts';
 import type { Logger } from '../../fabric/logger.ts';
 import { systemRandom } from '../../fabric/random.ts';
 import { IMAGE_PREFIX } from './cloud-places.ts';
-import type { ClusterIdentityService } from './identity-service.ts';
+import type { ClusterIdentityService } from './identity-contract.ts';
 
 export function imagePlace({ verifier }: ClusterIdentityService, log: Logger): HttpHandler {
   const { handler } = createService({
