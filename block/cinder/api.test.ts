@@ -4,6 +4,8 @@ import { startCinderBed } from '../../test/cinder-bed.ts';
 
 t.setTimeout(60_000);
 
+const INSTANCES = ['11111111-0000-4000-8000-000000000000', '22222222-0000-4000-8000-000000000000'];
+
 t.test('volumes from creation to deletion', async (t) => {
   const bed = await startCinderBed();
   t.teardown(() => bed.stop());
@@ -176,9 +178,9 @@ t.test('attachments in both ways', async (t) => {
   const path = `/volumes/${volume.id}`;
   await films.until(path, 'available');
   const { attachment } = await films.ok('POST', '/attachments', {
-    attachment: { volume_uuid: volume.id, instance_uuid: 'i1' },
+    attachment: { volume_uuid: volume.id, instance_uuid: INSTANCES[0] },
   });
-  t.match(attachment, { status: 'reserved', instance: 'i1', connection_info: {}, attach_mode: 'rw' });
+  t.match(attachment, { status: 'reserved', instance: INSTANCES[0], connection_info: {}, attach_mode: 'rw' });
   await films.until(path, 'reserved');
   t.equal((await films.call('POST', '/attachments', { attachment: { volume_uuid: volume.id } })).status, 400);
   const at = `/attachments/${attachment.id}`;
@@ -198,7 +200,7 @@ t.test('attachments in both ways', async (t) => {
   t.match(local.attachment.connection_info, { transport: 'unix', socket_path: '/run/x' });
   t.equal((await films.call('POST', `${at}/action`, { 'os-complete': null })).status, 204);
   t.match(await films.until(path, 'in-use'), {
-    attachments: [{ attachment_id: attachment.id, server_id: 'i1', volume_id: volume.id }],
+    attachments: [{ attachment_id: attachment.id, server_id: INSTANCES[0], volume_id: volume.id }],
   });
   t.equal((await films.call('DELETE', path)).status, 400);
   t.equal(
@@ -224,8 +226,8 @@ t.test('attachments in both ways', async (t) => {
   const connector = { host: 'h1', ip: '10.0.0.1' };
   const opened = await act({ 'os-initialize_connection': { connector } });
   t.match(opened.body.connection_info, { driver_volume_type: 'nbd', data: { transport: 'unix', access_mode: 'rw' } });
-  t.equal((await act({ 'os-attach': { instance_uuid: 'i2', mountpoint: '/dev/vdc' } })).status, 202);
-  t.match(await films.until(path, 'in-use'), { attachments: [{ server_id: 'i2', device: '/dev/vdc' }] });
+  t.equal((await act({ 'os-attach': { instance_uuid: INSTANCES[1], mountpoint: '/dev/vdc' } })).status, 202);
+  t.match(await films.until(path, 'in-use'), { attachments: [{ server_id: INSTANCES[1], device: '/dev/vdc' }] });
   t.equal((await act({ 'os-begin_detaching': null })).status, 202);
   t.equal((await act({ 'os-terminate_connection': { connector } })).status, 202);
   t.equal(bed.agents[0]?.volumes.get(volume.id)?.attachments.size, 0);

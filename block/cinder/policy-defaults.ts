@@ -33,6 +33,7 @@ export const CINDER_POLICY: Readonly<Record<string, string>> = {
     ADMIN,
   ),
   ...each('volume_extension:volume_admin_actions:migrate_volume volume:force_delete', ADMIN),
+  ...each('volume_extension:volume_admin_actions:force_detach volume_extension:volume_type_encryption:get', ADMIN),
   ...each('volume_extension:volume_host_attribute volume_extension:volume_mig_status_attribute', ADMIN),
   ...each('volume:get_snapshot volume:get_all_snapshots volume:get_snapshot_metadata', READ),
   ...each('volume:create_snapshot volume:update_snapshot volume:delete_snapshot', WRITE),
@@ -77,5 +78,10 @@ export const CINDER_POLICY: Readonly<Record<string, string>> = {
   ...each('message:delete', WRITE),
   ...each('volume:availability_zone_list volume:extensions volume:resource_filters', ANYBODY),
   ...each('volume_extension:services:index volume_extension:services:update volume_extension:hosts', ADMIN),
+  ...each('group:get_all', READ),
+  ...each('group:create', WRITE),
+  ...each('clusters:get_all clusters:get workers:cleanup', ADMIN),
+  ...each('volume_extension:list_manageable volume_extension:volume_manage', ADMIN),
+  ...each('snapshot_extension:list_manageable snapshot_extension:snapshot_manage', ADMIN),
   ...each('scheduler_extension:scheduler_stats:get_pools volume_extension:capabilities', ADMIN),
 };

@@ -28,6 +28,8 @@ export interface VolumeRow {
   readonly updatedAtMs?: number | undefined;
   readonly metadata: Words;
   readonly imageMetadata: Words;
+  /** `readonly` and `attached_mode`, which are shown among the metadata. */
+  readonly visibleMetadata?: Words | undefined;
   readonly snapshotId?: string | undefined;
   readonly sourceVolumeId?: string | undefined;
   readonly backupId?: string | undefined;

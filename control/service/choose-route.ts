@@ -22,14 +22,15 @@ export function atVersion(routes: readonly Route[], version: Microversion): read
   throw new Fault(apiFaults.notFound, {}, message);
 }
 
-/** By the one key of the body, where routes are told apart by it. */
-export function byAction(routes: readonly Route[], body: unknown): Route {
+/** By the one key of the body, where routes are told apart by it. An action that `all` have at another version is not found. */
+export function byAction(routes: readonly Route[], body: unknown, all: readonly Route[] = routes): Route {
   const only = routes[0] as Route;
   if (only.action === undefined) return only;
   const keys = typeof body === 'object' && body !== null && !Array.isArray(body) ? Object.keys(body) : [];
   if (keys.length !== 1) throw new Fault(apiFaults.badRequest, {}, 'Malformed request body');
   const route = routes.find(({ action }) => action === keys[0]);
   if (route) return route;
+  if (all.some(({ action }) => action === keys[0])) throw new Fault(apiFaults.notFound);
   const name = String(keys[0]).slice(0, 64);
   const hint = 'Verify the request body and Content-Type header and try again.';
   throw new Fault(apiFaults.badRequest, {}, `There is no such action: ${name}. ${hint}`);

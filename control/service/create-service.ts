@@ -10,7 +10,7 @@ import type { Credentials } from '../contract.ts';
 import { ServiceCall } from './call.ts';
 import { atVersion, byAction, readsBody, routesFor, schemaAt } from './choose-route.ts';
 import { apiFaults } from './faults.ts';
-import { askedVersion, Microversion, NO_VERSION, negotiate, type VersionRange } from './microversion.ts';
+import { askedVersion, checkRange, Microversion, readVersion, type VersionRange } from './microversion.ts';
 import { decodePercent } from './query.ts';
 import { BODY_BYTES_MAX, readJson } from './read-body.ts';
 import { isRequestId, makeRequestId } from './request-id.ts';
@@ -23,6 +23,12 @@ export function createService(options: ServiceOptions): Service {
   checkRoutes(options);
   const frame = new Frame(options);
   return { handler: (request) => frame.handle(request), operations: options.routes.map(describeRoute) };
+}
+
+/** Routes of a path and method: at the version asked for, and at any. */
+interface Candidates {
+  readonly fitting: readonly Route[];
+  readonly all: readonly Route[];
 }
 
 class Frame {
@@ -61,13 +67,15 @@ class Frame {
   async #answer(call: ServiceCall): Promise<Answer> {
     const path = this.#pathOf(call.request);
     const document = this.#document(call, path);
+    // Cinder's documents are operations with a version like any other.
+    if (document && this.#options.versions?.shape === 'cinder') this.#negotiate(call);
     if (document) return document;
     const found = path === undefined ? undefined : this.#router.find(path);
     await this.#authenticate(call, found);
     const routes = routesFor(found, call.request.method);
-    call.version = this.#negotiate(call.request);
+    this.#negotiate(call);
     const fitting = atVersion(routes, call.version);
-    await this.#prepare(call, fitting, (found as Found).values);
+    await this.#prepare(call, { fitting, all: routes }, (found as Found).values);
     const { route } = call as { route: Route };
     if (route.policy !== undefined) {
       if (route.target) call.enforce(route.policy, await route.target(call));
@@ -121,18 +129,21 @@ class Frame {
     }
   }
 
-  #negotiate({ headers }: HttpRequest): Microversion {
+  /** The answer names the version that was asked for, even where it is refused. */
+  #negotiate(call: ServiceCall): void {
     const { name, versions } = this.#options;
-    if (this.#range === undefined) return NO_VERSION;
+    const { headers } = call.request;
+    if (this.#range === undefined) return;
     const legacy = versions?.legacyHeader && headers.get(versions.legacyHeader);
-    return negotiate(askedVersion(headers.get('openstack-api-version'), name) ?? legacy, this.#range);
+    call.version = readVersion(askedVersion(headers.get('openstack-api-version'), name) ?? legacy, this.#range);
+    checkRange(call.version, this.#range);
   }
 
   /** Chooses the route and reads what it needs: parameters, body, query. */
-  async #prepare(call: ServiceCall, routes: readonly Route[], values: readonly string[]): Promise<void> {
+  async #prepare(call: ServiceCall, { fitting, all }: Candidates, values: readonly string[]): Promise<void> {
     const { style, bodyBytesMax = BODY_BYTES_MAX, projectParam } = this.#options;
-    const body = readsBody(routes[0] as Route) ? await readJson(call.request, style, bodyBytesMax) : undefined;
-    const route = byAction(routes, body);
+    const body = readsBody(fitting[0] as Route) ? await readJson(call.request, style, bodyBytesMax) : undefined;
+    const route = byAction(fitting, body, all);
     call.route = route;
     const names = this.#paramNames.get(route) ?? [];
     call.params = Object.fromEntries(names.map((name, i) => [name, decodePercent(values[i] as string)]));

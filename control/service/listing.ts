@@ -10,6 +10,9 @@ import type { Call } from './types.ts';
 /** As `osapi_max_limit`. */
 export const LIMIT_MAX = 1000;
 
+/** As the databases of OpenStack's services have it. */
+const OFFSET_MAX = 2 ** 31 - 1;
+
 export interface Page {
   readonly limit: number;
   /** Whether the client set the limit itself. */
@@ -33,6 +36,7 @@ const bad = (message: string): Fault => new Fault(apiFaults.badRequest, {}, mess
 export function readPage(query: Query, limitMax = LIMIT_MAX): Page {
   const limit = count(query.get('limit'), 'limit');
   const offset = count(query.get('offset'), 'offset') ?? 0;
+  if (offset > OFFSET_MAX) throw bad(`offset must be <= ${OFFSET_MAX}`);
   const marker = query.get('marker');
   return { limit: Math.min(limit ?? limitMax, limitMax), isLimited: limit !== undefined, marker, offset };
 }
@@ -135,13 +139,14 @@ export interface FilterOptions {
   readonly names: readonly string[];
   /** Also `name__contains`, `name__icontains`, `__startswith`, `__endswith`, … as Keystone has them. */
   readonly suffixes?: boolean;
-  /** Also `name~=text` for parts of a text (Cinder's 3.34), by name. */
+  /** Also `name~=text` for parts of a text, whatever its case (Cinder's 3.34), by name. */
   readonly like?: readonly string[];
   /** Names that filter nothing but are no mistake: `limit`, `marker`, … are always so. */
   readonly strict?: boolean;
 }
 
-const PAGING_NAMES = ['limit', 'marker', 'offset', 'sort', 'sort_key', 'sort_dir', 'all_tenants', 'with_count'];
+/** What queries of lists have beside filters. */
+export const PAGING_NAMES = ['limit', 'marker', 'offset', 'sort', 'sort_key', 'sort_dir', 'all_tenants', 'with_count'];
 
 const COMPARATORS: Readonly<Record<string, (value: string, wanted: string) => boolean>> = {
   contains: (value, wanted) => value.includes(wanted),
@@ -161,7 +166,7 @@ export function readFilters(
     const [name = '', suffix = ''] = asked.split('__', 2);
     if (suffixes && suffix !== '' && names.includes(name)) return compared(name, suffix, values);
     const part = asked.endsWith('~') ? asked.slice(0, -1) : '';
-    if (like.includes(part)) return compared(part, 'contains', values);
+    if (like.includes(part)) return compared(part, 'icontains', values);
     if (!strict || PAGING_NAMES.includes(asked)) return [];
     throw bad(`Invalid filters ${asked.slice(0, 64)} are found in query options.`);
   });

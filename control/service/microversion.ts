@@ -66,20 +66,21 @@ function isNameOf(service: string, name = ''): boolean {
   return lower.startsWith(service) && /^(?:v\d)?$/.test(lower.slice(service.length));
 }
 
-/** `asked` undefined gives the lowest. Fault BadRequest when malformed, NotAcceptable outside the range. */
-export function negotiate(asked: string | undefined, { min, max }: VersionRange): Microversion {
+/** `asked` undefined gives the lowest. Fault BadRequest when malformed. */
+export function readVersion(asked: string | undefined, { min, max }: VersionRange): Microversion {
   if (asked === undefined) return min;
   if (asked.toLowerCase() === 'latest') return max;
   const version = Microversion.parse(asked);
-  if (version === undefined) {
-    const message = `API Version String ${printable(asked)} is of invalid format. Must be of format MajorNum.MinorNum.`;
-    throw new Fault(apiFaults.badRequest, {}, message);
-  }
-  if (version.compare(min) < 0 || version.compare(max) > 0) {
-    const message = `Version ${version} is not supported by the API. Minimum is ${min} and maximum is ${max}.`;
-    throw new Fault(apiFaults.notAcceptable, {}, message);
-  }
-  return version;
+  if (version) return version;
+  const message = `API Version String ${printable(asked)} is of invalid format. Must be of format MajorNum.MinorNum.`;
+  throw new Fault(apiFaults.badRequest, {}, message);
+}
+
+/** Fault NotAcceptable outside of it. */
+export function checkRange(version: Microversion, { min, max }: VersionRange): void {
+  if (version.compare(min) >= 0 && version.compare(max) <= 0) return;
+  const message = `Version ${version} is not supported by the API. Minimum is ${min} and maximum is ${max}.`;
+  throw new Fault(apiFaults.notAcceptable, {}, message);
 }
 
 const printable = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?').slice(0, 64);

@@ -23,6 +23,7 @@ export async function readJson(request: HttpRequest, style: FaultStyle, bytesMax
   const type = request.headers.get('content-type') ?? '';
   if (type !== '' && !JSON_TYPE.test(type)) {
     if (style === 'nova' || style === 'glance') throw new Fault(apiFaults.badMediaType);
+    if (style === 'cinder') throw new Fault(apiFaults.badMediaType, {}, 'Unsupported Content-Type');
     const message =
       style === 'keystone' ? 'Expecting to find application/json in Content-Type header.' : 'Unsupported Content-Type';
     throw new Fault(apiFaults.badRequest, {}, message);

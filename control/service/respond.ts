@@ -40,7 +40,7 @@ export function refuse(call: ServiceCall, error: unknown, options: ServiceOption
   const isUnexpected = row === undefined;
   const status = row?.status ?? 500;
   const message = row ? messageOf(fault, row) : UNEXPECTED[options.style];
-  const retryAfterSeconds = status === 503 || status === 429 ? RETRY_SECONDS : undefined;
+  const retryAfterSeconds = retryAfter(status, fault, options);
   const body = renderFault(options.style, { code: fault.code, status, message, type: row?.type, retryAfterSeconds });
   const headers = ['Content-Type', 'application/json', ...commonHeaders(call, options)];
   const identityUrl = options.style === 'keystone' ? call.url('/v3') : options.identityUrl;
@@ -49,6 +49,12 @@ export function refuse(call: ServiceCall, error: unknown, options: ServiceOption
   if (retryAfterSeconds !== undefined) headers.push('Retry-After', String(retryAfterSeconds));
   const content = call.request.method === 'HEAD' ? { lengthBytes: Buffer.byteLength(body) } : { body };
   return { response: { status, headers, ...content }, code: fault.code, isUnexpected };
+}
+
+/** Cinder says with a quota that it may be asked again at once. */
+function retryAfter(status: number, { code }: Fault, { style }: ServiceOptions): number | undefined {
+  if (status === 503 || status === 429) return RETRY_SECONDS;
+  return style === 'cinder' && code === apiFaults.overQuota ? 0 : undefined;
 }
 
 function asFault(error: unknown): Fault {

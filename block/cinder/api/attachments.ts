@@ -13,12 +13,20 @@ import { action, type Body, owned, projectOf, targetIn, UUID, wrapped } from './
 
 const MIN = '3.27';
 const CREATE = {
-  instance_uuid: { type: ['string', 'null'], maxLength: 64 },
+  instance_uuid: UUID,
   volume_uuid: UUID,
   connector: { type: ['object', 'null'] },
 };
 const MODE = { mode: { type: 'string', enum: ['rw', 'ro'] } };
-const FILTERS = ['volume_id', 'status', 'instance_id', 'attach_status'];
+const FILTERS = [
+  'volume_id',
+  'status',
+  'instance_id',
+  'attach_status',
+  'instance_uuid',
+  'attach_mode',
+  'attached_host',
+];
 const SORT = ['id', 'status', 'volume_id', 'instance_id', 'created_at'];
 
 export function attachmentRoutes(cinder: Cinder): Route[] {
@@ -31,7 +39,8 @@ export function attachmentRoutes(cinder: Cinder): Route[] {
       async run(call) {
         const rows = await store.read((tx) => rowsFor(tx, call, attachments));
         return listed(call, {
-          ...{ collection: 'attachments', rows, filters: FILTERS, like: ['status'], sortKeys: SORT, fields: fieldsOf },
+          ...{ collection: 'attachments', what: 'Volume attachment', resource: 'attachment', rows, fields: fieldsOf },
+          ...{ filters: FILTERS, like: ['status'], sortKeys: SORT },
           show: (one) => show(call, one),
         });
       },
@@ -98,6 +107,7 @@ export function attachmentRoutes(cinder: Cinder): Route[] {
 
 const fieldsOf = (one: AttachmentRow): Body => ({
   ...{ id: one.id, volume_id: one.volumeId, status: one.status, attach_status: one.status },
+  ...{ instance_uuid: one.instanceId, attach_mode: one.mode, attached_host: one.hostName },
   ...{ instance_id: one.instanceId, created_at: isoTime(one.createdAtMs) },
 });
 
@@ -150,7 +160,7 @@ export async function reserve(
   row: AttachmentRow,
 ): Promise<AttachmentRow> {
   const isShared = volume.multiattach && ['in-use', 'reserved', 'attaching'].includes(volume.status);
-  if (volume.status !== 'available' && !isShared)
+  if (volume.status !== 'available' && !isShared && !(await isOfItsInstance(tx, volume, row)))
     throw invalidVolume(
       `Volume ${volume.id} status must be available or downloading to reserve, but the current status is ${volume.status}.`,
     );
@@ -158,6 +168,17 @@ export async function reserve(
   await attachments.put(tx, row);
   await followAttachments(cinder, tx, volume.id);
   return row;
+}
+
+/** An instance that moves between hosts has the volume twice for a while: once more where nobody else has it. */
+async function isOfItsInstance(
+  tx: WriteTx,
+  { id, status }: VolumeRow,
+  { instanceId }: AttachmentRow,
+): Promise<boolean> {
+  if (instanceId === undefined || !['in-use', 'reserved', 'attaching'].includes(status)) return false;
+  const there = await attachments.by(tx, 'volume', id);
+  return there.length > 0 && there.every((one) => one.instanceId === instanceId);
 }
 
 async function connect(

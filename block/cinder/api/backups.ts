@@ -1,5 +1,6 @@
 /** /backups: full, incremental, of a snapshot; restore, export_record and import_record; their actions. */
 import type { WriteTx } from '../../../control/contract.ts';
+import type { JsonSchema } from '../../../control/service/schema.ts';
 import { type Call, type Route, route } from '../../../control/service/types.ts';
 import { type Cinder, newId, startTask } from '../cinder.ts';
 import { isoTime } from '../iso-time.ts';
@@ -15,6 +16,7 @@ import { backupRecordRoutes } from './backup-records.ts';
 import { listed, rowsFor } from './listing.ts';
 import {
   action,
+  BOOLEAN,
   type Body,
   bool,
   isAdmin,
@@ -25,6 +27,7 @@ import {
   TEXT,
   targetIn,
   UUID,
+  WORDS,
   WORDS_OR_NULL,
   words,
   wrapped,
@@ -32,17 +35,22 @@ import {
 import { volumeLinks } from './volume-view.ts';
 
 const NAMES = { name: TEXT, description: TEXT };
-const FLAG = { type: ['boolean', 'string', 'null'] };
-const CREATE = wrapped(
-  'backup',
-  {
-    ...{ ...NAMES, volume_id: UUID, container: TEXT, incremental: FLAG, force: FLAG, snapshot_id: OPTIONAL_UUID },
-    ...{ metadata: WORDS_OR_NULL, availability_zone: TEXT },
-  },
-  { required: ['volume_id'], open: true },
-);
-const UPDATE = wrapped('backup', { ...NAMES, metadata: WORDS_OR_NULL }, { open: true });
-const RESTORE = wrapped('restore', { name: TEXT, volume_id: OPTIONAL_UUID }, { open: true });
+const NEW = {
+  ...{ ...NAMES, volume_id: UUID, container: TEXT, incremental: BOOLEAN, force: BOOLEAN, snapshot_id: OPTIONAL_UUID },
+};
+const newBackup = (properties: JsonSchema) => wrapped('backup', properties, { required: ['volume_id'] });
+const CREATE = [
+  { max: '3.42', schema: newBackup(NEW) },
+  { min: '3.43', max: '3.50', schema: newBackup({ ...NEW, metadata: WORDS_OR_NULL }) },
+  { min: '3.51', schema: newBackup({ ...NEW, metadata: WORDS_OR_NULL, availability_zone: TEXT }) },
+];
+const UPDATE = [
+  { max: '3.42', schema: wrapped('backup', NAMES) },
+  { min: '3.43', schema: wrapped('backup', { ...NAMES, metadata: WORDS }) },
+];
+const RESTORE = wrapped('restore', { name: TEXT, volume_id: OPTIONAL_UUID });
+/** Statuses that an admin may set. */
+const RESETTABLE = ['available', 'error', 'AVAILABLE', 'ERROR'];
 const SORT = ['id', 'status', 'volume_id', 'size', 'name', 'created_at', 'updated_at'];
 const FILTERS = ['name', 'status', 'volume_id', 'snapshot_id', 'id'];
 
@@ -57,7 +65,7 @@ export function backupRoutes(cinder: Cinder): Route[] {
         const rows = await store.read((tx) => rowsFor(tx, call, backups));
         return listed(call, {
           ...{
-            collection: 'backups',
+            ...{ collection: 'backups', what: 'Backup', resource: 'backup' },
             rows,
             filters: FILTERS,
             like: ['name', 'status'],
@@ -84,7 +92,7 @@ export function backupRoutes(cinder: Cinder): Route[] {
       async run(call) {
         const row = await store.write((tx) => create(cinder, tx, call, call.body['backup'] as Body));
         call.note({ backup_id: row.id });
-        return { body: { backup: { ...brief(call, row), volume_id: row.volumeId } } };
+        return { body: { backup: brief(call, row) } };
       },
     }),
     route({
@@ -96,9 +104,7 @@ export function backupRoutes(cinder: Cinder): Route[] {
       async run(call) {
         const id = call.params.backup_id;
         const body = call.body['backup'] as Body;
-        if (Object.keys(body).length === 0) throw badRequest("Missing required element 'backup' in request body.");
-        const metadata =
-          call.version.atLeast('3.43') && 'metadata' in body ? { metadata: words(body['metadata']) } : {};
+        const metadata = 'metadata' in body ? { metadata: words(body['metadata']) } : {};
         await store.write((tx) => change(cinder, tx, backups, { id, ...named(body), ...metadata }));
         return { body: { backup: brief(call, await find(cinder, call, id)) } };
       },
@@ -133,9 +139,9 @@ function actions(cinder: Cinder, target: ReturnType<typeof targetIn>): Route[] {
     route({
       ...{ name: 'backups:reset-status', ...act, action: 'os-reset_status' },
       policy: 'volume_extension:backup_admin_actions:reset_status',
-      body: action('os-reset_status', { status: { enum: ['available', 'error'] } }, ['status']),
+      body: action('os-reset_status', { status: { enum: RESETTABLE } }, ['status']),
       async run(call) {
-        const status = (call.body['os-reset_status'] as Body)['status'] as string;
+        const status = ((call.body['os-reset_status'] as Body)['status'] as string).toLowerCase();
         await store.write((tx) => change(cinder, tx, backups, { id: call.params.backup_id, status }));
         return {};
       },

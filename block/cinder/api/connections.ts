@@ -1,30 +1,32 @@
 /** Attaching in the older way, by actions of the volume: reserve, initialize, attach; begin detaching, terminate, detach. */
-import { createHash } from 'node:crypto';
 import type { WriteTx } from '../../../control/contract.ts';
 import { type Call, type Route, route } from '../../../control/service/types.ts';
 import { type Cinder, finished, newId, startTask } from '../cinder.ts';
 import { type Connector, transportOf } from '../model/connection.ts';
+import { uuidOf } from '../model/uuid-of.ts';
 import { statusByAttachments } from '../model/volume-status.ts';
 import { badRequest, invalidVolume, notFound } from '../refusals.ts';
-import { attachments, connections, type VolumeRow, volumes } from '../tables.ts';
+import { type AttachmentRow, attachments, connections, type VolumeRow, volumes } from '../tables.ts';
 import { CONNECT, type ConnectInput, DISCONNECT, type DisconnectInput } from '../tasks/connect.ts';
 import { change } from '../tasks/kind.ts';
-import { action, type Body, oneOf, owned, STRING, TEXT, targetIn } from './shared.ts';
+import { action, type Body, OPTIONAL_UUID, oneOf, owned, targetIn, UUID } from './shared.ts';
 
 const RULES = 'volume_extension:volume_actions';
-const CONNECTOR = { connector: { type: 'object', minProperties: 1 } };
+const CONNECTOR = { connector: { type: 'object' } };
 const ATTACH = {
-  instance_uuid: { type: ['string', 'null'], maxLength: 64 },
-  mountpoint: STRING,
-  host_name: TEXT,
-  mode: { enum: ['rw', 'ro', null] },
+  instance_uuid: UUID,
+  mountpoint: { type: 'string', minLength: 1, maxLength: 255 },
+  host_name: { type: 'string', maxLength: 255 },
+  mode: { enum: ['rw', 'ro'] },
 };
+const LEAVING = { connector: { type: ['object', 'string', 'null'] } };
+const DETACH = { attachment_id: OPTIONAL_UUID };
 
 export function connectionRoutes(cinder: Cinder): Route[] {
   const { store } = cinder;
   const target = targetIn(cinder, { rows: volumes, what: 'Volume', param: 'volume_id' });
   const act = { method: 'POST', path: '/volumes/{volume_id}/action', status: 202, target } as const;
-  const move = (name: string, rule: string, { from, to }: { from: readonly string[]; to: string | undefined }): Route =>
+  const move = (name: string, rule: string, wish: Wish): Route =>
     route({
       ...{
         name: `volumes:${rule.replaceAll('_', '-')}`,
@@ -34,15 +36,16 @@ export function connectionRoutes(cinder: Cinder): Route[] {
         body: action(name),
       },
       async run(call) {
-        await store.write((tx) => moveStatus(cinder, tx, call, { id: call.params.volume_id, from, to, name }));
+        await store.write((tx) => moveStatus(cinder, tx, call, { id: call.params.volume_id, name, ...wish }));
         return {};
       },
     });
   return [
     move('os-reserve', 'reserve', { from: ['available'], to: 'attaching' }),
-    move('os-unreserve', 'unreserve', { from: ['attaching', 'reserved'], to: undefined }),
+    move('os-unreserve', 'unreserve', { from: ['attaching', 'reserved'], to: undefined, isLenient: true }),
     move('os-begin_detaching', 'begin_detaching', { from: ['in-use'], to: 'detaching' }),
-    move('os-roll_detaching', 'roll_detaching', { from: ['detaching'], to: 'in-use' }),
+    // Of a volume that is not being detached there is nothing to take back.
+    move('os-roll_detaching', 'roll_detaching', { from: ['detaching'], to: 'in-use', isLenient: true }),
     route({
       ...{ name: 'volumes:initialize-connection', ...act, status: 200, action: 'os-initialize_connection' },
       ...{
@@ -56,8 +59,8 @@ export function connectionRoutes(cinder: Cinder): Route[] {
     }),
     route({
       ...{ name: 'volumes:terminate-connection', ...act, action: 'os-terminate_connection' },
-      ...{ policy: `${RULES}:terminate_connection`, body: action('os-terminate_connection') },
-      note: 'without a connector: all of them',
+      ...{ policy: `${RULES}:terminate_connection`, body: action('os-terminate_connection', LEAVING, ['connector']) },
+      note: 'with a connector of null: all of them',
       async run(call) {
         const body = call.body['os-terminate_connection'] as Body | null;
         await terminate(
@@ -79,14 +82,16 @@ export function connectionRoutes(cinder: Cinder): Route[] {
     }),
     ...(['os-detach', 'os-force_detach'] as const).map((name) =>
       route({
-        ...{ name: `volumes:${name.slice(3).replace('_', '-')}`, ...act, action: name, policy: `${RULES}:detach` },
-        body: action(name),
+        ...{ name: `volumes:${name.slice(3).replace('_', '-')}`, ...act, action: name },
+        policy: name === 'os-detach' ? `${RULES}:detach` : 'volume_extension:volume_admin_actions:force_detach',
+        body: action(name, name === 'os-detach' ? DETACH : { ...DETACH, ...LEAVING }),
         async run(call) {
           const body = call.body[name] as Body | null;
           const connector = (body?.['connector'] ?? undefined) as Connector | undefined;
           const id = call.params.volume_id;
           if (name === 'os-force_detach') await terminate(cinder, call, id, connector);
-          await store.write((tx) => detach(cinder, tx, call, id, body?.['attachment_id'] as string | undefined));
+          const attachmentId = (body?.['attachment_id'] ?? undefined) as string | undefined;
+          await store.write((tx) => detach(cinder, tx, call, id, attachmentId));
           return {};
         },
       }),
@@ -94,17 +99,24 @@ export function connectionRoutes(cinder: Cinder): Route[] {
   ];
 }
 
+interface Wish {
+  readonly from: readonly string[];
+  /** Undefined: what the attachments say. */
+  readonly to: string | undefined;
+  /** Says nothing where the volume is in no status of `from`. */
+  readonly isLenient?: boolean;
+}
+
 async function moveStatus(
   cinder: Cinder,
   tx: WriteTx,
   call: Call,
-  { id, from, to, name }: { id: string; from: readonly string[]; to: string | undefined; name: string },
+  { id, from, to, name, isLenient = false }: Wish & { readonly id: string; readonly name: string },
 ): Promise<void> {
   const volume = await owned(tx, call, { rows: volumes, what: 'Volume', id });
   const isShared = name === 'os-reserve' && volume.multiattach && volume.status === 'in-use';
   if (!from.includes(volume.status) && !isShared) {
-    // Cinder takes back only what is reserved, and says nothing otherwise.
-    if (name === 'os-unreserve') return;
+    if (isLenient) return;
     throw invalidVolume(`Volume ${id} status must be ${oneOf(from)} for ${name}, but it is ${volume.status}.`);
   }
   await change(cinder, tx, volumes, { id, status: to ?? (await statusByAttachments(tx, id)) });
@@ -113,8 +125,7 @@ async function moveStatus(
 /** The same for the same connector, so that a repeated call finds what the first one opened. */
 function connectionId(volumeId: string, connector: Connector): string {
   const who = JSON.stringify([connector['host'] ?? null, connector['initiator'] ?? null, connector['ip'] ?? null]);
-  const hex = createHash('sha256').update(`${volumeId}\0${who}`).digest('hex');
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-');
+  return uuidOf(`${volumeId}\0${who}`);
 }
 
 async function initialize(cinder: Cinder, call: Call, volumeId: string, connector: Connector): Promise<Body> {
@@ -159,16 +170,25 @@ async function terminate(
 async function attach(cinder: Cinder, tx: WriteTx, call: Call, id: string, body: Body): Promise<void> {
   const volume = await owned(tx, call, { rows: volumes, what: 'Volume', id });
   const mode = body['mode'] === 'ro' ? 'ro' : 'rw';
-  checkAttach(volume, mode);
   const instance = body['instance_uuid'];
   const host = body['host_name'];
+  if (instance === undefined && host === undefined) throw badRequest('instance_uuid or host_name is needed to attach.');
+  const there = await attachments.by(tx, 'volume', id);
+  // Said twice, it is attached once.
+  if (there.some((one) => one.status === 'attached' && isOf(one, instance, host))) return;
+  checkAttach(volume, mode);
   const nowMs = cinder.clock.nowMs();
   await attachments.put(tx, {
     ...{ id: newId(cinder), volumeId: id, projectId: volume.projectId, status: 'attached', mode },
     ...{ instanceId: typeof instance === 'string' ? instance : undefined, createdAtMs: nowMs, attachedAtMs: nowMs },
     ...{ hostName: typeof host === 'string' ? host : undefined, mountpoint: body['mountpoint'] as string },
   });
-  await change(cinder, tx, volumes, { id, status: 'in-use' });
+  const visibleMetadata = { readonly: 'False', ...volume.visibleMetadata, attached_mode: mode };
+  await change(cinder, tx, volumes, { id, status: 'in-use', visibleMetadata });
+}
+
+function isOf({ instanceId, hostName }: AttachmentRow, instance: unknown, host: unknown): boolean {
+  return instance === undefined ? instanceId === undefined && hostName === host : instanceId === instance;
 }
 
 function checkAttach({ id, status, multiattach, readOnly }: VolumeRow, mode: string): void {
@@ -185,7 +205,7 @@ async function detach(
   id: string,
   attachmentId: string | undefined,
 ): Promise<void> {
-  await owned(tx, call, { rows: volumes, what: 'Volume', id });
+  const volume = await owned(tx, call, { rows: volumes, what: 'Volume', id });
   const all = await attachments.by(tx, 'volume', id);
   const wanted = attachmentId === undefined ? all : all.filter((one) => one.id === attachmentId);
   if (attachmentId === undefined && all.length > 1)
@@ -194,5 +214,6 @@ async function detach(
   const open = wanted.find(({ connection }) => connection !== undefined);
   if (open) throw badRequest(`Attachment ${open.id} was made by the attachments API: delete it there.`);
   for (const one of wanted) await attachments.remove(tx, one.id);
-  await change(cinder, tx, volumes, { id, status: await statusByAttachments(tx, id) });
+  const { attached_mode: _, ...visibleMetadata } = volume.visibleMetadata ?? {};
+  await change(cinder, tx, volumes, { id, status: await statusByAttachments(tx, id), visibleMetadata });
 }

@@ -4,6 +4,7 @@ import {
   cutPage,
   type Filter,
   filterItems,
+  PAGING_NAMES,
   pageLinks,
   readFilters,
   readPage,
@@ -12,12 +13,19 @@ import {
 } from '../../../control/service/listing.ts';
 import type { Answer, Call } from '../../../control/service/types.ts';
 import type { Collection } from '../model/collection.ts';
-import { badRequest } from '../refusals.ts';
-import { type Body, bool, isAdmin, projectOf } from './shared.ts';
+import { type FilteredResource, RESOURCE_FILTERS } from '../model/resource-filters.ts';
+import { badRequest, notFound } from '../refusals.ts';
+import { type Body, flag, isAdmin, projectOf } from './shared.ts';
 
 export interface ListSpec<T> {
   /** As in the answer, e.g. `volumes`. */
   readonly collection: string;
+  /** Of the link to the next page, where it is not `collection`. */
+  readonly linked?: string;
+  /** As a marker that is not there is told, e.g. `Volume`. */
+  readonly what: string;
+  /** Which filters members may use. */
+  readonly resource?: FilteredResource;
   readonly rows: readonly T[];
   /** What is filtered and sorted by, by Cinder's names; has `id`. */
   readonly fields: (row: T) => Body;
@@ -37,18 +45,10 @@ export async function rowsFor<T extends { readonly id: string; readonly projectI
   call: Call,
   rows: Collection<T>,
 ): Promise<T[]> {
-  const everybody = isAdmin(call) && allTenants(call);
+  const everybody = flag(call, 'all_tenants') && isAdmin(call);
   if (!everybody) return rows.by(tx, 'project', projectOf(call));
   const project = call.query.get('project_id');
   return project === undefined ? rows.all(tx) : rows.by(tx, 'project', project);
-}
-
-function allTenants({ query }: Call): boolean {
-  const asked = query.get('all_tenants');
-  if (asked === undefined) return false;
-  if (asked !== '' && !/^(?:true|false|0|1|t|f|yes|no|on|off)$/i.test(asked))
-    throw badRequest(`Invalid value '${asked.slice(0, 32)}' for all_tenants.`);
-  return asked === '' || bool(asked);
 }
 
 const LIKE_SINCE = '3.31';
@@ -57,27 +57,42 @@ const COUNT_SINCE = '3.45';
 export function listed<T>(call: Call, spec: ListSpec<T>): Answer {
   const { collection, rows, fields, show, filters, like = [], sortKeys, counts = false, more = [] } = spec;
   const page = readPage(call.query);
+  checkFilters(call, spec.resource);
   const sort = readSort(call.query, { keys: sortKeys, key: 'created_at' });
   const isLike = call.version.atLeast(LIKE_SINCE);
   const asked = readFilters(call.query, { names: filters, like: isLike ? like : [] });
   const items = rows.map((row) => ({ ...fields(row), row }));
-  const kept = filterItems(items, [...asked, ...more]);
+  const kept = filterItems(items, [...asked, ...more, ...unknown(call, spec)]);
+  const { marker } = page;
+  if (marker !== undefined && !items.some((one: Body) => one['id'] === marker)) throw notFound(spec.what, marker);
   const { items: shown } = cutPage(sortItems(kept, sort), page);
-  const links = pageLinks(
-    call,
-    collection,
-    page,
-    (shown.at(-1) as Body | undefined)?.['id'] as string | undefined,
-    shown.length,
-  );
-  const hasCount = counts && call.version.atLeast(COUNT_SINCE) && bool(call.query.get('with_count'));
+  const last = (shown.at(-1) as Body | undefined)?.['id'] as string | undefined;
+  const links = pageLinks(call, spec.linked ?? collection, page, last, shown.length);
+  const hasCount = counts && call.version.atLeast(COUNT_SINCE) && flag(call, 'with_count');
   return {
     body: {
       [collection]: shown.map(({ row }) => show(row)),
-      ...(page.isLimited ? links : {}),
+      ...links,
       ...(hasCount ? { count: kept.length } : {}),
     },
   };
+}
+
+/** No thing has what is not known of it: an admin's mistake in the name of a filter finds nothing rather than everything. */
+function unknown<T>(call: Call, { filters, like = [], resource }: ListSpec<T>): Filter[] {
+  if (resource === undefined || !isAdmin(call)) return [];
+  const known = [...PAGING_NAMES, ...OTHER_NAMES, ...filters, ...RESOURCE_FILTERS[resource]];
+  const isKnown = (name: string): boolean => known.includes(name) || like.includes(name.replace(/~$/, ''));
+  return call.query.names.every(isKnown) ? [] : [() => false];
+}
+
+/** Of the project whose things an admin looks at, and names that only some versions filter by. */
+const OTHER_NAMES = ['project_id', 'force'];
+
+/** Members are told of filters that nothing here knows. */
+function checkFilters(call: Call, resource: FilteredResource | undefined): void {
+  if (resource === undefined || !call.version.atLeast(LIKE_SINCE) || isAdmin(call)) return;
+  readFilters(call.query, { names: RESOURCE_FILTERS[resource], strict: true });
 }
 
 /** `metadata={'a': 'b'}` as Python prints it, or JSON. */

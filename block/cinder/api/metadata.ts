@@ -64,6 +64,8 @@ function routesOf(cinder: Cinder, kind: Kind): Route[] {
   const one = `${path}/{key}` as '/volumes/{id}/metadata/{key}';
   const target = targetIn(cinder, { rows: kind.rows, what: kind.what, param: 'id' });
   const set = (call: Call, id: string, make: (before: Words) => Words) => setWords(cinder, call, { kind, id, make });
+  const replace = (call: Call, id: string, make: (before: Words) => Words) =>
+    setWords(cinder, call, { kind, id, make, isChecked: true });
   return [
     route({
       ...{ name: `${name}-metadata:list`, method: 'GET', path, target, policy: rules.get },
@@ -75,7 +77,7 @@ function routesOf(cinder: Cinder, kind: Kind): Route[] {
     }),
     route({
       ...{ name: `${name}-metadata:replace`, method: 'PUT', path, target, policy: rules.set, body: BODY },
-      run: (call) => set(call, call.params.id, () => call.body.metadata),
+      run: (call) => replace(call, call.params.id, () => call.body.metadata),
     }),
     route({
       ...{ name: `${name}-metadata:show`, method: 'GET', path: one, target, policy: rules.get },
@@ -92,8 +94,8 @@ function routesOf(cinder: Cinder, kind: Kind): Route[] {
         const { id, key } = call.params;
         const value = call.body.meta[key];
         if (value === undefined) throw badRequest('Request body and URI mismatch');
-        await set(call, id, (before) => ({ ...before, [key]: value }));
-        return { body: { meta: { [key]: value } } };
+        const { status } = await replace(call, id, (before) => ({ ...before, [key]: value }));
+        return status === CHANGED ? { status } : { body: { meta: { [key]: value } } };
       },
     }),
     route({
@@ -115,22 +117,29 @@ async function wordsOf({ store }: Cinder, call: Call, { kind, id }: { kind: Kind
   return (await store.read((tx) => owned(tx, call, { rows, what, id }))).metadata;
 }
 
-async function setWords(
-  cinder: Cinder,
-  call: Call,
-  { kind, id, make }: { kind: Kind; id: string; make: (before: Words) => Words },
-): Promise<Answer> {
+/** Precondition failed: somebody has changed them meanwhile. */
+const CHANGED = 412;
+
+interface Change {
+  readonly kind: Kind;
+  readonly id: string;
+  readonly make: (before: Words) => Words;
+  /** Whether an If-Match holds it to what the client knows. */
+  readonly isChecked?: boolean;
+}
+
+async function setWords(cinder: Cinder, call: Call, { kind, id, make, isChecked = false }: Change): Promise<Answer> {
   const { rows, what } = kind;
-  const wanted = call.version.atLeast('3.15') ? call.request.headers.get('if-match') : undefined;
+  const hasTags = isChecked && call.version.atLeast('3.15');
+  const wanted = hasTags ? call.request.headers.get('if-match') : undefined;
   const metadata = await cinder.store.write(async (tx) => {
     const row = await owned(tx, call, { rows, what, id });
-    if (wanted !== undefined && wanted !== '*' && unquoted(wanted) !== tagOf(row.metadata))
-      throw badRequest('Precondition failed: the metadata has changed meanwhile.');
+    if (wanted !== undefined && wanted !== '*' && unquoted(wanted) !== tagOf(row.metadata)) return undefined;
     const next = make(row.metadata);
     await change(cinder, tx, rows, { id, metadata: next });
     return next;
   });
-  return tagged(call, metadata);
+  return metadata === undefined ? { status: CHANGED } : tagged(call, metadata);
 }
 
 const unquoted = (text: string): string => text.trim().replace(/^W\//, '').replace(/^"|"$/g, '');

@@ -2,6 +2,8 @@
 import { type Call, type Route, route } from '../../../control/service/types.ts';
 import type { Cinder } from '../cinder.ts';
 import { isoTime } from '../iso-time.ts';
+import { RESOURCE_FILTERS } from '../model/resource-filters.ts';
+import { notFound } from '../refusals.ts';
 import { type MessageRow, messages } from '../tables.ts';
 import { listed, rowsFor } from './listing.ts';
 import { type Body, owned, targetIn } from './shared.ts';
@@ -30,7 +32,15 @@ export function messageRoutes(cinder: Cinder): Route[] {
         const nowMs = cinder.clock.nowMs();
         const rows = (await store.read((tx) => rowsFor(tx, call, messages))).filter((one) => one.expiresAtMs > nowMs);
         return listed(call, {
-          ...{ collection: 'messages', rows, filters: FILTERS, sortKeys: SORT, like: ['resource_uuid', 'event_id'] },
+          ...{
+            collection: 'messages',
+            what: 'Message',
+            resource: 'message',
+            rows,
+            filters: FILTERS,
+            sortKeys: SORT,
+            like: ['resource_uuid', 'event_id'],
+          },
           ...{ fields: (one: MessageRow) => showMessage(call, one), show: (one: MessageRow) => showMessage(call, one) },
         });
       },
@@ -60,28 +70,6 @@ function showMessage(call: Call, one: MessageRow): Body {
     ...{ resource_type: one.resourceType, resource_uuid: one.resourceId, links: volumeLinks(call, one.id, 'messages') },
   };
 }
-
-/** As the lists take them; `~=` for parts of a text from 3.31 on. */
-const RESOURCES: Readonly<Record<string, readonly string[]>> = {
-  volume: [
-    'name',
-    'status',
-    'metadata',
-    'bootable',
-    'migration_status',
-    'availability_zone',
-    'group_id',
-    'size',
-    'created_at',
-    'updated_at',
-  ],
-  snapshot: ['name', 'status', 'volume_id', 'metadata', 'availability_zone', 'consumes_quota'],
-  backup: ['name', 'status', 'volume_id'],
-  attachment: ['volume_id', 'status', 'instance_id', 'attach_status'],
-  message: ['resource_uuid', 'resource_type', 'event_id', 'request_id', 'message_level'],
-  pool: ['name', 'volume_type'],
-  volume_type: ['is_public', 'extra_specs'],
-};
 
 /** Aliases that clients look for before they offer something. */
 const EXTENSIONS: readonly (readonly [alias: string, name: string])[] = [
@@ -113,6 +101,10 @@ const EXTENSIONS: readonly (readonly [alias: string, name: string])[] = [
 ];
 const EXTENSIONS_UPDATED = '2013-04-18T00:00:00+00:00';
 
+const showExtension = ([alias, name]: (typeof EXTENSIONS)[number]): Body => ({
+  ...{ name, alias, description: '', updated: EXTENSIONS_UPDATED, links: [] },
+});
+
 export function discoveryRoutes(): Route[] {
   return [
     route({
@@ -120,15 +112,20 @@ export function discoveryRoutes(): Route[] {
       policy: 'volume:resource_filters',
       run({ query }) {
         const asked = query.get('resource');
-        const kept = Object.entries(RESOURCES).filter(([resource]) => asked === undefined || asked === resource);
+        const kept = Object.entries(RESOURCE_FILTERS).filter(([resource]) => asked === undefined || asked === resource);
         return { body: { resource_filters: kept.map(([resource, filters]) => ({ resource, filters })) } };
       },
     }),
     route({
       ...{ name: 'extensions:list', method: 'GET', path: '/extensions', policy: 'volume:extensions' },
-      run() {
-        const about = { description: '', updated: EXTENSIONS_UPDATED, links: [], namespace: '' };
-        return { body: { extensions: EXTENSIONS.map(([alias, name]) => ({ name, alias, ...about })) } };
+      run: () => ({ body: { extensions: EXTENSIONS.map(showExtension) } }),
+    }),
+    route({
+      ...{ name: 'extensions:show', method: 'GET', path: '/extensions/{alias}', policy: 'volume:extensions' },
+      run(call) {
+        const found = EXTENSIONS.find(([alias]) => alias === call.params.alias);
+        if (found === undefined) throw notFound('Extension', call.params.alias.slice(0, 64));
+        return { body: { extension: showExtension(found) } };
       },
     }),
   ];

@@ -10,26 +10,29 @@ import { type QosRow, qosSpecs, types, type Words } from '../tables.ts';
 import { APPLY_LIMITS, type LimitsInput } from '../tasks/change-volume.ts';
 import { change } from '../tasks/kind.ts';
 import { listed } from './listing.ts';
-import { type Body, bool, NAME } from './shared.ts';
+import { type Body, flag, NAME } from './shared.ts';
 import { volumeLinks } from './volume-view.ts';
 
-const VALUE = { type: ['string', 'integer', 'number', 'null', 'boolean'] };
-const CREATE = schema<{ readonly qos_specs: Body }>({
+const VALUE = { type: 'string', maxLength: 255 };
+const CREATE = schema<{ readonly qos_specs: Words }>({
   type: 'object',
   properties: {
     qos_specs: { type: 'object', properties: { name: NAME }, required: ['name'], additionalProperties: VALUE },
   },
   required: ['qos_specs'],
+  additionalProperties: false,
 });
-const SET = schema<{ readonly qos_specs: Body }>({
+const SET = schema<{ readonly qos_specs: Words }>({
   type: 'object',
   properties: { qos_specs: { type: 'object', minProperties: 1, additionalProperties: VALUE } },
   required: ['qos_specs'],
+  additionalProperties: false,
 });
 const KEYS = schema<{ readonly keys: readonly string[] }>({
   type: 'object',
   properties: { keys: { type: 'array', items: { type: 'string', maxLength: 255 } } },
   required: ['keys'],
+  additionalProperties: false,
 });
 const CONSUMERS = ['front-end', 'back-end', 'both'];
 const RULE = 'volume_extension:qos_specs_manage';
@@ -44,7 +47,7 @@ export function qosRoutes(cinder: Cinder): Route[] {
         const rows = await store.read((tx) => qosSpecs.all(tx));
         return listed(call, {
           ...{
-            collection: 'qos_specs',
+            ...{ collection: 'qos_specs', what: 'No such qos_specs' },
             rows,
             filters: ['id', 'name', 'consumer'],
             show,
@@ -79,7 +82,7 @@ export function qosRoutes(cinder: Cinder): Route[] {
         note: 'changes volumes in use',
       },
       async run(call) {
-        const { consumer, ...specs } = texts(call.body.qos_specs);
+        const { consumer, ...specs } = call.body.qos_specs;
         checkConsumer(consumer);
         await store.write(async (tx) => {
           const row = await find(tx, call.params.qos_id);
@@ -177,16 +180,13 @@ async function find(tx: ReadTx, id: string): Promise<QosRow> {
   throw notFound('No such qos_specs', id);
 }
 
-const texts = (body: Body): Record<string, string> =>
-  Object.fromEntries(Object.entries(body).map(([key, value]) => [key, value === null ? '' : String(value)]));
-
 function checkConsumer(consumer: string | undefined): void {
   if (consumer !== undefined && !CONSUMERS.includes(consumer))
     throw badRequest(`Invalid qos specs: Valid consumer of QoS specs are: ${CONSUMERS.join(', ')}`);
 }
 
-async function create(cinder: Cinder, body: Body): Promise<QosRow> {
-  const { name, consumer = 'back-end', ...specs } = texts(body) as Words & { name: string; consumer?: string };
+async function create(cinder: Cinder, body: Words): Promise<QosRow> {
+  const { name, consumer = 'back-end', ...specs } = body as Words & { name: string; consumer?: string };
   checkConsumer(consumer);
   return cinder.store.write(async (tx) => {
     if ((await qosSpecs.by(tx, 'name', name)).length > 0) throw conflict(`QoS Specs ${name} already exists.`);
@@ -197,8 +197,8 @@ async function create(cinder: Cinder, body: Body): Promise<QosRow> {
 async function remove(cinder: Cinder, tx: WriteTx, call: Call, id: string): Promise<void> {
   const row = await find(tx, id);
   const used = await types.by(tx, 'qos', row.id);
-  if (used.length > 0 && !bool(call.query.get('force')))
-    throw badRequest(`QoS Specs ${row.id} is still associated with entities.`);
+  const isForced = flag(call, 'force');
+  if (used.length > 0 && !isForced) throw badRequest(`QoS Specs ${row.id} is still associated with entities.`);
   await setQos(cinder, tx, call, { typeIds: used.map((one) => one.id), qosId: undefined });
   await qosSpecs.remove(tx, row.id);
 }

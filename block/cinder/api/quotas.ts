@@ -6,18 +6,20 @@ import { type Call, type Route, route } from '../../../control/service/types.ts'
 import type { Cinder } from '../cinder.ts';
 import { badRequest } from '../refusals.ts';
 import { types } from '../tables.ts';
-import { type Body, bool, isAdmin, projectOf } from './shared.ts';
+import { type Body, bool, flag, isAdmin, projectOf } from './shared.ts';
 
-const LIMITS = { type: 'object', additionalProperties: { type: ['integer', 'string', 'boolean', 'null'] } };
+const LIMITS = { type: 'object', additionalProperties: { type: ['integer', 'string', 'boolean'] } };
 const SET = schema<{ readonly quota_set: Body }>({
   type: 'object',
-  properties: { quota_set: LIMITS },
+  properties: { quota_set: { ...LIMITS, minProperties: 1 } },
   required: ['quota_set'],
+  additionalProperties: false,
 });
 const CLASS = schema<{ readonly quota_class_set: Body }>({
   type: 'object',
   properties: { quota_class_set: LIMITS },
   required: ['quota_class_set'],
+  additionalProperties: false,
 });
 const LIMIT_MAX = 2 ** 31 - 1;
 
@@ -31,7 +33,7 @@ export function quotaRoutes(cinder: Cinder): Route[] {
       async run(call) {
         const project = call.params.target_project_id;
         const rows = await store.read((tx) => quotasOf(cinder, tx, project));
-        const usage = bool(call.query.get('usage'));
+        const usage = flag(call, 'usage');
         const shown = ([name, row]: [string, QuotaRow]) => [
           name,
           usage ? { limit: row.limit, in_use: row.inUse, reserved: 0, allocated: 0 } : row.limit,
@@ -43,11 +45,13 @@ export function quotaRoutes(cinder: Cinder): Route[] {
       ...{ name: 'quotas:update', method: 'PUT', path, policy: `${rules}:update`, body: SET },
       async run(call) {
         const project = call.params.target_project_id;
-        const { skip_validation = true, tenant_id: _, project_id: __, id: ___, ...asked } = call.body.quota_set;
+        const { skip_validation, force, tenant_id: _, project_id: __, id: ___, ...asked } = call.body.quota_set;
         const limits = numbers(asked);
-        await store.write((tx) =>
-          quotas.setLimits(tx, project, limits, { force: bool(skip_validation) || call.query.has('force') }),
-        );
+        const isForced = bool(skip_validation) || bool(force);
+        await store.write(async (tx) => {
+          checkNames(limits, await quotasOf(cinder, tx, project), isForced);
+          await quotas.setLimits(tx, project, limits, { force: true });
+        });
         const rows = await store.read((tx) => quotasOf(cinder, tx, project));
         return {
           body: { quota_set: Object.fromEntries(Object.entries(rows).map(([name, { limit }]) => [name, limit])) },
@@ -116,7 +120,11 @@ function classRoutes({ store, quotas }: Cinder): Route[] {
         const { id: _, class_name: __, ...asked } = call.body.quota_class_set;
         const limits = numbers(asked);
         await store.write((tx) => quotas.setClass(tx, name, limits));
-        return { body: { quota_class_set: await store.read((tx) => quotas.showClass(tx, name)) } };
+        const shown = async (tx: ReadTx): Promise<Body> => ({
+          ...(await typed(tx)),
+          ...(await quotas.showClass(tx, name)),
+        });
+        return { body: { quota_class_set: await store.read(shown) } };
       },
     }),
   ];
@@ -133,11 +141,22 @@ async function quotasOf({ quotas }: Cinder, tx: ReadTx, project: string): Promis
   return { ...none, ...(await quotas.show(tx, project)) };
 }
 
+/** Whether there are such quotas, and what is in use is within them. */
+function checkNames(limits: Readonly<Record<string, number>>, rows: Record<string, QuotaRow>, isForced: boolean): void {
+  for (const [name, limit] of Object.entries(limits)) {
+    const row = rows[name];
+    if (row === undefined) throw badRequest(`Invalid input received: Bad key(s) in quota set: ${name.slice(0, 64)}`);
+    if (isForced || limit === -1 || limit >= row.inUse) continue;
+    throw badRequest(
+      `Quota ${name} limit must be equal or greater than existing resources. Current usage is ${row.inUse} and the requested limit is ${limit}.`,
+    );
+  }
+}
+
 function numbers(asked: Body): Record<string, number> {
   const limits: Record<string, number> = {};
   for (const [name, value] of Object.entries(asked)) {
-    if (value === null) continue;
-    const limit = typeof value === 'boolean' ? Number.NaN : Number(value);
+    const limit = typeof value === 'boolean' || value === '' ? Number.NaN : Number(value);
     if (!Number.isSafeInteger(limit) || limit < -1 || limit > LIMIT_MAX)
       throw badRequest(
         `Invalid value '${String(value).slice(0, 32)}' for ${name.slice(0, 64)}: a whole number from -1 to ${LIMIT_MAX}.`,

@@ -1,6 +1,6 @@
 /** What operators see of hosts: services, hosts, pools, capabilities, availability zones. */
 
-import { schema } from '../../../control/service/schema.ts';
+import { type JsonSchema, schema } from '../../../control/service/schema.ts';
 import { type Call, type Route, route } from '../../../control/service/types.ts';
 import type { Cinder } from '../cinder.ts';
 import { isoTime } from '../iso-time.ts';
@@ -9,21 +9,22 @@ import { allocatedGb, fits, roomOf } from '../model/scheduler.ts';
 import { findType } from '../model/types.ts';
 import { badRequest, notFound, notImplemented } from '../refusals.ts';
 import { services, snapshots, volumes } from '../tables.ts';
-import { type Body, bool } from './shared.ts';
+import { type Body, flag } from './shared.ts';
 
 const VOLUME = 'cinder-volume';
 const SCHEDULER = 'cinder-scheduler';
 const BACKUP = 'cinder-backup';
 const GIB = 2 ** 30;
 
-const SWITCH = schema<Readonly<Record<string, string>>>({
-  type: 'object',
-  properties: {
-    ...{ host: { type: 'string' }, binary: { type: 'string' }, service: { type: 'string' } },
-    disabled_reason: { type: 'string', minLength: 1, maxLength: 255 },
-  },
-  additionalProperties: true,
-});
+const NAMED = { type: 'string', minLength: 1, maxLength: 255 };
+const switching = (more: JsonSchema) =>
+  schema<Readonly<Record<string, string>>>({
+    type: 'object',
+    properties: { host: NAMED, binary: NAMED, service: NAMED, cluster: { type: ['string', 'null'] }, ...more },
+    additionalProperties: false,
+  });
+const SWITCH = switching({});
+const SWITCH_WITH_REASON = switching({ disabled_reason: NAMED });
 
 export function serviceRoutes(cinder: Cinder): Route[] {
   const { store } = cinder;
@@ -35,17 +36,16 @@ export function serviceRoutes(cinder: Cinder): Route[] {
         method: 'PUT',
         path: `/os-services/${name}`,
         policy: `${rule}:update`,
-        body: SWITCH,
+        body: name === 'disable-log-reason' ? SWITCH_WITH_REASON : SWITCH,
       },
       async run(call) {
         const host = hostAsked(cinder, call.body);
-        const reason = name === 'disable-log-reason' ? call.body['disabled_reason'] : null;
-        if (reason === undefined) throw badRequest("'disabled_reason' is a required property");
+        const reason = call.body['disabled_reason'] ?? null;
         await store.write((tx) => services.put(tx, { id: host, disabled, reason, updatedAtMs: cinder.clock.nowMs() }));
         const about = {
           host: call.body['host'],
-          service: VOLUME,
-          binary: VOLUME,
+          service: call.body['service'] ?? '',
+          binary: call.body['binary'] ?? '',
           disabled,
           status: disabled ? 'disabled' : 'enabled',
         };
@@ -98,10 +98,10 @@ function hostAsked({ hosts }: Cinder, body: Readonly<Record<string, string>>): s
   const binary = body['binary'] ?? body['service'];
   if (binary === undefined || body['host'] === undefined)
     throw badRequest("Missing required element 'host' or 'binary' in request body.");
-  if (binary !== VOLUME)
-    throw badRequest(`Only ${VOLUME} can be switched: the other services have no hosts of their own.`);
   const host = bare(body['host']);
-  if (!hosts.has(host)) throw notFound('Service', `${binary} on host ${body['host'].slice(0, 64)}`);
+  // The other services have no hosts of their own.
+  if (binary !== VOLUME || !hosts.has(host))
+    throw notFound('Service', `${binary} on host ${body['host'].slice(0, 64)}`);
   return host;
 }
 
@@ -111,6 +111,7 @@ async function list({ store, hosts, clock, settings }: Cinder, { query, version 
   const own = (binary: string): Body => ({
     ...{ binary, host: 'needletail', zone: settings.zone, status: 'enabled', state: 'up', disabled_reason: null },
     updated_at: isoTime(clock.nowMs()),
+    ...(version.atLeast('3.7') && { cluster: null }),
   });
   const ofPool = (pool: Pool): Body => {
     const row = rows.get(pool.host);
@@ -137,11 +138,12 @@ function hostRoutes(cinder: Cinder): Route[] {
     route({
       ...{ name: 'hosts:list', method: 'GET', path: '/os-hosts', policy: 'volume_extension:hosts' },
       async run(call) {
-        const all = (await list(cinder, call)).filter((one) => one['binary'] === VOLUME);
+        const zone = call.query.get('zone');
+        const all = (await list(cinder, call)).filter((one) => zone === undefined || one['zone'] === zone);
         const shown = all.map((one) => ({
           ...{
             host_name: one['host'],
-            service: VOLUME,
+            service: one['binary'],
             zone: one['zone'],
             'service-status': one['state'] === 'up' ? 'available' : 'unavailable',
           },
@@ -189,7 +191,7 @@ function poolRoutes(cinder: Cinder): Route[] {
       ...{ name: 'pools:list', method: 'GET', path: '/scheduler-stats/get_pools' },
       policy: 'scheduler_extension:scheduler_stats:get_pools',
       async run(call) {
-        const isDetail = bool(call.query.get('detail'));
+        const isDetail = flag(call, 'detail');
         const name = call.version.atLeast('3.28') ? call.query.get('name') : undefined;
         const typeName = call.version.atLeast('3.35') ? call.query.get('volume_type') : undefined;
         const all = (await hosts.pools()).filter((pool) => pool.status !== undefined);

@@ -17,14 +17,18 @@ export const TEXT = { type: ['string', 'null'], maxLength: 255 } as const;
 export const NAME = { type: 'string', minLength: 1, maxLength: 255, pattern: '\\S' } as const;
 export const BOOLEAN = {
   type: ['boolean', 'string'],
-  enum: [true, false, 'True', 'False', 'true', 'false', '0', '1', 'on', 'off', 'yes', 'no', 'TRUE', 'FALSE'],
+  enum: [
+    ...[true, 'True', 'TRUE', 'true', '1', 'ON', 'On', 'on', 'YES', 'Yes', 'yes', 'y', 't'],
+    ...[false, 'False', 'FALSE', 'false', '0', 'OFF', 'Off', 'off', 'NO', 'No', 'no', 'n', 'f'],
+  ],
 } as const;
-export const OPTIONAL_UUID = { type: ['string', 'null'], maxLength: 64, pattern: '^([0-9a-fA-F-]{32,36})?$' } as const;
+export const OPTIONAL_BOOLEAN = { type: ['boolean', 'string', 'null'], enum: [...BOOLEAN.enum, null] } as const;
+export const OPTIONAL_UUID = { type: ['string', 'null'], maxLength: 64, pattern: '^[0-9a-fA-F-]{32,36}$' } as const;
 export const UUID = { type: 'string', maxLength: 64, pattern: '^[0-9a-fA-F-]{32,36}$' } as const;
 export const WORDS = {
   type: 'object',
   maxProperties: 256,
-  propertyNames: { minLength: 1, maxLength: 255 },
+  propertyNames: { pattern: '^[a-zA-Z0-9_:. /-]{1,255}$' },
   additionalProperties: { type: 'string', maxLength: 255 },
 } as const;
 export const WORDS_OR_NULL = { ...WORDS, type: ['object', 'null'] } as const;
@@ -45,9 +49,10 @@ export function wrapped(
   });
 }
 
-/** `{ "os-something": {…} | null }` of an action. */
-export function action(name: string, properties: JsonSchema = {}, required: readonly string[] = []) {
-  const inner = { type: required.length > 0 ? 'object' : ['object', 'null', 'string'], properties, required };
+/** `{ "os-something": {…} | null }` of an action; where it has properties, no others. */
+export function action(name: string, properties?: JsonSchema, required: readonly string[] = []) {
+  const type = required.length > 0 ? 'object' : properties ? ['object', 'null'] : ['object', 'null', 'string'];
+  const inner = { type, ...(properties && { properties, additionalProperties: false }), required };
   return schema<Readonly<Record<string, Body>>>({ type: 'object', properties: { [name]: inner }, required: [name] });
 }
 
@@ -102,6 +107,14 @@ const trimmed = (value: unknown): string | null => (typeof value === 'string' ? 
 
 export function bool(value: unknown): boolean {
   return value === true || (typeof value === 'string' && isTrue(value)) || value === 1;
+}
+
+/** `?name=true` of a query; false without it. Fault BadRequest for what is neither. */
+export function flag({ query }: Pick<Call, 'query'>, name: string): boolean {
+  const asked = query.get(name);
+  if (asked === undefined) return false;
+  if (/^(?:t|true|y|yes|on|1|f|false|n|no|off|0)$/i.test(asked)) return bool(asked);
+  throw badRequest(`Value '${asked.slice(0, 32)}' for '${name}' is not a boolean.`);
 }
 
 export const gigabytes = (value: unknown): number | undefined =>

@@ -13,6 +13,7 @@ import { CREATE_SNAPSHOT } from '../tasks/snapshot.ts';
 import { hasWords, listed, readWords, rowsFor } from './listing.ts';
 import {
   action,
+  BOOLEAN,
   type Body,
   bool,
   named,
@@ -29,40 +30,54 @@ import {
 } from './shared.ts';
 
 const NAMES = { name: TEXT, description: TEXT, display_name: TEXT, display_description: TEXT };
-const FORCE = { type: ['boolean', 'string', 'null', 'integer'] };
+const { display_description: _, ...NEW_NAMES } = NAMES;
 const CREATE = wrapped(
   'snapshot',
-  { ...NAMES, volume_id: UUID, force: FORCE, metadata: WORDS_OR_NULL },
-  { required: ['volume_id'], open: true },
+  { ...NEW_NAMES, volume_id: UUID, force: BOOLEAN, metadata: WORDS_OR_NULL },
+  { required: ['volume_id'] },
 );
 const UPDATE = wrapped('snapshot', NAMES);
-const SORT = ['id', 'status', 'volume_id', 'size', 'display_name', 'name', 'created_at', 'updated_at'];
-const FILTERS = ['name', 'status', 'volume_id', 'availability_zone', 'user_id', 'consumes_quota', 'id'];
+const SORT = ['id', 'status', 'volume_id', 'size', 'volume_size', 'display_name', 'name', 'created_at', 'updated_at'];
+const FILTERS = ['name', 'display_name', 'status', 'volume_id', 'availability_zone', 'user_id', 'consumes_quota', 'id'];
 
 /** Statuses that an admin may set. */
-const RESETTABLE = ['available', 'creating', 'deleting', 'error', 'error_deleting'];
+const RESETTABLE = [
+  ...['available', 'creating', 'deleting', 'deleted', 'error', 'error_deleting'],
+  ...['updating', 'restoring', 'unmanaging', 'backing-up'],
+];
 
 export function snapshotRoutes(cinder: Cinder): Route[] {
   const { store } = cinder;
   const target = targetIn(cinder, { rows: snapshots, what: 'Snapshot', param: 'snapshot_id' });
   const about = { path: '/snapshots/{snapshot_id}', target } as const;
-  const act = { method: 'POST', path: '/snapshots/{snapshot_id}/action', status: 202, target } as const;
-  const list = (path: string, name: string): Route =>
+  const list = (path: string, name: string, show: (call: Call, one: SnapshotRow) => Body): Route =>
     route({
       ...{ name, method: 'GET', path, policy: 'volume:get_all_snapshots' },
       async run(call) {
         const rows = await store.read((tx) => rowsFor(tx, call, snapshots));
         const metadata = call.version.atLeast('3.22') ? readWords(call.query.get('metadata')) : undefined;
         return listed(call, {
-          ...{ collection: 'snapshots', rows, filters: FILTERS, like: ['name', 'status'], sortKeys: SORT },
-          ...{ fields: fieldsOf, show: (one: SnapshotRow) => show(call, one), counts: true },
+          ...{
+            collection: 'snapshots',
+            what: 'Snapshot',
+            resource: 'snapshot',
+            rows,
+            filters: FILTERS,
+            like: ['name', 'status'],
+            sortKeys: SORT,
+          },
+          ...{
+            fields: (one: SnapshotRow) => fieldsOf(cinder, one),
+            show: (one: SnapshotRow) => show(call, one),
+            counts: true,
+          },
           more: hasWords((item) => (item['row'] as SnapshotRow).metadata, metadata),
         });
       },
     });
   return [
-    list('/snapshots', 'snapshots:list'),
-    list('/snapshots/detail', 'snapshots:detail'),
+    list('/snapshots', 'snapshots:list', showBrief),
+    list('/snapshots/detail', 'snapshots:detail', show),
     route({
       ...{
         name: 'snapshots:create',
@@ -75,7 +90,7 @@ export function snapshotRoutes(cinder: Cinder): Route[] {
       async run(call) {
         const row = await store.write((tx) => create(cinder, tx, call, call.body['snapshot'] as Body));
         call.note({ snapshot_id: row.id });
-        return { body: { snapshot: show(call, row) } };
+        return { body: { snapshot: showMade(call, row) } };
       },
     }),
     route({
@@ -89,13 +104,21 @@ export function snapshotRoutes(cinder: Cinder): Route[] {
         const body = call.body['snapshot'] as Body;
         if (Object.keys(body).length === 0) throw badRequest("Missing required element 'snapshot' in request body.");
         await store.write((tx) => change(cinder, tx, snapshots, { id, ...named(body) }));
-        return { body: { snapshot: show(call, await find(cinder, call, id)) } };
+        return { body: { snapshot: showMade(call, await find(cinder, call, id)) } };
       },
     }),
     route({
       ...{ name: 'snapshots:delete', method: 'DELETE', ...about, status: 202, policy: 'volume:delete_snapshot' },
       run: async (call) => remove(cinder, call, { id: call.params.snapshot_id, force: false }),
     }),
+    ...actions(cinder, target),
+  ];
+}
+
+function actions(cinder: Cinder, target: ReturnType<typeof targetIn>): Route[] {
+  const { store } = cinder;
+  const act = { method: 'POST', path: '/snapshots/{snapshot_id}/action', status: 202, target } as const;
+  return [
     route({
       ...{ name: 'snapshots:force-delete', ...act, action: 'os-force_delete' },
       ...{ policy: 'volume_extension:snapshot_admin_actions:force_delete', body: action('os-force_delete') },
@@ -104,9 +127,13 @@ export function snapshotRoutes(cinder: Cinder): Route[] {
     route({
       ...{ name: 'snapshots:reset-status', ...act, action: 'os-reset_status' },
       policy: 'volume_extension:snapshot_admin_actions:reset_status',
-      body: action('os-reset_status', { status: { type: 'string', enum: RESETTABLE } }, ['status']),
+      body: action(
+        'os-reset_status',
+        { status: { enum: [...RESETTABLE, ...RESETTABLE.map((one) => one.toUpperCase())] } },
+        ['status'],
+      ),
       async run(call) {
-        const status = (call.body['os-reset_status'] as Body)['status'] as string;
+        const status = ((call.body['os-reset_status'] as Body)['status'] as string).toLowerCase();
         await store.write((tx) => change(cinder, tx, snapshots, { id: call.params.snapshot_id, status }));
         return {};
       },
@@ -133,22 +160,31 @@ export function snapshotRoutes(cinder: Cinder): Route[] {
 const find = ({ store }: Cinder, call: Call, id: string): Promise<SnapshotRow> =>
   store.read((tx) => owned(tx, call, { rows: snapshots, what: 'Snapshot', id }));
 
-const fieldsOf = (one: SnapshotRow): Body => ({
+const fieldsOf = ({ hosts }: Cinder, one: SnapshotRow): Body => ({
   ...{ id: one.id, name: one.name, display_name: one.name, status: one.status, volume_id: one.volumeId },
-  ...{ size: one.sizeGb, user_id: one.userId, consumes_quota: true },
+  ...{ size: one.sizeGb, volume_size: one.sizeGb, user_id: one.userId, consumes_quota: true },
+  availability_zone: hosts.zoneOf(one.host),
   ...{ created_at: isoTime(one.createdAtMs), updated_at: isoTime(one.updatedAtMs) },
 });
 
+const showBrief = (_: Call, one: SnapshotRow): Body => ({
+  ...{ id: one.id, created_at: isoTime(one.createdAtMs), updated_at: isoTime(one.updatedAtMs) },
+  ...{ name: one.name, description: one.description, volume_id: one.volumeId, status: one.status },
+  ...{ size: one.sizeGb, metadata: one.metadata },
+});
+
+/** As the answers to creation and update have it. */
+const showMade = (call: Call, one: SnapshotRow): Body => ({
+  ...showBrief(call, one),
+  ...(call.version.atLeast('3.14') && { group_snapshot_id: null }),
+  ...(call.version.atLeast('3.41') && { user_id: one.userId }),
+  ...(call.version.atLeast('3.65') && { consumes_quota: true }),
+});
+
 function show(call: Call, one: SnapshotRow): Body {
-  const { version } = call;
   const extended = call.allows('volume_extension:extended_snapshot_attributes', { project_id: one.projectId });
   return {
-    ...{ id: one.id, created_at: isoTime(one.createdAtMs), updated_at: isoTime(one.updatedAtMs) },
-    ...{ name: one.name, description: one.description, volume_id: one.volumeId, status: one.status },
-    ...{ size: one.sizeGb, metadata: one.metadata },
-    ...(version.atLeast('3.14') && { group_snapshot_id: null }),
-    ...(version.atLeast('3.41') && { user_id: one.userId }),
-    ...(version.atLeast('3.65') && { consumes_quota: true }),
+    ...showMade(call, one),
     ...(extended && {
       'os-extended-snapshot-attributes:project_id': one.projectId,
       'os-extended-snapshot-attributes:progress': one.progress,

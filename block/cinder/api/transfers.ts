@@ -9,36 +9,46 @@ import { attachments, snapshots, type TransferRow, transfers, volumes } from '..
 import { change } from '../tasks/kind.ts';
 import { ACCEPT_TRANSFER, type TransferInput } from '../tasks/transfer.ts';
 import { listed, rowsFor } from './listing.ts';
-import { type Body, bool, owned, projectOf, STRING, TEXT, targetIn, UUID, wrapped } from './shared.ts';
+import { BOOLEAN, type Body, bool, named, owned, projectOf, TEXT, targetIn, UUID, wrapped } from './shared.ts';
 import { volumeLinks } from './volume-view.ts';
 
-const FLAG = { type: ['boolean', 'string', 'null'] };
-const CREATE = wrapped('transfer', { volume_id: UUID, name: TEXT, no_snapshots: FLAG }, { required: ['volume_id'] });
-const ACCEPT = wrapped('accept', { auth_key: STRING }, { required: ['auth_key'] });
+const NEW = { volume_id: UUID, name: TEXT };
+const CREATE = [
+  { max: '3.54', schema: wrapped('transfer', NEW, { required: ['volume_id'] }) },
+  { min: '3.55', schema: wrapped('transfer', { ...NEW, no_snapshots: BOOLEAN }, { required: ['volume_id'] }) },
+];
+const ACCEPT = wrapped('accept', { auth_key: { type: ['string', 'integer'] } }, { required: ['auth_key'] });
 const KEY_BYTES = 16;
 const SORT = ['id', 'name', 'volume_id', 'created_at'];
 
 export function transferRoutes(cinder: Cinder): Route[] {
   return [
     ...routesAt(cinder, { base: '/os-volume-transfer', prefix: 'os-volume-transfer' }),
-    ...routesAt(cinder, { base: '/volume-transfers', prefix: 'volume-transfers', min: '3.55' }),
+    // Documented since 3.55; servers never minded the version.
+    ...routesAt(cinder, { base: '/volume-transfers', prefix: 'volume-transfers' }),
   ];
 }
 
-function routesAt(cinder: Cinder, at: { base: string; prefix: string; min?: string }): Route[] {
+function routesAt(cinder: Cinder, at: { base: string; prefix: string }): Route[] {
   const { store } = cinder;
-  const { prefix, min } = at;
+  const { prefix } = at;
   const base = at.base as '/volume-transfers';
-  const since = min === undefined ? {} : { min };
   const target = targetIn(cinder, { rows: transfers, what: 'Transfer', param: 'transfer_id' });
   const one = `${base}/{transfer_id}` as const;
   const list = (path: string, name: string, show: (call: Call, row: TransferRow) => Body): Route =>
     route({
-      ...{ name: `${prefix}:${name}`, method: 'GET', path, ...since, policy: 'volume:get_all_transfers' },
+      ...{ name: `${prefix}:${name}`, method: 'GET', path, policy: 'volume:get_all_transfers' },
       async run(call) {
         const rows = await store.read((tx) => rowsFor(tx, call, transfers));
         return listed(call, {
-          ...{ collection: 'transfers', rows, filters: ['name', 'volume_id', 'id'], sortKeys: SORT, fields: fieldsOf },
+          ...{
+            collection: 'transfers',
+            what: 'Transfer',
+            rows,
+            filters: ['name', 'volume_id', 'id'],
+            sortKeys: SORT,
+            fields: fieldsOf,
+          },
           show: (row) => show(call, row),
         });
       },
@@ -47,7 +57,7 @@ function routesAt(cinder: Cinder, at: { base: string; prefix: string; min?: stri
     list(base, 'list', brief),
     list(`${base}/detail`, 'detail', detail),
     route({
-      ...{ name: `${prefix}:create`, method: 'POST', path: base, status: 202, ...since, body: CREATE },
+      ...{ name: `${prefix}:create`, method: 'POST', path: base, status: 202, body: CREATE },
       policy: 'volume:create_transfer',
       async run(call) {
         const { row, key } = await create(cinder, call, call.body['transfer'] as Body);
@@ -55,7 +65,7 @@ function routesAt(cinder: Cinder, at: { base: string; prefix: string; min?: stri
       },
     }),
     route({
-      ...{ name: `${prefix}:show`, method: 'GET', path: one, ...since, target, policy: 'volume:get_transfer' },
+      ...{ name: `${prefix}:show`, method: 'GET', path: one, target, policy: 'volume:get_transfer' },
       async run(call) {
         const row = await store.read((tx) =>
           owned(tx, call, { rows: transfers, what: 'Transfer', id: call.params.transfer_id }),
@@ -64,7 +74,7 @@ function routesAt(cinder: Cinder, at: { base: string; prefix: string; min?: stri
       },
     }),
     route({
-      ...{ name: `${prefix}:delete`, method: 'DELETE', path: one, status: 202, ...since, target },
+      ...{ name: `${prefix}:delete`, method: 'DELETE', path: one, status: 202, target },
       policy: 'volume:delete_transfer',
       async run(call) {
         await store.write((tx) => remove(cinder, tx, call, call.params.transfer_id));
@@ -72,14 +82,14 @@ function routesAt(cinder: Cinder, at: { base: string; prefix: string; min?: stri
       },
     }),
     route({
-      ...{ name: `${prefix}:accept`, method: 'POST', path: `${one}/accept`, status: 202, ...since, body: ACCEPT },
+      ...{ name: `${prefix}:accept`, method: 'POST', path: `${one}/accept`, status: 202, body: ACCEPT },
       ...{
         policy: 'volume:accept_transfer',
         note: 'snapshots that come later share nothing with those of the project before',
       },
       async run(call) {
-        const key = (call.body['accept'] as Body)['auth_key'] as string;
-        return { body: { transfer: brief(call, await accept(cinder, call, call.params.transfer_id, key)) } };
+        const key = (call.body['accept'] as Body)['auth_key'];
+        return { body: { transfer: brief(call, await accept(cinder, call, call.params.transfer_id, String(key))) } };
       },
     }),
   ];
@@ -124,7 +134,7 @@ async function create(cinder: Cinder, call: Call, body: Body): Promise<{ row: Tr
     await change(cinder, tx, volumes, { id: volume.id, status: 'awaiting-transfer', previousStatus: volume.status });
     return transfers.put(tx, {
       ...{ id: newId(cinder), volumeId: volume.id, projectId: volume.projectId, salt, authHash: hashOf(salt, key) },
-      ...{ name: (body['name'] ?? null) as string | null, createdAtMs: cinder.clock.nowMs(), accepted: false },
+      ...{ name: named(body).name ?? null, createdAtMs: cinder.clock.nowMs(), accepted: false },
       noSnapshots: call.version.atLeast('3.55') && bool(body['no_snapshots']),
     });
   });

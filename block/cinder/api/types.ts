@@ -8,16 +8,17 @@ import { badRequest, conflict, notFound, notImplemented } from '../refusals.ts';
 import { DEFAULT_TYPES, type TypeRow, types, volumes, type Words } from '../tables.ts';
 import { change } from '../tasks/kind.ts';
 import { listed, readWords } from './listing.ts';
-import { type Body, bool, isAdmin, NAME, STRING, TEXT, WORDS, wrapped } from './shared.ts';
+import { BOOLEAN, type Body, bool, isAdmin, NAME, TEXT, WORDS, WORDS_OR_NULL, wrapped } from './shared.ts';
 
-const FIELDS = {
-  description: TEXT,
-  'os-volume-type-access:is_public': { type: ['boolean', 'string', 'null'] },
-  is_public: { type: ['boolean', 'string', 'null'] },
-};
-const SPECS = { extra_specs: { ...WORDS, type: ['object', 'null'] } };
-const CREATE = wrapped('volume_type', { name: NAME, ...FIELDS, ...SPECS }, { required: ['name'] });
-const UPDATE = wrapped('volume_type', { name: { type: ['string', 'null'], maxLength: 255 }, ...FIELDS });
+const CREATE = wrapped(
+  'volume_type',
+  {
+    ...{ name: NAME, description: TEXT, extra_specs: WORDS_OR_NULL },
+    'os-volume-type-access:is_public': BOOLEAN,
+  },
+  { required: ['name'] },
+);
+const UPDATE = wrapped('volume_type', { name: TEXT, description: TEXT, is_public: BOOLEAN });
 /** Specs that everybody may see. */
 const VISIBLE = ['multiattach', 'RESKEY:availability_zones', 'replication_enabled'];
 const SORT = ['id', 'name', 'is_public', 'created_at'];
@@ -38,7 +39,7 @@ export function typeRoutes(cinder: Cinder): Route[] {
     route({
       ...{ name: 'types:create', method: 'POST', path: '/types', policy: 'volume_extension:type_create', body: CREATE },
       run: async (call) => ({
-        body: { volume_type: show(call, await create(cinder, call, call.body['volume_type'] as Body)) },
+        body: { volume_type: show(call, await create(cinder, call.body['volume_type'] as Body)) },
       }),
     }),
     route({
@@ -73,7 +74,7 @@ export function typeRoutes(cinder: Cinder): Route[] {
     }),
     ...specRoutes(cinder, visible),
     ...accessRoutes(cinder),
-    ...encryptionRoutes(visible),
+    ...encryptionRoutes(cinder),
     ...defaultRoutes(cinder),
   ];
 }
@@ -98,13 +99,17 @@ async function list(cinder: Cinder, call: Call) {
   const wanted = (type: TypeRow): boolean => {
     if (!admin) return mayUse(type, call.credentials.projectId);
     if (asked === undefined) return type.isPublic;
-    return asked === '' || asked.toLowerCase() === 'none' || type.isPublic === bool(asked);
+    return asked.toLowerCase() === 'none' || type.isPublic === bool(asked);
   };
+  if (asked !== undefined && !/^(?:none|true|false|t|f|yes|no|y|n|on|off|1|0)$/i.test(asked))
+    throw badRequest(`Invalid is_public filter [${asked.slice(0, 32)}]`);
   const specs = call.version.atLeast('3.52') ? readWords(call.query.get('extra_specs')) : undefined;
   const has = ({ extraSpecs }: TypeRow): boolean =>
     Object.entries(specs ?? {}).every(([key, value]) => extraSpecs[key] === String(value));
   return listed(call, {
-    ...{ collection: 'volume_types', rows: every.filter((type) => wanted(type) && has(type)), sortKeys: SORT },
+    ...{ collection: 'volume_types', linked: 'volume_type', what: 'Volume type' },
+    ...(call.version.atLeast('3.52') && { resource: 'volume_type' }),
+    ...{ rows: every.filter((type) => wanted(type) && has(type)), sortKeys: SORT },
     ...{ filters: ['name', 'description'], show: (type: TypeRow) => show(call, type) },
     fields: ({ id, name, description, isPublic, createdAtMs }) => ({
       id,
@@ -116,30 +121,25 @@ async function list(cinder: Cinder, call: Call) {
   });
 }
 
-function publicity(body: Body): boolean | undefined {
-  const asked = body['os-volume-type-access:is_public'] ?? body['is_public'];
-  return asked === undefined || asked === null ? undefined : bool(asked);
-}
-
-async function create(cinder: Cinder, call: Call, body: Body): Promise<TypeRow> {
-  const name = (body['name'] as string).trim();
-  const projectId = call.credentials.projectId;
+async function create(cinder: Cinder, body: Body): Promise<TypeRow> {
+  const name = body['name'] as string;
+  const asked = body['os-volume-type-access:is_public'];
   return cinder.store.write(async (tx) => {
     if ((await types.by(tx, 'name', name)).length > 0) throw conflict(`Volume Type ${name} already exists.`);
-    const isPublic = publicity(body) ?? true;
+    const isPublic = asked === undefined || bool(asked);
     return types.put(tx, {
       ...{ id: newId(cinder), name, description: (body['description'] ?? null) as string | null, isPublic },
       ...{ extraSpecs: { ...(body['extra_specs'] as Words | null | undefined) }, createdAtMs: cinder.clock.nowMs() },
-      projects: isPublic || projectId === undefined ? [] : [projectId],
+      projects: [],
     });
   });
 }
 
 async function update(cinder: Cinder, id: string, body: Body): Promise<TypeRow> {
   const name = typeof body['name'] === 'string' ? body['name'].trim() : undefined;
-  const isPublic = publicity(body);
+  const isPublic = body['is_public'] === undefined ? undefined : bool(body['is_public']);
   if (name === '') throw badRequest('Volume type name can not be empty.');
-  if (name === undefined && body['description'] === undefined && isPublic === undefined)
+  if (name === undefined && typeof body['description'] !== 'string' && isPublic === undefined)
     throw badRequest('Specify volume type name, description, is_public or a combination thereof.');
   return cinder.store.write(async (tx) => {
     const type = await getType(tx, id);
@@ -155,12 +155,14 @@ async function update(cinder: Cinder, id: string, body: Body): Promise<TypeRow> 
   });
 }
 
+const SPEC_WORDS = { ...WORDS, propertyNames: { pattern: '^[a-zA-Z0-9_:.-]{1,255}$' } };
 const SPEC_BODY = schema<{ readonly extra_specs: Words }>({
   type: 'object',
-  properties: { extra_specs: { ...WORDS, minProperties: 1 } },
+  properties: { extra_specs: SPEC_WORDS },
   required: ['extra_specs'],
+  additionalProperties: false,
 });
-const ONE_SPEC = schema<Words>({ ...WORDS, minProperties: 1, maxProperties: 1 });
+const ONE_SPEC = schema<Words>({ ...SPEC_WORDS, minProperties: 1, maxProperties: 1 });
 
 function specRoutes(cinder: Cinder, visible: Visible): Route[] {
   const { store } = cinder;
@@ -235,6 +237,7 @@ function accessRoutes(cinder: Cinder): Route[] {
             type: 'object',
             properties: { project: { type: 'string', minLength: 1, maxLength: 64 } },
             required: ['project'],
+            additionalProperties: false,
           },
         },
         required: [name],
@@ -243,7 +246,8 @@ function accessRoutes(cinder: Cinder): Route[] {
         const project = (call.body[name] as Body)['project'] as string;
         await store.write(async (tx) => {
           const type = await getType(tx, call.params.type_id);
-          if (type.isPublic) throw conflict('Type access modification is not applicable to public volume type.');
+          if (type.isPublic)
+            throw badRequest('Invalid volume type: Type access modification is not applicable to public volume type.');
           const has = type.projects.includes(project);
           if (name === 'addProjectAccess' && has)
             throw conflict(`Volume type access for ${type.id} / ${project} combination already exists.`);
@@ -272,34 +276,36 @@ function accessRoutes(cinder: Cinder): Route[] {
   ];
 }
 
-/** No volume is encrypted here: types have no encryption to show, and none can be made. */
-function encryptionRoutes(visible: Visible): Route[] {
+/** No volume is encrypted by its type: types have no encryption to show, change or take away, and none can be made. */
+function encryptionRoutes({ store }: Cinder): Route[] {
   const path = '/types/{type_id}/encryption';
-  const refuse = (name: string, method: 'POST' | 'PUT' | 'DELETE', at: string): Route =>
+  const policy = 'volume_extension:volume_type_encryption:get';
+  const missing = (name: string, method: 'GET' | 'PUT' | 'DELETE', at: string, rule: string): Route =>
     route({
-      ...{
-        name,
-        method,
-        path: at,
-        policy: 'volume_extension:type_update',
-        note: 'refused, 501: volumes are not encrypted here',
-      },
-      run() {
-        throw notImplemented('Encryption of volumes is not offered.');
+      ...{ name, method, path: at, policy: rule, note: 'refused, 404: volumes are not encrypted by their types' },
+      run(call) {
+        throw notFound('Volume type encryption for type', (call.params as { type_id: string }).type_id);
       },
     });
+  const change1 = 'volume_extension:type_update';
   return [
     route({
-      ...{ name: 'types:show-encryption', method: 'GET', path, policy: 'volume_extension:type_get' },
-      note: 'always empty',
+      ...{ name: 'types:show-encryption', method: 'GET', path, policy, note: 'always empty' },
       async run(call) {
-        await visible(call, call.params.type_id);
+        await store.read((tx) => getType(tx, call.params.type_id));
         return { body: {} };
       },
     }),
-    refuse('types:create-encryption', 'POST', path),
-    refuse('types:update-encryption', 'PUT', `${path}/{encryption_id}`),
-    refuse('types:delete-encryption', 'DELETE', `${path}/{encryption_id}`),
+    route({
+      ...{ name: 'types:create-encryption', method: 'POST', path, policy: change1 },
+      note: 'refused, 501: volumes are not encrypted by their types',
+      run() {
+        throw notImplemented('Encryption of volumes by their types is not offered.');
+      },
+    }),
+    missing('types:show-encryption-item', 'GET', `${path}/{key}`, policy),
+    missing('types:update-encryption', 'PUT', `${path}/{key}`, change1),
+    missing('types:delete-encryption', 'DELETE', `${path}/{key}`, change1),
   ];
 }
 
@@ -327,7 +333,7 @@ function defaultRoutes(cinder: Cinder): Route[] {
     }),
     route({
       ...{ name: 'default-types:set', method: 'PUT', ...about, policy: 'volume_extension:default_set_or_update' },
-      body: wrapped('default_type', { volume_type: STRING }, { required: ['volume_type'] }),
+      body: wrapped('default_type', { volume_type: NAME }, { required: ['volume_type'] }),
       async run(call) {
         const project = call.params.target_project_id;
         const typeId = await store.write(async (tx) => {

@@ -5,13 +5,13 @@ import { growthAmounts, volumeAmounts } from '../model/quota-amounts.ts';
 import { allocate, choose, disabledHosts, fits, isMultiattach } from '../model/scheduler.ts';
 import { checkSize } from '../model/sizes.ts';
 import { getType, mayUse, typeName } from '../model/types.ts';
-import { badRequest, invalidInput, invalidVolume, notImplemented } from '../refusals.ts';
+import { badRequest, conflict, invalidInput, invalidVolume, notFound, notImplemented } from '../refusals.ts';
 import { attachments, snapshots, volumes } from '../tables.ts';
 import { EXTEND_VOLUME, RETYPE_VOLUME } from '../tasks/change-volume.ts';
 import { change } from '../tasks/kind.ts';
 import { type MigrateInput, startMigration } from '../tasks/migrate.ts';
 import { REVERT_VOLUME } from '../tasks/snapshot.ts';
-import { action, BOOLEAN, type Body, bool, isAdmin, owned, STRING, targetIn, UUID, WORDS } from './shared.ts';
+import { action, BOOLEAN, type Body, bool, isAdmin, owned, STRING, TEXT, targetIn, UUID, WORDS } from './shared.ts';
 import { beginDelete } from './volumes.ts';
 
 const PATH = '/volumes/{volume_id}/action';
@@ -29,7 +29,21 @@ const STATUSES = [
   'error_extending',
   'error_restoring',
   'awaiting-transfer',
+  'managing',
+  'error_managing',
+  'error_managing_deleting',
+  'backing-up',
+  'error_backing-up',
+  'restoring-backup',
+  'retyping',
+  'extending',
+  'uploading',
+  'downloading',
 ];
+const ATTACHED = ['attached', 'detached'];
+const MIGRATED = ['migrating', 'error', 'success', 'completing', 'none', 'starting'];
+/** In either case of letters, or all large. */
+const inAnyCase = (words: readonly string[]) => ({ enum: [...words, ...words.map((one) => one.toUpperCase()), null] });
 
 export function volumeActionRoutes(cinder: Cinder): Route[] {
   const target = targetIn(cinder, { rows: volumes, what: 'Volume', param: 'volume_id' });
@@ -43,6 +57,14 @@ interface Act {
   readonly status: number;
   readonly target: ReturnType<typeof targetIn>;
 }
+
+const UPLOAD = {
+  image_name: { type: 'string', minLength: 1, maxLength: 255 },
+  ...{ force: BOOLEAN, protected: BOOLEAN, container_format: TEXT },
+  disk_format: { enum: ['raw', 'vmdk', 'vdi', 'qcow2', 'vhd', 'vhdx', 'ploop'] },
+  visibility: { enum: ['community', 'public', 'private', 'shared'] },
+};
+const MIGRATE = { host: { type: ['string', 'null'], maxLength: 255 }, force_host_copy: BOOLEAN, lock_volume: BOOLEAN };
 
 const arg = (call: { readonly body: Readonly<Record<string, Body>> }, name: string): Body => call.body[name] ?? {};
 
@@ -70,9 +92,7 @@ function changes(cinder: Cinder, act: Act): Route[] {
     }),
     route({
       ...{ name: 'volumes:retype', ...act, action: 'os-retype', policy: 'volume:retype' },
-      body: action('os-retype', { new_type: STRING, migration_policy: { enum: ['never', 'on-demand', null] } }, [
-        'new_type',
-      ]),
+      body: action('os-retype', { new_type: STRING, migration_policy: { enum: ['on-demand', 'never'] } }, ['new_type']),
       note: 'on the same host at once; to another one with migration_policy on-demand while it is not attached',
       async run(call) {
         await retype(cinder, call, call.params.volume_id, arg(call, 'os-retype'));
@@ -104,7 +124,8 @@ function changes(cinder: Cinder, act: Act): Route[] {
             throw invalidVolume(
               `Volume ${id} status must be available to update readonly flag, but current status is: ${volume.status}.`,
             );
-          await change(cinder, tx, volumes, { id, readOnly });
+          const visibleMetadata = { ...volume.visibleMetadata, readonly: readOnly ? 'True' : 'False' };
+          await change(cinder, tx, volumes, { id, readOnly, visibleMetadata });
         });
         return {};
       },
@@ -112,7 +133,7 @@ function changes(cinder: Cinder, act: Act): Route[] {
     route({
       ...{ name: 'volumes:reimage', ...act, action: 'os-reimage', min: '3.68', policy: 'volume:reimage' },
       ...{
-        body: action('os-reimage', { image_id: STRING }, ['image_id']),
+        body: action('os-reimage', { image_id: UUID, reimage_reserved: BOOLEAN }, ['image_id']),
         note: 'refused, 400: there is no image service',
       },
       run() {
@@ -122,7 +143,7 @@ function changes(cinder: Cinder, act: Act): Route[] {
     route({
       ...{ name: 'volumes:upload-image', ...act, action: 'os-volume_upload_image' },
       policy: 'volume_extension:volume_actions:upload_image',
-      body: action('os-volume_upload_image', { image_name: STRING }, ['image_name']),
+      body: action('os-volume_upload_image', UPLOAD, ['image_name']),
       note: 'refused, 400: there is no image service',
       run() {
         throw badRequest('There is no image service: a volume cannot become an image here.');
@@ -137,7 +158,10 @@ function adminActions(cinder: Cinder, act: Act): Route[] {
     route({
       ...{ name: 'volumes:migrate', ...act, action: 'os-migrate_volume' },
       policy: 'volume_extension:volume_admin_actions:migrate_volume',
-      body: action('os-migrate_volume', { host: STRING, cluster: { type: ['string', 'null'] } }),
+      body: [
+        { max: '3.15', schema: action('os-migrate_volume', MIGRATE, ['host']) },
+        { min: '3.16', schema: action('os-migrate_volume', { ...MIGRATE, cluster: TEXT }) },
+      ],
       note: 'of a volume that is not attached: by a snapshot',
       async run(call) {
         await migrate(cinder, call, call.params.volume_id, arg(call, 'os-migrate_volume'));
@@ -147,18 +171,21 @@ function adminActions(cinder: Cinder, act: Act): Route[] {
     route({
       ...{ name: 'volumes:migrate-completion', ...act, action: 'os-migrate_volume_completion' },
       policy: 'volume_extension:volume_admin_actions:migrate_volume',
-      ...{ body: action('os-migrate_volume_completion'), note: 'refused, 501: migrations complete by themselves' },
-      run() {
-        throw notImplemented('Migrations complete by themselves.');
+      body: action('os-migrate_volume_completion', { new_volume: UUID, error: {} }, ['new_volume']),
+      note: 'refused, 400: migrations complete by themselves',
+      async run(call) {
+        const id = arg(call, 'os-migrate_volume_completion')['new_volume'] as string;
+        await store.read((tx) => owned(tx, call, { rows: volumes, what: 'Volume', id }));
+        throw invalidVolume(`Volume ${call.params.volume_id} is not being migrated to volume ${id}.`);
       },
     }),
     route({
       ...{ name: 'volumes:reset-status', ...act, action: 'os-reset_status' },
       policy: 'volume_extension:volume_admin_actions:reset_status',
       body: action('os-reset_status', {
-        status: { enum: [...STATUSES, null] },
-        attach_status: { enum: ['attached', 'detached', null] },
-        migration_status: { type: ['string', 'null'] },
+        status: inAnyCase(STATUSES),
+        attach_status: inAnyCase(ATTACHED),
+        migration_status: inAnyCase(MIGRATED),
       }),
       async run(call) {
         await resetStatus(cinder, call, call.params.volume_id, arg(call, 'os-reset_status'));
@@ -219,7 +246,7 @@ function imageActions(cinder: Cinder, act: Act): Route[] {
       ...{ name: 'volumes:unset-image-metadata', ...act, status: 200, action: 'os-unset_image_metadata' },
       ...{
         policy: 'volume_extension:volume_image_metadata:remove',
-        body: action('os-unset_image_metadata', { key: STRING }, ['key']),
+        body: action('os-unset_image_metadata', { key: { type: 'string', minLength: 1, maxLength: 255 } }, ['key']),
       },
       async run(call) {
         const id = call.params.volume_id;
@@ -227,7 +254,7 @@ function imageActions(cinder: Cinder, act: Act): Route[] {
         await store.write(async (tx) => {
           const { imageMetadata } = await owned(tx, call, { rows: volumes, what: 'Volume', id });
           const { [key]: gone, ...rest } = imageMetadata;
-          if (gone === undefined) throw badRequest(`Metadata item ${key.slice(0, 64)} was not found.`);
+          if (gone === undefined) throw notFound('Image metadata', key.slice(0, 64));
           await change(cinder, tx, volumes, { id, imageMetadata: rest });
         });
         return {};
@@ -262,19 +289,17 @@ async function extend(cinder: Cinder, call: Call, id: string, toGb: number): Pro
 async function revert(cinder: Cinder, call: Call, id: string, snapshotId: string): Promise<void> {
   await cinder.store.write(async (tx) => {
     const volume = await owned(tx, call, { rows: volumes, what: 'Volume', id });
-    const snapshot = await owned(tx, call, { rows: snapshots, what: 'Snapshot', id: snapshotId });
-    if (snapshot.volumeId !== id) throw badRequest(`Snapshot ${snapshotId} is not of volume ${id}.`);
-    const all = await snapshots.by(tx, 'volume', id);
-    const latest = all.reduce((a, b) => (b.createdAtMs > a.createdAtMs ? b : a), snapshot);
+    const [latest] = (await snapshots.by(tx, 'volume', id)).sort((a, b) => b.createdAtMs - a.createdAtMs);
+    if (latest === undefined) throw badRequest(`Volume ${id} doesn't have any snapshots.`);
     if (latest.id !== snapshotId)
-      throw badRequest(`Volume ${id} can only be reverted to its latest snapshot, ${latest.id}.`);
-    if (volume.status !== 'available' || snapshot.status !== 'available')
-      throw badRequest(
-        `Volume and snapshot must be available to revert: they are ${volume.status} and ${snapshot.status}.`,
-      );
-    if (volume.sizeGb !== snapshot.sizeGb)
+      throw badRequest(`Specified snapshot ${snapshotId} is None or not the latest one of volume ${id}.`);
+    if (volume.sizeGb !== latest.sizeGb)
       throw badRequest(
         `Can't revert volume ${id} to its latest snapshot ${snapshotId}. The volume size must be equal to the snapshot size.`,
+      );
+    if (volume.status !== 'available' || latest.status !== 'available')
+      throw conflict(
+        `Volume and snapshot must be available to revert: they are ${volume.status} and ${latest.status}.`,
       );
     await change(cinder, tx, volumes, { id, status: 'reverting', previousStatus: volume.status });
     await change(cinder, tx, snapshots, { id: snapshotId, status: 'restoring' });
@@ -355,17 +380,17 @@ async function migrate(cinder: Cinder, call: Call, id: string, asked: Body): Pro
 }
 
 async function resetStatus(cinder: Cinder, call: Call, id: string, asked: Body): Promise<void> {
-  const { status, attach_status, migration_status } = asked as Readonly<Record<string, string | null | undefined>>;
-  if (!status && !attach_status && !('migration_status' in asked)) throw badRequest('Must specify a status.');
+  const lower = (name: string): string | undefined => (asked[name] as string | null | undefined)?.toLowerCase();
+  const [status, attachStatus, migrationStatus] = ['status', 'attach_status', 'migration_status'].map(lower);
+  if (!status && !attachStatus && !migrationStatus)
+    throw badRequest("Must specify 'status', 'attach_status' or 'migration_status' for update.");
   await cinder.store.write(async (tx) => {
     await owned(tx, call, { rows: volumes, what: 'Volume', id });
-    if (attach_status === 'detached') {
+    if (attachStatus === 'detached') {
       for (const one of await attachments.by(tx, 'volume', id)) await attachments.remove(tx, one.id);
     }
-    const migrated =
-      'migration_status' in asked
-        ? { migrationStatus: migration_status === 'none' ? undefined : (migration_status ?? undefined) }
-        : {};
+    const moved = migrationStatus === 'none' ? undefined : migrationStatus;
+    const migrated = migrationStatus ? { migrationStatus: moved } : {};
     await change(cinder, tx, volumes, { id, ...(status ? { status } : {}), ...migrated });
   });
 }

@@ -3,6 +3,7 @@ import type { ReadTx } from '../../../control/contract.ts';
 import type { Call } from '../../../control/service/types.ts';
 import type { Cinder } from '../cinder.ts';
 import { isoTime } from '../iso-time.ts';
+import { uuidOf } from '../model/uuid-of.ts';
 import { type AttachmentRow, attachments, types, type VolumeRow } from '../tables.ts';
 import { type Body, isAdmin } from './shared.ts';
 
@@ -24,10 +25,15 @@ export async function volumeParts(tx: ReadTx, rows: readonly VolumeRow[]): Promi
   );
 }
 
-export const volumeLinks = (call: Call, id: string, kind = 'volumes') => [
-  { rel: 'self', href: call.url(`/v3/${call.credentials.projectId}/${kind}/${id}`) },
-  { rel: 'bookmark', href: call.url(`/${call.credentials.projectId}/${kind}/${id}`) },
-];
+/** With the project where the request's own address has it. */
+export function volumeLinks(call: Call, id: string, kind = 'volumes') {
+  const { projectId } = call.credentials;
+  const at = call.path.startsWith(`/v3/${projectId}/`) ? `/${projectId}/${kind}/${id}` : `/${kind}/${id}`;
+  return [
+    { rel: 'self', href: call.url(`/v3${at}`) },
+    { rel: 'bookmark', href: call.url(at) },
+  ];
+}
 
 export const showVolumeBrief = (call: Call, { volume: { id, name } }: VolumeParts): Body => ({
   id,
@@ -35,28 +41,40 @@ export const showVolumeBrief = (call: Call, { volume: { id, name } }: VolumePart
   links: volumeLinks(call, id),
 });
 
-export function showVolume({ hosts }: Cinder, call: Call, { volume, typeName, attached }: VolumeParts): Body {
+/** As the answers to creation and update have it: without attributes, which are there where volumes are shown and listed. */
+export function showMadeVolume(call: Call, { volume, typeName, attached }: VolumeParts): Body {
   const { version } = call;
   const admin = isAdmin(call);
-  const target = { project_id: volume.projectId };
   const { imageMetadata } = volume;
   return {
     ...{ id: volume.id, status: volume.status, size: volume.sizeGb, availability_zone: volume.zone },
     ...{ created_at: isoTime(volume.createdAtMs), updated_at: isoTime(volume.updatedAtMs) },
     ...{ name: volume.name, description: volume.description, volume_type: typeName },
     ...{ snapshot_id: volume.snapshotId ?? null, source_volid: volume.sourceVolumeId ?? null },
-    ...{ metadata: volume.metadata, links: volumeLinks(call, volume.id), user_id: volume.userId },
+    ...{
+      metadata: { ...volume.metadata, ...volume.visibleMetadata },
+      links: volumeLinks(call, volume.id),
+      user_id: volume.userId,
+    },
     ...{ bootable: String(volume.bootable), encrypted: false, replication_status: null },
     ...{ consistencygroup_id: null, multiattach: volume.multiattach },
     attachments: attached.map((one) => showAttached(one, admin)),
     ...(admin && { migration_status: volume.migrationStatus ?? null }),
     ...(version.atLeast('3.13') && { group_id: null }),
     ...(admin && version.atLeast('3.21') && { provider_id: null }),
-    ...(version.atLeast('3.48') && { shared_targets: false, service_uuid: volume.host ?? null }),
+    ...(version.atLeast('3.48') && { shared_targets: false, service_uuid: serviceUuid(volume.host) }),
     ...(admin && version.atLeast('3.61') && { cluster_name: null }),
     ...(version.atLeast('3.63') && { volume_type_id: volume.typeId }),
     ...(version.atLeast('3.65') && { consumes_quota: true }),
     ...(Object.keys(imageMetadata).length > 0 && { volume_image_metadata: imageMetadata }),
+  };
+}
+
+export function showVolume({ hosts }: Cinder, call: Call, parts: VolumeParts): Body {
+  const { volume } = parts;
+  const target = { project_id: volume.projectId };
+  return {
+    ...showMadeVolume(call, parts),
     ...(call.allows('volume_extension:volume_host_attribute', target) && {
       'os-vol-host-attr:host': volume.host === undefined ? null : hosts.fullName(volume.host),
     }),
@@ -68,6 +86,11 @@ export function showVolume({ hosts }: Cinder, call: Call, { volume, typeName, at
       'os-vol-mig-status-attr:name_id': null,
     }),
   };
+}
+
+/** Of the service on its host: the same for all volumes there, which clients lock by. */
+function serviceUuid(host: string | undefined): string | null {
+  return host === undefined ? null : uuidOf(`service\0${host}`);
 }
 
 function showAttached(one: AttachmentRow, admin: boolean): Body {

@@ -4,7 +4,7 @@ import { type Call, type Route, route } from '../../../control/service/types.ts'
 import { type Cinder, startTask } from '../cinder.ts';
 import { isoTime, parseTime } from '../iso-time.ts';
 import { type NewVolume, putVolume } from '../model/new-volume.ts';
-import { badRequest, invalidInput, invalidVolume } from '../refusals.ts';
+import { badRequest, invalidInput, invalidVolume, notFound } from '../refusals.ts';
 import { attachments, snapshots, type VolumeRow, volumes } from '../tables.ts';
 import { DELETE_VOLUME, type DeleteInput } from '../tasks/delete-volume.ts';
 import { change } from '../tasks/kind.ts';
@@ -12,20 +12,23 @@ import { hasWords, listed, readWords, rowsFor } from './listing.ts';
 import {
   type Body,
   bool,
+  flag,
   gigabytes,
   named,
+  OPTIONAL_BOOLEAN,
   OPTIONAL_UUID,
   oneOf,
   owned,
   SIZE,
   TEXT,
   targetIn,
+  UUID,
   WORDS,
   WORDS_OR_NULL,
   words,
   wrapped,
 } from './shared.ts';
-import { showVolume, showVolumeBrief, type VolumeParts, volumeParts } from './volume-view.ts';
+import { showMadeVolume, showVolume, showVolumeBrief, type VolumeParts, volumeParts } from './volume-view.ts';
 
 const NAMES = { name: TEXT, description: TEXT, display_name: TEXT, display_description: TEXT };
 const CREATE = {
@@ -38,12 +41,18 @@ const CREATE = {
   group_id: TEXT,
   backup_id: OPTIONAL_UUID,
   size: SIZE,
-  availability_zone: TEXT,
-  multiattach: { type: ['boolean', 'string', 'null'] },
+  availability_zone: { type: ['string', 'null'], minLength: 1, maxLength: 255 },
+  multiattach: OPTIONAL_BOOLEAN,
   image_id: TEXT,
   imageRef: TEXT,
 };
-const HINTS = { 'OS-SCH-HNT:scheduler_hints': { type: ['object', 'null'] } };
+const HINTED = { type: ['string', 'array'], pattern: UUID.pattern, items: UUID, uniqueItems: true };
+const HINTS = {
+  'OS-SCH-HNT:scheduler_hints': {
+    type: ['object', 'null'],
+    properties: { same_host: HINTED, different_host: HINTED, local_to_instance: OPTIONAL_UUID },
+  },
+};
 const create = (open: boolean) => wrapped('volume', CREATE, { open, also: HINTS });
 const UPDATE = wrapped('volume', { ...NAMES, metadata: WORDS });
 
@@ -57,6 +66,11 @@ export const VOLUME_SORT = [
   'created_at',
   'bootable',
   'updated_at',
+  'host',
+  'user_id',
+  'project_id',
+  'volume_type_id',
+  'migration_status',
 ];
 const FILTERS = [
   'name',
@@ -72,7 +86,11 @@ const FILTERS = [
   'multiattach',
   'consumes_quota',
   'id',
+  'display_name',
+  'snapshot_id',
+  'source_volid',
 ];
+const BOOLEANS = ['bootable', 'multiattach'];
 const LIKE = ['name', 'status', 'availability_zone'];
 const TIMES = ['created_at', 'updated_at'] as const;
 
@@ -103,20 +121,22 @@ export function volumeRoutes(cinder: Cinder): Route[] {
       ],
       note: 'the host is bound here, the file comes with the first attachment',
       async run(call) {
-        const asked = readNew(cinder, call, call.body);
+        const asked = readNew(cinder, call.body);
         const pools = await cinder.hosts.pools();
         const parts = await store.write(async (tx) => {
           const volume = await putVolume(cinder, tx, { call, asked, pools });
           return (await volumeParts(tx, [volume]))[0] as VolumeParts;
         });
         call.note({ volume_id: parts.volume.id });
-        return { body: { volume: showVolume(cinder, call, parts) } };
+        return { body: { volume: showMadeVolume(call, parts) } };
       },
     }),
     route({
       ...{ name: 'volumes:show', method: 'GET', path: '/volumes/{volume_id}', policy: 'volume:get' },
       target: target(cinder),
-      run: async (call) => ({ body: { volume: await shown(cinder, call, call.params.volume_id) } }),
+      async run(call) {
+        return { body: { volume: showVolume(cinder, call, await partsOf(cinder, call, call.params.volume_id)) } };
+      },
     }),
     route({
       ...{ name: 'volumes:update', method: 'PUT', path: '/volumes/{volume_id}', policy: 'volume:update' },
@@ -132,7 +152,7 @@ export function volumeRoutes(cinder: Cinder): Route[] {
           const metadata = 'metadata' in body ? { metadata: words(body['metadata']) } : {};
           await change(cinder, tx, volumes, { id, ...named(body), ...metadata });
         });
-        return { body: { volume: await shown(cinder, call, id) } };
+        return { body: { volume: showMadeVolume(call, await partsOf(cinder, call, id)) } };
       },
     }),
     route({
@@ -145,8 +165,8 @@ export function volumeRoutes(cinder: Cinder): Route[] {
       },
       target: target(cinder),
       async run(call) {
-        const cascade = bool(call.query.get('cascade'));
-        const force = call.version.atLeast('3.23') && bool(call.query.get('force'));
+        const cascade = flag(call, 'cascade');
+        const force = call.version.atLeast('3.23') && flag(call, 'force');
         if (force) call.enforce('volume:force_delete');
         await beginDelete(cinder, call, { volumeId: call.params.volume_id, cascade, force });
         return {};
@@ -155,14 +175,14 @@ export function volumeRoutes(cinder: Cinder): Route[] {
   ];
 }
 
-export async function shown(cinder: Cinder, call: Call, id: string): Promise<Body> {
-  const parts = await cinder.store.read(async (tx) => {
+function partsOf({ store }: Cinder, call: Call, id: string): Promise<VolumeParts> {
+  return store.read(async (tx) => {
     return (await volumeParts(tx, [await owned(tx, call, { rows: volumes, what: 'Volume', id })]))[0] as VolumeParts;
   });
-  return showVolume(cinder, call, parts);
 }
 
 async function listVolumes(cinder: Cinder, call: Call, show: (call: Call, parts: VolumeParts) => Body) {
+  checkBooleans(call);
   const rows = await cinder.store.read(async (tx) => volumeParts(tx, await rowsFor(tx, call, volumes)));
   const metadata = readWords(call.query.get('metadata'));
   const image = call.version.atLeast('3.4') ? readWords(call.query.get('glance_metadata')) : undefined;
@@ -170,7 +190,16 @@ async function listVolumes(cinder: Cinder, call: Call, show: (call: Call, parts:
   // Group filters name groups, of which there are none.
   const inGroup: Filter[] = call.version.atLeast('3.10') && call.query.has('group_id') ? [() => false] : [];
   return listed(call, {
-    ...{ collection: 'volumes', rows, filters: FILTERS, like: LIKE, sortKeys: VOLUME_SORT, counts: true },
+    ...{
+      collection: 'volumes',
+      what: 'Volume',
+      resource: 'volume',
+      rows,
+      filters: FILTERS,
+      like: LIKE,
+      sortKeys: VOLUME_SORT,
+      counts: true,
+    },
     fields: ({ volume }) => fieldsOf(cinder, volume),
     show: (parts) => show(call, parts),
     more: [
@@ -182,12 +211,20 @@ async function listVolumes(cinder: Cinder, call: Call, show: (call: Call, parts:
   });
 }
 
+/** Before 3.2 anything but `false` was true. */
+function checkBooleans({ query, version }: Call): void {
+  if (!version.atLeast('3.2')) return;
+  const wrong = BOOLEANS.find((name) => query.has(name) && !/^(?:true|false|0|1)$/i.test(query.get(name) ?? ''));
+  if (wrong !== undefined) throw invalidInput(`'${wrong} = ${query.get(wrong)?.slice(0, 32)}'`);
+}
+
 function fieldsOf({ hosts }: Cinder, volume: VolumeRow): Body {
   return {
     ...{ id: volume.id, name: volume.name, display_name: volume.name, status: volume.status, size: volume.sizeGb },
     ...{ bootable: volume.bootable, availability_zone: volume.zone, migration_status: volume.migrationStatus },
     ...{ volume_type_id: volume.typeId, user_id: volume.userId, encrypted: false, multiattach: volume.multiattach },
     ...{ host: volume.host === undefined ? undefined : hosts.fullName(volume.host), consumes_quota: true },
+    ...{ project_id: volume.projectId, snapshot_id: volume.snapshotId, source_volid: volume.sourceVolumeId },
     ...{ created_at: isoTime(volume.createdAtMs), updated_at: isoTime(volume.updatedAtMs) },
   };
 }
@@ -202,7 +239,7 @@ export function timeFilters(call: Call): Filter[] {
 }
 
 function timeFilter(name: string, text: string): Filter {
-  const match = /^(?:(gt|gte|lt|lte|eq|neq):)?(.+)$/.exec(text);
+  const match = /^(gt|gte|lt|lte|eq|neq):(.+)$/.exec(text);
   const wanted = parseTime(match?.[2] ?? '');
   if (match === null || wanted === undefined) throw badRequest(`Invalid filter ${name}: ${text.slice(0, 64)}`);
   return (item) => {
@@ -210,7 +247,7 @@ function timeFilter(name: string, text: string): Filter {
     if (have === undefined) return false;
     const order = Math.sign(have - wanted);
     return { gt: order > 0, gte: order >= 0, lt: order < 0, lte: order <= 0, eq: order === 0, neq: order !== 0 }[
-      match[1] ?? 'eq'
+      match[1] as string
     ] as boolean;
   };
 }
@@ -224,9 +261,9 @@ function summary({ version }: Call, rows: readonly VolumeRow[]): Body {
   return { total_count: rows.length, total_size, ...(version.atLeast('3.36') && { metadata }) };
 }
 
-function readNew({ hosts }: Cinder, { version }: Call, whole: Readonly<Record<string, Body>>): NewVolume {
+function readNew({ hosts }: Cinder, whole: Readonly<Record<string, Body>>): NewVolume {
   const body = whole['volume'] as Body;
-  refuseNew(body, version.atLeast('3.47'));
+  refuseNew(body);
   const zone = text(body['availability_zone']);
   if (zone !== undefined && !hosts.zones.includes(zone)) throw invalidInput(`Availability zone '${zone}' is invalid.`);
   const hints = (whole['OS-SCH-HNT:scheduler_hints'] ?? body['scheduler_hints'] ?? {}) as Body;
@@ -240,17 +277,15 @@ function readNew({ hosts }: Cinder, { version }: Call, whole: Readonly<Record<st
   };
 }
 
-function refuseNew(body: Body, hasBackups: boolean): void {
-  if (text(body['imageRef'] ?? body['image_id']) !== undefined)
+function refuseNew(body: Body): void {
+  if (typeof (body['imageRef'] ?? body['image_id']) === 'string')
     throw badRequest('There is no image service: a volume cannot be made of an image here.');
-  if (text(body['consistencygroup_id']) !== undefined || text(body['group_id']) !== undefined)
-    throw badRequest('Groups of volumes are not offered.');
+  const group = body['consistencygroup_id'] ?? body['group_id'];
+  if (typeof group === 'string') throw notFound('Group', group);
   if (bool(body['multiattach']))
     throw badRequest(
       'multiattach parameter has been removed: use a volume type with extra spec multiattach="<is> True".',
     );
-  if (text(body['backup_id']) !== undefined && !hasBackups)
-    throw badRequest('backup_id needs microversion 3.47 or above.');
 }
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
