@@ -33,10 +33,10 @@ export function parseEc2(blob: string): Ec2Blob {
   try {
     value = JSON.parse(blob);
   } catch {
-    throw badRequest('Invalid blob in credential.');
+    throw badRequest('Invalid blob in credential');
   }
   const { access, secret, app_cred_id: appCredId } = (value ?? {}) as Partial<Record<string, unknown>>;
   if (typeof access !== 'string' || typeof secret !== 'string' || access === '')
-    throw badRequest('Invalid blob in credential.');
+    throw badRequest('Invalid blob in credential');
   return { access, secret, ...(typeof appCredId === 'string' ? { appCredId } : {}) };
 }

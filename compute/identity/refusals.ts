@@ -25,11 +25,16 @@ export function badRequest(message: string): Fault {
   return new Fault(identityFaults.badRequest, {}, message);
 }
 
+const MALFORMED =
+  'The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.';
+
+export function malformed(message: string): Fault {
+  return badRequest(`${message} ${MALFORMED}`);
+}
+
 /** Keystone's words for what a body lacks. */
 export function expecting(attribute: string, target: string): Fault {
-  const rest =
-    'The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.';
-  return badRequest(`Expecting to find ${attribute} in ${target}. ${rest}`);
+  return malformed(`Expecting to find ${attribute} in ${target}.`);
 }
 
 export function forbidden(message: string): Fault {

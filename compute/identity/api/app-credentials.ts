@@ -10,11 +10,25 @@ import { dropAppCred } from '../model/cascade.ts';
 import { findRole } from '../model/roles.ts';
 import { claimName, members, must } from '../model/rows.ts';
 import { getUser } from '../model/users.ts';
-import { badRequest, forbidden, notFound } from '../refusals.ts';
+import { badRequest, forbidden, malformed, notFound, notFoundAs } from '../refusals.ts';
 import { type Identity, moment } from '../service-state.ts';
 import { type AccessRuleRow, type AppCredRow, tables } from '../tables.ts';
 import { listed } from './listing.ts';
-import { type Body, caller, given, linked, NAME, refuseRestricted, STRING, TEXT, targetOf, wrapped } from './shared.ts';
+import {
+  BOOLEAN,
+  type Body,
+  caller,
+  given,
+  linked,
+  NAME,
+  refuseAccessKeys,
+  refuseRestricted,
+  refusing,
+  STRING,
+  TEXT,
+  targetOf,
+  wrapped,
+} from './shared.ts';
 import { showAppCred } from './show.ts';
 
 /** 512 bits. */
@@ -29,6 +43,15 @@ const RULE = {
     method: { type: 'string', enum: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] },
     service: { type: 'string', minLength: 1, maxLength: 255 },
   },
+  additionalProperties: false,
+} as const;
+/** By its id or by its name. */
+const ROLE = {
+  type: 'object',
+  properties: { id: STRING, name: STRING },
+  additionalProperties: false,
+  minProperties: 1,
+  maxProperties: 1,
 } as const;
 const BODY = wrapped(
   'application_credential',
@@ -37,8 +60,8 @@ const BODY = wrapped(
     description: TEXT,
     secret: TEXT,
     expires_at: TEXT,
-    unrestricted: { type: ['boolean', 'null'] },
-    roles: { type: 'array', items: { type: 'object', properties: { id: STRING, name: STRING } } },
+    unrestricted: BOOLEAN,
+    roles: { type: 'array', items: ROLE },
     access_rules: { type: 'array', items: RULE, maxItems: RULES_MAX },
     project_id: STRING,
   },
@@ -50,6 +73,10 @@ type ById = { readonly user_id: string };
 const ofUser = ({ params }: { params: ById }) => targetOf('user', { id: params.user_id });
 
 export function appCredRoutes(identity: Identity): Route[] {
+  return refusing(refuseAccessKeys, [...mainRoutes(identity), ...ruleRoutes(identity)]);
+}
+
+function mainRoutes(identity: Identity): Route[] {
   const { store } = identity;
   const all = { path: '/v3/users/{user_id}/application_credentials', target: ofUser } as const;
   const one = { path: '/v3/users/{user_id}/application_credentials/{id}', target: ofUser } as const;
@@ -107,19 +134,20 @@ export function appCredRoutes(identity: Identity): Route[] {
         return {};
       },
     }),
-    ...ruleRoutes(identity),
   ];
 }
 
 async function getAppCred(tx: ReadTx, userId: string, id: string): Promise<AppCredRow> {
-  const row = await must(tx, tables.appCreds, { kind: 'application credential', id });
-  if (row.userId !== userId) throw notFound('application credential', id);
+  const row = await must(tx, tables.appCreds, { kind: 'Application Credential', id });
+  if (row.userId !== userId) throw notFound('Application Credential', id);
   return row;
 }
 
 async function show(tx: ReadTx, call: Call, row: AppCredRow): Promise<Body> {
   const roles = await Promise.all(row.roleIds.map((id) => tx.get(tables.roles, id)));
-  const shown = roles.filter((role) => role !== undefined).map(({ id, name }) => ({ id, name, domain_id: null }));
+  const shown = roles
+    .filter((role) => role !== undefined)
+    .map(({ id, name, description, options }) => ({ id, name, domain_id: null, description, options }));
   if (row.accessRuleIds === undefined) return showAppCred(call, row, { roles: shown });
   const rules = await Promise.all(row.accessRuleIds.map((id) => tx.get(tables.accessRules, id)));
   const accessRules = rules
@@ -145,7 +173,7 @@ async function create(
   const expiresAt = given<string | null>(body, 'expires_at') ?? undefined;
   const expiresAtMs = expiresAt === undefined ? undefined : parseIsoTime(expiresAt);
   const at = moment(identity);
-  if (expiresAtMs !== undefined && expiresAtMs <= at.nowMs) throw badRequest('expires_at lies in the past.');
+  if (expiresAtMs !== undefined && expiresAtMs <= at.nowMs) throw malformed("The 'expires_at' must not be before now.");
   const shown = await identity.store.write(async (tx) => {
     const limit = identity.settings.appCredsPerUserMax;
     if ((await members(tx, tables.appCredNames, userId)).length >= limit)
@@ -164,7 +192,9 @@ async function create(
       ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
       ...(accessRuleIds === undefined ? {} : { accessRuleIds }),
     };
-    await claimName(tx, { table: tables.appCredNames, kind: 'application credential', within: userId }, row);
+    const refusal = `Duplicate entry found with name ${row.name}`;
+    const index = { table: tables.appCredNames, kind: 'application_credential', within: userId, refusal };
+    await claimName(tx, index, row);
     tx.put(tables.appCreds, row.id, row);
     return await show(tx, call as Call, row);
   });
@@ -182,10 +212,9 @@ async function rolesFrom(
   const ids: string[] = [];
   for (const { id, name } of asked) {
     const roleId = typeof id === 'string' ? id : (await findRole(tx, String(name)))?.id;
-    if (roleId === undefined || !held.includes(roleId))
-      throw badRequest(
-        `Invalid application credential: Could not find role assignment with role: ${String(id ?? name)}.`,
-      );
+    if (roleId === undefined) throw notFoundAs(`Role ${String(name)} is not defined`);
+    if (!held.includes(roleId))
+      throw badRequest('Invalid application credential: Cannot create an application credential with unassigned role');
     ids.push(roleId);
   }
   return ids;
@@ -207,7 +236,7 @@ async function rulesFrom(tx: WriteTx, { userId, rules, newId }: RulesAsk): Promi
     const same = owned.find((row) =>
       id === undefined ? row.path === path && row.method === method && row.service === service : row.id === id,
     );
-    if (same === undefined && id !== undefined) throw notFound('access rule', String(id));
+    if (same === undefined && id !== undefined) throw notFound('Access Rule', String(id));
     if (same === undefined && (path === undefined || method === undefined || service === undefined))
       throw badRequest('An access rule has path, method and service, or the id of one made before.');
     const row = same ?? { id: newId(), userId, path: String(path), method: String(method), service: String(service) };
@@ -235,8 +264,8 @@ function ruleRoutes(identity: Identity): Route[] {
   const { store } = identity;
   const one = { path: '/v3/users/{user_id}/access_rules/{id}', target: ofUser } as const;
   const find = async (tx: ReadTx, { user_id, id }: { user_id: string; id: string }): Promise<AccessRuleRow> => {
-    const row = await must(tx, tables.accessRules, { kind: 'access rule', id });
-    if (row.userId !== user_id) throw notFound('access rule', id);
+    const row = await must(tx, tables.accessRules, { kind: 'Access Rule', id });
+    if (row.userId !== user_id) throw notFound('Access Rule', id);
     return row;
   };
   return [
@@ -276,7 +305,7 @@ function ruleRoutes(identity: Identity): Route[] {
         await store.write(async (tx) => {
           const row = await find(tx, call.params);
           const users = (await tx.scan(tables.appCreds)).some(({ value }) => value.accessRuleIds?.includes(row.id));
-          if (users) throw forbidden(`Access rule ${row.id} is in use by an application credential.`);
+          if (users) throw forbidden('May not delete access rule in use');
           tx.delete(tables.accessRules, row.id);
           tx.delete(tables.userAccessRules, joinKey(row.userId, row.id));
         });

@@ -1,18 +1,22 @@
 /** /v3/regions, services, endpoints and policies: what the catalog in tokens is made of. */
 import type { ReadTx, WriteTx } from '../../../control/contract.ts';
 import { type Route, route } from '../../../control/service/types.ts';
-import { unknownPlaces } from '../auth/catalog.ts';
-import { badRequest, duplicate, forbidden, notFound } from '../refusals.ts';
+import { isTemplate } from '../auth/catalog.ts';
+import { badRequest, conflict, forbidden, notFound } from '../refusals.ts';
 import type { Identity } from '../service-state.ts';
 import { type PlainRow, tables } from '../tables.ts';
 import { create, type PlainSpec, plainRoutes, showPlain } from './plain.ts';
-import { BOOLEAN, type Body, NAME, STRING, TEXT, wrapped } from './shared.ts';
+import { BOOLEAN, type Body, NAME, STRING, TEXT, wrappedAs } from './shared.ts';
+
+const DESCRIPTION = { ...TEXT, maxLength: 255 } as const;
+/** As Keystone's own column has it. */
+const URL_CHARS_MAX = 225;
 
 export const REGIONS: PlainSpec = {
   name: 'region',
   collection: 'regions',
   table: tables.regions,
-  properties: { id: { type: ['string', 'null'], maxLength: 255 }, description: TEXT, parent_region_id: TEXT },
+  properties: { id: { type: 'string', maxLength: 255 }, description: DESCRIPTION, parent_region_id: TEXT },
   required: [],
   filters: ['parent_region_id'],
   defaults: { description: '', parent_region_id: null },
@@ -22,10 +26,12 @@ export const REGIONS: PlainSpec = {
 };
 
 async function prepareRegion(tx: WriteTx, row: PlainRow, before: PlainRow | undefined): Promise<PlainRow> {
-  if (before === undefined && (await tx.get(tables.regions, row.id)) !== undefined) throw duplicate('region', row.id);
+  if (before === undefined && (await tx.get(tables.regions, row.id)) !== undefined)
+    throw conflict('region', `Duplicate ID, ${row.id}.`);
   const parentId = row['parent_region_id'] as string | null;
   for (let at = parentId; at !== null && at !== ''; ) {
-    if (at === row.id) throw badRequest(`Region ${row.id} cannot be below itself.`);
+    if (at === row.id)
+      throw badRequest(`The specified parent region ${parentId} would create a circular region hierarchy.`);
     const parent: PlainRow | undefined = await tx.get(tables.regions, at);
     if (parent === undefined) throw notFound('region', at);
     at = (parent['parent_region_id'] as string | null) ?? null;
@@ -49,10 +55,10 @@ export const SERVICES: PlainSpec = {
   name: 'service',
   collection: 'services',
   table: tables.services,
-  properties: { name: STRING, type: NAME, enabled: BOOLEAN, description: TEXT },
+  properties: { name: NAME, type: NAME, enabled: BOOLEAN, description: TEXT },
   required: ['type'],
   filters: ['type', 'name'],
-  defaults: { enabled: true, name: '', description: '' },
+  defaults: { enabled: true, name: '' },
   remove: async (tx, row) => {
     for (const { value } of await tx.scan(tables.endpoints)) {
       if (value['service_id'] === row.id) tx.delete(tables.endpoints, value.id);
@@ -67,11 +73,11 @@ export const ENDPOINTS: PlainSpec = {
   properties: {
     interface: { type: 'string', enum: ['admin', 'internal', 'public'] },
     service_id: STRING,
-    region_id: TEXT,
+    region_id: STRING,
     region: TEXT,
-    url: { type: 'string', minLength: 1, maxLength: 2048 },
+    url: { type: 'string', maxLength: URL_CHARS_MAX, pattern: '^[a-zA-Z0-9+.-]+:.+' },
     enabled: BOOLEAN,
-    name: STRING,
+    name: TEXT,
     description: TEXT,
   },
   required: ['interface', 'service_id', 'url'],
@@ -83,9 +89,8 @@ export const ENDPOINTS: PlainSpec = {
 async function prepareEndpoint(tx: WriteTx, row: PlainRow, before: PlainRow | undefined): Promise<PlainRow> {
   if ((await tx.get(tables.services, String(row['service_id']))) === undefined)
     throw badRequest(`Could not find service: ${String(row['service_id'])}.`);
-  const unknown = unknownPlaces(String(row['url']));
-  if (unknown.length > 0)
-    throw badRequest(`Malformed endpoint URL (${String(row['url'])}): ${unknown.join(', ')} is not known.`);
+  const url = String(row['url']);
+  if (!isTemplate(url)) throw badRequest(`Cannot create an endpoint with an invalid URL: ${url}.`);
   // `region` is the older name; whichever of the two was changed counts.
   const changed = before !== undefined && row['region'] !== before['region'];
   const regionId = (changed ? row['region'] : (row['region_id'] ?? row['region'])) as string | null | undefined;
@@ -118,13 +123,13 @@ export function catalogRoutes(identity: Identity): Route[] {
       method: 'PUT',
       path: '/v3/regions/{id}',
       policy: 'identity:create_region',
-      body: wrapped('region', REGIONS.properties),
+      body: wrappedAs('region', { properties: REGIONS.properties }),
       status: 201,
       note: 'creates one with this id',
       run: async (call) => {
         const body = call.body['region'] as Body;
         if (body['id'] !== undefined && body['id'] !== call.params.id)
-          throw badRequest('Conflicting region IDs specified.');
+          throw badRequest(`Conflicting region IDs specified: "${call.params.id}" != "${String(body['id'])}"`);
         const row = await identity.store.write((tx) =>
           create(tx, identity, { spec: REGIONS, body: { ...body, id: call.params.id } }),
         );

@@ -17,12 +17,12 @@ import { type CredentialRow, tables } from '../tables.ts';
 import { listed } from './listing.ts';
 import {
   type Body,
-  caller,
   extraOf,
   given,
   linked,
   NAME,
-  refuseRestricted,
+  refuseDelegated,
+  refusing,
   STRING,
   TEXT,
   targetOf,
@@ -31,6 +31,19 @@ import {
 
 const PROPERTIES = { blob: STRING, type: NAME, user_id: STRING, project_id: TEXT };
 const KNOWN = Object.keys(PROPERTIES);
+
+interface ChangeBody {
+  readonly credential: { readonly blob: string };
+}
+
+/** Whose it is and where it counts stays as it was made. */
+const CHANGE = schema<ChangeBody>({
+  type: 'object',
+  required: ['credential'],
+  properties: {
+    credential: { type: 'object', properties: { blob: STRING }, required: ['blob'], additionalProperties: false },
+  },
+});
 
 function getCredential(tx: ReadTx, id: string): Promise<CredentialRow> {
   return must(tx, tables.credentials, { kind: 'credential', id });
@@ -43,14 +56,20 @@ function show(call: Call, identity: Identity, row: CredentialRow): Body {
 }
 
 export async function putCredential(tx: WriteTx, { row, limit }: { row: CredentialRow; limit: number }): Promise<void> {
-  if ((await tx.get(tables.credentials, row.id)) !== undefined) throw conflict('credential', 'it exists already');
+  if ((await tx.get(tables.credentials, row.id)) !== undefined)
+    throw conflict('credential', `Duplicate entry found with ID ${row.id}`);
   if ((await members(tx, tables.userCredentials, row.userId)).length >= limit)
     throw forbidden(`The user has ${limit} credentials already.`);
   tx.put(tables.credentials, row.id, row);
   tx.put(tables.userCredentials, joinKey(row.userId, row.id), true);
 }
 
+/** Tokens of less than a user's own login see none of this. */
 export function credentialRoutes(identity: Identity): Route[] {
+  return refusing(refuseDelegated, [...anyRoutes(identity), ...ec2Routes(identity)]);
+}
+
+function anyRoutes(identity: Identity): Route[] {
   const { store } = identity;
   const byId = {
     path: '/v3/credentials/{credential_id}',
@@ -100,7 +119,7 @@ export function credentialRoutes(identity: Identity): Route[] {
       name: 'credentials:update',
       method: 'PATCH',
       policy: 'identity:update_credential',
-      body: wrapped('credential', PROPERTIES),
+      body: CHANGE,
       run: (call) => update(identity, call, call.params.credential_id),
     }),
     route({
@@ -109,17 +128,14 @@ export function credentialRoutes(identity: Identity): Route[] {
       method: 'DELETE',
       policy: 'identity:delete_credential',
       run: async (call) => {
-        refuseRestricted(call);
         await store.write(async (tx) => dropCredential(tx, await getCredential(tx, call.params.credential_id)));
         return {};
       },
     }),
-    ...ec2Routes(identity),
   ];
 }
 
 async function create(identity: Identity, call: Call<unknown, Readonly<Record<string, Body>>>): Promise<Answer> {
-  refuseRestricted(call);
   const body = call.body['credential'] as Body;
   const userId = given<string>(body, 'user_id') ?? call.credentials.userId;
   call.enforce('identity:create_credential', targetOf('credential', { user_id: userId }));
@@ -137,32 +153,23 @@ async function create(identity: Identity, call: Call<unknown, Readonly<Record<st
   return { body: { credential: show(call as Call, identity, row) } };
 }
 
-async function update(
-  identity: Identity,
-  call: Call<unknown, Readonly<Record<string, Body>>>,
-  id: string,
-): Promise<Answer> {
-  refuseRestricted(call);
-  const body = call.body['credential'] as Body;
+async function update(identity: Identity, call: Call<unknown, ChangeBody>, id: string): Promise<Answer> {
+  const { blob } = call.body.credential;
   const row = await identity.store.write(async (tx) => {
     const before = await getCredential(tx, id);
-    const userId = given<string>(body, 'user_id') ?? before.userId;
-    // Handing it to another user takes the right to make one there.
-    call.enforce('identity:create_credential', targetOf('credential', { user_id: userId }));
-    const type = given<string>(body, 'type') ?? before.type;
-    const blob = given<string>(body, 'blob') ?? readBlob(identity, before);
-    if (type === 'ec2' && (before.type !== 'ec2' || accessKeyId(parseEc2(blob).access) !== id))
-      throw badRequest('The access key of an ec2 credential cannot be changed.');
-    const projectId = body['project_id'] === undefined ? before.projectId : (body['project_id'] as string | null);
-    if (projectId !== null) await getProject(tx, projectId);
-    if (userId !== before.userId) await getUser(tx, userId);
-    const extra = { ...before.extra, ...extraOf(body, KNOWN) };
-    const after = { id, type, userId, projectId, extra, sealedBlob: sealBlob(identity, blob) };
-    dropCredential(tx, before);
-    await putCredential(tx, { row: after, limit: identity.settings.credentialsPerUserMax });
+    if (before.type === 'ec2') refuseOtherEc2(readBlob(identity, before), blob);
+    const after = { ...before, sealedBlob: sealBlob(identity, blob) };
+    tx.put(tables.credentials, id, after);
     return after;
   });
   return { body: { credential: show(call as Call, identity, row) } };
+}
+
+/** What gives the row its id stays, and what the key was limited to. */
+function refuseOtherEc2(before: string, after: string): void {
+  const [old, now] = [parseEc2(before), parseEc2(after)];
+  if (old.access !== now.access) throw badRequest('The access key of an ec2 credential cannot be changed.');
+  if (old.appCredId !== now.appCredId) throw badRequest('app_cred_id can not be updated for credential');
 }
 
 const EC2_BODY = schema<{ tenant_id: string }>({
@@ -225,7 +232,6 @@ function ec2Routes(identity: Identity): Route[] {
       method: 'DELETE',
       policy: 'identity:ec2_delete_credential',
       run: async (call) => {
-        refuseRestricted(call);
         await store.write(async (tx) => dropCredential(tx, await find(tx, call.params)));
         return {};
       },
@@ -244,18 +250,9 @@ async function createEc2(
   call: Call<unknown, unknown>,
   who: { userId: string; projectId: string },
 ): Promise<Answer> {
-  refuseRestricted(call);
   const { userId, projectId } = who;
-  const appCredId = caller(call).appCred?.id;
-  if (appCredId !== undefined && caller(call).projectId !== projectId)
-    throw forbidden('An application credential makes credentials of its own project only.');
   const { newId } = moment(identity);
-  const blob = {
-    access: newId(),
-    secret: newId(),
-    trust_id: null,
-    ...(appCredId === undefined ? {} : { app_cred_id: appCredId }),
-  };
+  const blob = { access: newId(), secret: newId(), trust_id: null };
   const row = {
     id: accessKeyId(blob.access),
     type: 'ec2',

@@ -119,6 +119,110 @@ t.test('a domain with an id that is taken already takes nobody’s place', async
   t.match((await admin.call('GET', `/v3/domains/${id}`)).body, { domain: { name: 'mine' } });
 });
 
+t.test('delegated tokens: no credentials of the user by them', async (t) => {
+  const [member, reader] = [await roleId('member'), await roleId('reader')];
+  const user = await make('user', { name: 'delegator', password: 'pw' });
+  const project = await make('project', { name: 'delegated' });
+  for (const role of [member, reader])
+    await admin.call('PUT', `/v3/projects/${project.id}/users/${user.id}/roles/${role}`);
+  const own = (await bed.login({ id: user.id, password: 'pw' }, { project: { id: project.id } })).client;
+  const path = `/v3/users/${user.id}/application_credentials`;
+  const unrestricted = { application_credential: { name: 'free', unrestricted: true, secret: 's' } };
+  const { id } = (await own.call('POST', path, unrestricted)).body.application_credential;
+  const appCred = { methods: ['application_credential'], application_credential: { id, secret: 's' } };
+  const login = await bed.client().call('POST', '/v3/auth/tokens', { auth: { identity: appCred } });
+  const robot = bed.client(login.headers.get('x-subject-token') ?? '');
+  const ec2 = `/v3/users/${user.id}/credentials/OS-EC2`;
+  const blob = (name: string) => JSON.stringify({ access: name, secret: 's' });
+  const key = { type: 'ec2', blob: blob('mine'), user_id: user.id, project_id: project.id };
+  const mine = (await own.call('POST', '/v3/credentials', { credential: key })).body.credential;
+  const requests: readonly [string, string, unknown?][] = [
+    ['POST', ec2, { tenant_id: project.id }],
+    ['GET', ec2],
+    ['GET', '/v3/credentials'],
+    ['GET', `/v3/credentials/${mine.id}`],
+    ['POST', '/v3/credentials', { credential: { ...key, blob: blob('other') } }],
+    ['PATCH', `/v3/credentials/${mine.id}`, { credential: { blob: blob('mine') } }],
+    ['DELETE', `/v3/credentials/${mine.id}`],
+  ];
+  for (const [method, at, body] of requests)
+    t.match(
+      await robot.call(method, at, body),
+      { status: 403, body: { error: { message: /Delegated tokens cannot access credentials/ } } },
+      `${method} ${at}`,
+    );
+  const change = (credential: unknown) => own.call('PATCH', `/v3/credentials/${mine.id}`, { credential });
+  t.equal((await change({ blob: JSON.stringify({ access: 'mine', secret: 'new' }) })).status, 200);
+  t.equal((await change({ blob: blob('mine'), user_id: bed.ids.adminId })).status, 400, 'its owner stays');
+  t.equal((await change({ blob: blob('mine'), project_id: bed.ids.projectId })).status, 400, 'and its project');
+  t.equal((await change({ blob: blob('other') })).status, 400);
+  const exchange = { methods: ['token'], token: { id: robot.token } };
+  t.equal((await robot.call('POST', '/v3/auth/tokens', { auth: { identity: exchange } })).status, 403);
+  const scope = { project: { id: project.id } };
+  t.match(await bed.client().call('POST', '/v3/auth/tokens', { auth: { identity: appCred, scope } }), {
+    status: 401,
+    body: { error: { message: /Application credentials cannot request a scope/ } },
+  });
+  const tree = await own.call('GET', '/v3/role_assignments?scope.project.id=default&include_subtree');
+  t.equal(tree.status, 403, 'a domain named as a project opens no other domain');
+});
+
+t.test('application credentials', async (t) => {
+  const path = `/v3/users/${bed.ids.adminId}/application_credentials`;
+  const create = (body: Record<string, unknown>): unknown => ({ application_credential: { name: 'one', ...body } });
+  const made = await admin.call('POST', path, create({ roles: [{ name: 'reader' }] }));
+  t.match(made.body.application_credential.roles, [
+    { name: 'reader', description: null, options: { immutable: true } },
+  ]);
+  await refuses(t, [
+    ['POST', path, create({}), 409, /store application_credential - Duplicate entry found with name one\.$/],
+    ['POST', path, create({ roles: [{ name: 'nobody' }] }), 404, /^Role nobody is not defined$/],
+    ['POST', path, create({ roles: [{ id: 'x' }] }), 400, /unassigned role/],
+    ['POST', path, create({ roles: [{ id: 'x', name: 'y' }] }), 400, /too many properties/],
+    ['POST', path, create({ unrestricted: null }), 400, /not of type/],
+    ['POST', path, create({ expires_at: '2099-01-01' }), 400, /^Timestamp not in expected format/],
+    ['POST', path, create({ expires_at: '2009-01-01T00:00:00Z' }), 400, /must not be before now/],
+  ]);
+});
+
+t.test('the catalog and limits', async (t) => {
+  const service = await make('service', { type: 'odd' });
+  t.notOk('description' in service);
+  const project = await make('project', { name: 'limited' });
+  const endpoint = (url: string): unknown => ({ endpoint: { interface: 'public', service_id: service.id, url } });
+  t.equal((await admin.call('POST', '/v3/endpoints', endpoint('http://h/$(project_id)s/%(user_id)s'))).status, 201);
+  t.match((await admin.call('POST', '/v3/regions', { region: {} })).body, {
+    region: { description: '', id: /^\w{32}$/ },
+  });
+  t.equal((await admin.call('PUT', '/v3/regions/West', { region: {} })).status, 201);
+  const registered = { service_id: service.id, resource_name: 'things', default_limit: 5 };
+  const limit = { service_id: service.id, resource_name: 'things', resource_limit: 3, project_id: project.id };
+  const batch = (name: string, one: unknown): unknown => ({ [name]: [one] });
+  await admin.call('POST', '/v3/registered_limits', batch('registered_limits', registered));
+  const [{ id }] = (await admin.call('POST', '/v3/limits', batch('limits', limit))).body.limits;
+  t.equal((await admin.call('PATCH', `/v3/limits/${id}`, { limit: { resource_limit: 4 } })).status, 200);
+  await refuses(t, [
+    ['POST', '/v3/endpoints', endpoint('x'), 400, /does not match/],
+    ['POST', '/v3/endpoints', endpoint('http://h/%(odd)s'), 400, /^Cannot create an endpoint with an invalid URL/],
+    [
+      'POST',
+      '/v3/endpoints',
+      endpoint('http://h/%(project_id)'),
+      400,
+      /^Cannot create an endpoint with an invalid URL/,
+    ],
+    ['POST', '/v3/services', { service: { type: 't', name: '' } }, 400, /too short/],
+    ['PUT', '/v3/regions/West', { region: {} }, 409, /store region - Duplicate ID, West/],
+    ['PATCH', '/v3/regions/West', { region: { parent_region_id: 'West' } }, 400, /circular region hierarchy/],
+    ['PATCH', `/v3/services/${service.id}`, { service: { id: 'x' } }, 400, /^Cannot change ID$/],
+    ['POST', '/v3/registered_limits', batch('registered_limits', registered), 409, /Duplicate entry/],
+    ['POST', '/v3/limits', batch('limits', { ...limit, odd: 1 }), 400, /'odd' was unexpected/],
+    ['POST', '/v3/limits', batch('limits', { ...limit, service_id: 'x' }), 400, lacks('service_id', 'limit')],
+    ['POST', '/v3/limits', batch('limits', { ...limit, project_id: 'x' }), 400, lacks('project_id', 'limit')],
+    ['PATCH', `/v3/limits/${id}`, { limit: { project_id: bed.ids.projectId } }, 400, /'project_id' was unexpected/],
+  ]);
+});
+
 t.test('what is immutable takes that option alone', async (t) => {
   for (const kind of ['role', 'project', 'domain']) {
     const path = `/v3/${kind}s/${(await make(kind, { name: `fixed-${kind}`, options: { immutable: true } })).id}`;

@@ -2,7 +2,7 @@
 import type { ReadTx, WriteTx } from '../../../control/contract.ts';
 import { schema } from '../../../control/service/schema.ts';
 import { type Answer, type Call, type Route, route } from '../../../control/service/types.ts';
-import { badRequest, conflict, forbidden, notFound } from '../refusals.ts';
+import { badRequest, conflict, expecting, forbidden, notFound } from '../refusals.ts';
 import type { Identity } from '../service-state.ts';
 import { type PlainRow, tables } from '../tables.ts';
 import { listed } from './listing.ts';
@@ -17,13 +17,14 @@ const REGISTERED: PlainSpec = {
   collection: 'registered_limits',
   table: tables.registeredLimits,
   properties: { ...PLACE, default_limit: COUNT },
+  change: { properties: { ...PLACE, default_limit: COUNT }, additionalProperties: false },
   required: ['service_id', 'resource_name', 'default_limit'],
   filters: ['service_id', 'region_id', 'resource_name'],
   defaults: { region_id: null, description: null },
   prepare: async (tx, row, before) => {
-    await checkPlace(tx, row);
+    await checkPlace(tx, row, 'registered_limit');
     const same = (await registeredFor(tx, row)).filter(({ id }) => id !== row.id);
-    if (same.length > 0) throw conflict('registered_limit', `${String(row['resource_name'])} is registered already`);
+    if (same.length > 0) throw conflict('registered_limit', 'Duplicate entry');
     if (before !== undefined && !samePlace(before, row)) await refuseUsed(tx, before);
     return row;
   },
@@ -35,6 +36,7 @@ const LIMITS: PlainSpec = {
   collection: 'limits',
   table: tables.limits,
   properties: { ...PLACE, resource_limit: COUNT, project_id: TEXT, domain_id: TEXT },
+  change: { properties: { resource_limit: COUNT, description: TEXT }, additionalProperties: false },
   required: ['service_id', 'resource_name', 'resource_limit'],
   filters: ['service_id', 'region_id', 'resource_name', 'project_id', 'domain_id'],
   defaults: { region_id: null, description: null, project_id: null, domain_id: null },
@@ -49,12 +51,10 @@ async function registeredFor(tx: ReadTx, row: PlainRow): Promise<PlainRow[]> {
   return (await tx.scan(tables.registeredLimits)).map(({ value }) => value).filter((one) => samePlace(one, row));
 }
 
-async function checkPlace(tx: ReadTx, row: PlainRow): Promise<void> {
-  if ((await tx.get(tables.services, String(row['service_id']))) === undefined)
-    throw badRequest(`Could not find service: ${String(row['service_id'])}.`);
+async function checkPlace(tx: ReadTx, row: PlainRow, target: string): Promise<void> {
+  if ((await tx.get(tables.services, String(row['service_id']))) === undefined) throw expecting('service_id', target);
   const regionId = row['region_id'] as string | null;
-  if (regionId !== null && (await tx.get(tables.regions, regionId)) === undefined)
-    throw badRequest(`Could not find region: ${regionId}.`);
+  if (regionId !== null && (await tx.get(tables.regions, regionId)) === undefined) throw expecting('region_id', target);
 }
 
 async function refuseUsed(tx: ReadTx, row: PlainRow): Promise<void> {
@@ -70,21 +70,22 @@ async function prepareLimit(tx: WriteTx, row: PlainRow, before: PlainRow | undef
   if (owners.length !== 1) throw badRequest('A limit is of one project or of one domain.');
   const owner = await tx.get(tables.projects, String(owners[0]));
   if (owner === undefined || owner.isDomain !== (row['domain_id'] !== null))
-    throw badRequest(`Could not find ${String(owners[0])}.`);
+    throw expecting(row['domain_id'] === null ? 'project_id' : 'domain_id', 'limit');
+  await checkPlace(tx, row, 'limit');
   if ((await registeredFor(tx, row)).length === 0)
     throw forbidden('Unable to create a limit that has no corresponding registered limit.');
   const same = (await tx.scan(tables.limits))
     .map(({ value }) => value)
     .filter((one) => one.id !== row.id && samePlace(one, row))
     .filter((one) => one['project_id'] === row['project_id'] && one['domain_id'] === row['domain_id']);
-  if (before === undefined && same.length > 0) throw conflict('limit', 'there is one for this resource already');
+  if (before === undefined && same.length > 0) throw conflict('limit', 'Duplicate entry');
   return row;
 }
 
 /** Limits come in batches: `{ limits: […] }`. */
 function batchRoute(identity: Identity, spec: PlainSpec): Route {
   const { collection } = spec;
-  const items = { type: 'object', properties: spec.properties, required: spec.required };
+  const items = { type: 'object', properties: spec.properties, required: spec.required, additionalProperties: false };
   const body = schema<Readonly<Record<string, Body[]>>>({
     type: 'object',
     properties: { [collection]: { type: 'array', items, minItems: 1 } },

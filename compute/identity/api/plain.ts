@@ -10,7 +10,7 @@ import { badRequest } from '../refusals.ts';
 import { type Identity, newId } from '../service-state.ts';
 import type { PlainRow } from '../tables.ts';
 import { listed } from './listing.ts';
-import { type Body, linked, wrapped } from './shared.ts';
+import { type Body, linked, wrappedAs } from './shared.ts';
 
 export interface PlainSpec {
   /** e.g. `service`; its rules are `identity:get_service` and so on. */
@@ -19,6 +19,8 @@ export interface PlainSpec {
   readonly table: Table<PlainRow>;
   readonly properties: JsonSchema;
   readonly required: readonly string[];
+  /** Of a change, if it may not be just any of `properties`. */
+  readonly change?: JsonSchema;
   readonly filters: readonly string[];
   readonly defaults?: Body;
   /** Checks and completes a row before it is put; `before` is undefined for a new one. */
@@ -56,7 +58,7 @@ export function plainRoutes(identity: Identity, spec: PlainSpec, skip: readonly 
       method: 'POST',
       path,
       policy: `identity:create_${name}`,
-      body: wrapped(name, spec.properties, spec.required),
+      body: wrappedAs(name, { properties: spec.properties, required: spec.required }),
       status: 201,
       run: async (call) =>
         answer(call as Call, await store.write((tx) => create(tx, identity, { spec, body: call.body[name] as Body }))),
@@ -88,7 +90,7 @@ export function plainRoutes(identity: Identity, spec: PlainSpec, skip: readonly 
       method: 'PATCH',
       path: byId,
       policy: `identity:update_${name}`,
-      body: wrapped(name, spec.properties),
+      body: wrappedAs(name, spec.change ?? { properties: spec.properties, minProperties: 1 }),
       run: async (call) =>
         answer(
           call as Call,
@@ -131,7 +133,7 @@ export async function update(
   { spec, id, body }: { spec: PlainSpec; id: string; body: Body },
 ): Promise<PlainRow> {
   const before = await getPlain(tx, spec, id);
-  if (body['id'] !== undefined && body['id'] !== id) throw badRequest('Cannot change the id.');
+  if (body['id'] !== undefined && body['id'] !== id) throw badRequest('Cannot change ID');
   const { links: _, ...rest } = body;
   const row = { ...before, ...rest, id };
   const ready = spec.prepare === undefined ? row : await spec.prepare(tx, row, before);

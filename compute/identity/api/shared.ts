@@ -34,7 +34,38 @@ export function withinScope<Row extends { readonly domainId: string }>(
 /** Application credentials are for programs: unless made so, they cannot make more of themselves. */
 export function refuseRestricted(call: Pick<Call, 'credentials'>): void {
   if (caller(call).appCred?.restricted)
-    throw forbidden('Using method "application_credential" is not allowed for managing credentials.');
+    throw forbidden(
+      "You are not authorized to perform the requested action: Using method 'application_credential' is not allowed for managing additional application credentials.",
+    );
+}
+
+/** Tokens of an access key say no method of their own. */
+function isOfAccessKey({ methods }: TokenContext): boolean {
+  return methods.length === 0 || methods.includes('ec2credential');
+}
+
+/** Credentials of the user would outlive what was delegated, and reach further. */
+export function refuseDelegated(call: Pick<Call, 'credentials'>): void {
+  if (caller(call).appCred !== undefined || isOfAccessKey(caller(call)))
+    throw forbidden(
+      'You are not authorized to perform the requested action: Delegated tokens cannot access credentials directly.',
+    );
+}
+
+export function refuseAccessKeys(call: Pick<Call, 'credentials'>): void {
+  if (isOfAccessKey(caller(call)))
+    throw forbidden('Cannot manage application credentials with a token issued via delegation.');
+}
+
+/** For every operation of a table of routes. */
+export function refusing(check: (call: Pick<Call, 'credentials'>) => void, routes: readonly Route[]): Route[] {
+  return routes.map((spec) => ({
+    ...spec,
+    run(call) {
+      check(call);
+      return spec.run(call);
+    },
+  }));
 }
 
 export const CATALOG_TYPE = 'identity';
@@ -54,7 +85,12 @@ export function guarded(routes: readonly Route[]): Route[] {
 
 /** `{ name: {…} }` around a resource of this schema. */
 export function wrapped(name: string, properties: JsonSchema, required: readonly string[] = []) {
-  const inner = { type: 'object', properties, required, ...(required.length === 0 ? { minProperties: 1 } : {}) };
+  return wrappedAs(name, { properties, required, ...(required.length === 0 ? { minProperties: 1 } : {}) });
+}
+
+/** The same with a schema of one's own. */
+export function wrappedAs(name: string, rules: JsonSchema) {
+  const inner = { type: 'object', ...rules };
   return schema<Readonly<Record<string, Body>>>({
     type: 'object',
     properties: { [name]: inner },

@@ -48,8 +48,9 @@ export function fillUrl(url: string, { userId, projectId }: CatalogFor): string 
   return complete ? filled : undefined;
 }
 
-/** The names that a URL may hold; others are refused when an endpoint is written. */
-export function unknownPlaces(url: string): string[] {
+/** Whether a URL can be filled in: its places have names that are known, and what begins like a place is one. */
+export function isTemplate(url: string): boolean {
   const known = ['project_id', 'tenant_id', 'user_id'];
-  return [...url.matchAll(PLACE)].map(([, name = '']) => name).filter((name) => !known.includes(name));
+  const places = [...url.matchAll(PLACE)].map(([, name = '']) => name);
+  return places.every((name) => known.includes(name)) && !/%|\$\(/.test(url.replace(PLACE, ''));
 }

@@ -3,6 +3,8 @@
  * function that later judges it, in the same transaction that chose the scope.
  */
 import type { ReadTx } from '../../../control/contract.ts';
+import { Fault } from '../../../fabric/errors.ts';
+import { identityFaults } from '../faults.ts';
 import { rolesOn } from '../model/effective.ts';
 import { seconds } from '../model/rows.ts';
 import { unauthorized } from '../refusals.ts';
@@ -78,7 +80,7 @@ interface ScopeChoice {
 
 async function chooseScope(tx: ReadTx, { proven, scope, user }: ScopeChoice): Promise<Scope> {
   if (proven.appCred !== undefined) {
-    if (scope.kind !== 'default') await refuseOtherScope(tx, proven.appCred.projectId, scope);
+    if (scope.kind !== 'default') throw unscopable();
     return { projectId: proven.appCred.projectId, appCredId: proven.appCred.id };
   }
   if (scope.kind === 'unscoped') return {};
@@ -104,9 +106,9 @@ async function defaultScope(tx: ReadTx, user: UserRow, proven: Proven): Promise<
   return { projectId: project.id };
 }
 
-async function refuseOtherScope(tx: ReadTx, projectId: string, scope: ScopeRequest): Promise<void> {
-  const project = scope.kind === 'project' ? await lookUpProject(tx, scope.project) : undefined;
-  if (project?.id !== projectId) throw unauthorized('an application credential has a scope of its own');
+function unscopable(): Fault {
+  const message = 'Error authenticating with application credential: Application credentials cannot request a scope.';
+  return new Fault(identityFaults.unauthorized, {}, message);
 }
 
 /** Rules as [["password", "totp"], …]: one of them must be met. Rules of methods that are not known here count as none. */

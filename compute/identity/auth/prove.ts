@@ -6,7 +6,7 @@
 import { Fault } from '../../../fabric/errors.ts';
 import { identityFaults } from '../faults.ts';
 import { checkNotLocked, countFailure, countsFailures, isActive, loginNeedsNote, noteLogin } from '../model/users.ts';
-import { unauthorized } from '../refusals.ts';
+import { forbidden, unauthorized } from '../refusals.ts';
 import type { Identity } from '../service-state.ts';
 import { type AppCredRow, tables, type UserRow } from '../tables.ts';
 import { METHODS, type Method } from '../token-format.ts';
@@ -23,6 +23,8 @@ export interface Proven {
   readonly appCred?: AppCredRow;
 }
 
+const DELEGATED =
+  'You are not authorized to perform the requested action: Using a delegated token to create another token is not allowed.';
 const SUPPORTED: readonly string[] = ['password', 'token', 'application_credential'];
 
 export async function prove(identity: Identity, request: AuthRequest): Promise<Proven> {
@@ -103,8 +105,8 @@ async function proveToken(identity: Identity, { token }: AuthRequest): Promise<P
   const claim = openToken(identity, text);
   if (claim === undefined || claim.payload.expiresAtS * 1000 <= nowMs) throw unauthorized('token');
   const { payload } = claim;
-  if (payload.appCredId !== undefined || payload.methods.length === 0) throw unauthorized('a delegated token');
   if ((await identity.store.read((tx) => resolve(tx, claim, nowMs))) === undefined) throw unauthorized('token');
+  if (payload.appCredId !== undefined || payload.methods.length === 0) throw forbidden(DELEGATED);
   return {
     userId: payload.userId,
     methods: [...payload.methods.filter((method) => method !== 'token'), 'token'],

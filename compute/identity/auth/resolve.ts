@@ -8,6 +8,10 @@ import { globalRoles, rolesOn, rolesOnSystem } from '../model/effective.ts';
 import { type AppCredRow, type ProjectRow, type RoleRow, tables, type UserRow } from '../tables.ts';
 import type { TokenPayload } from '../token-format.ts';
 
+interface IdentifiedRule extends AccessRule {
+  readonly id: string;
+}
+
 export interface Resolved {
   readonly payload: TokenPayload;
   readonly issuedAtS: number;
@@ -19,7 +23,7 @@ export interface Resolved {
   readonly scopeDomain?: ProjectRow;
   readonly roles: readonly RoleRow[];
   readonly appCred?: AppCredRow;
-  readonly accessRules?: readonly AccessRule[];
+  readonly accessRules?: readonly IdentifiedRule[];
   readonly passwordExpiresAtMs?: number;
 }
 
@@ -106,12 +110,12 @@ async function resolveAppCred(tx: ReadTx, { appCredId, nowMs, ...base }: AppCred
   return { ...base, roles, appCred, ...(accessRules === undefined ? {} : { accessRules }) };
 }
 
-async function rulesOf(tx: ReadTx, { accessRuleIds }: AppCredRow): Promise<AccessRule[] | undefined> {
+async function rulesOf(tx: ReadTx, { accessRuleIds }: AppCredRow): Promise<IdentifiedRule[] | undefined> {
   if (accessRuleIds === undefined) return undefined;
-  const rules: AccessRule[] = [];
+  const rules: IdentifiedRule[] = [];
   for (const id of accessRuleIds) {
     const row = await tx.get(tables.accessRules, id);
-    if (row !== undefined) rules.push({ service: row.service, method: row.method, path: row.path });
+    if (row !== undefined) rules.push({ id, service: row.service, method: row.method, path: row.path });
   }
   return rules;
 }
