@@ -96,6 +96,18 @@ async function conditionalPut(place: Place): Promise<string | void> {
   sameBytes(await get(place, 'once'), Buffer.from('first'), 'once');
 }
 
+async function select(place: Place): Promise<void> {
+  await put(place, 'people', Buffer.from('name,age\nann,31\nbob,9\n'));
+  const formats = [
+    ...['--input-serialization', '{"CSV":{"FileHeaderInfo":"USE"}}'],
+    ...['--output-serialization', '{"JSON":{}}'],
+  ];
+  const sql = 'SELECT s.name FROM S3Object s WHERE CAST(s.age AS INT) > 10';
+  const query = ['--expression-type', 'SQL', '--expression', sql];
+  await api(place, 'select-object-content', '--key', 'people', ...query, ...formats, 'selected');
+  same(readFileSync(path.join(place.folder, 'selected'), 'utf8'), '{"name":"ann"}\n', 'selected');
+}
+
 export const awsS3Api: RealClient = {
   name: 'aws s3api',
   apis: ['s3'],
@@ -130,6 +142,7 @@ export const awsS3Api: RealClient = {
     },
     checksums,
     'conditional put': conditionalPut,
+    'select-object-content': select,
     async 'delete-objects'(place) {
       const keys = keysOf(await api(place, 'list-objects-v2'));
       const wanted = JSON.stringify({ Objects: keys.map((Key) => ({ Key })) });

@@ -14,6 +14,7 @@ const STEPS = {
   paginator: 'pages',
   'presigned URLs': 'presigned',
   'presigned POST': 'presigned_post',
+  select_object_content: 'select',
   'resource API, copy, delete': 'resources',
 } as const;
 

@@ -92,6 +92,17 @@ def send_form(url, fields, body):
     return fetch(url, form, 'POST', {'Content-Type': 'multipart/form-data; boundary=b'})
 
 
+def select():
+    S3.put_object(Bucket=BUCKET, Key='animals', Body=b'{"kind":"cat","legs":4}\n{"kind":"eel","legs":0}\n')
+    answer = S3.select_object_content(Bucket=BUCKET, Key='animals', ExpressionType='SQL',
+                                      Expression='SELECT s.kind FROM S3Object s WHERE s.legs > 0',
+                                      InputSerialization={'JSON': {'Type': 'LINES'}}, OutputSerialization={'CSV': {}})
+    events = list(answer['Payload'])
+    found = b''.join(event['Records']['Payload'] for event in events if 'Records' in event)
+    assert found == b'cat\n' and 'End' in events[-1], events
+    S3.delete_object(Bucket=BUCKET, Key='animals')
+
+
 def resources():
     bucket = boto3.resource('s3', endpoint_url=ENDPOINT, config=CONFIG).Bucket(BUCKET)
     bucket.copy({'Bucket': BUCKET, 'Key': 'large'}, 'copied', Config=PARTS)

@@ -9,6 +9,7 @@ import {
   CreateBucketCommand,
   CreateMultipartUploadCommand,
   DeleteBucketCommand,
+  DeleteObjectCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
   HeadObjectCommand,
@@ -16,6 +17,7 @@ import {
   paginateListObjectsV2,
   S3Client,
   type S3ClientConfig,
+  SelectObjectContentCommand,
   UploadPartCommand,
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
@@ -92,6 +94,23 @@ async function presigned(s3: S3Client, place: Place): Promise<void> {
   same((await fetchUrl(place, get.replace('signed', 'forged'))).status, 403, 'forged');
 }
 
+async function select(s3: S3Client, at: { Bucket: string }): Promise<void> {
+  const where = { ...at, Key: 'people' };
+  await s3.send(new PutObjectCommand({ ...where, Body: 'ann,31\nbob,9\n' }));
+  const formats = { InputSerialization: { CSV: {} }, OutputSerialization: { JSON: {} } };
+  const Expression = 'SELECT s._1 AS name FROM S3Object s WHERE CAST(s._2 AS INT) > 10';
+  const asked = { ...where, ...formats, ExpressionType: 'SQL', Expression } as const;
+  const { Payload } = await s3.send(new SelectObjectContentCommand(asked));
+  let text = '';
+  let last = '';
+  for await (const event of Payload ?? []) {
+    if (event.Records?.Payload) text += Buffer.from(event.Records.Payload).toString();
+    last = Object.keys(event).join();
+  }
+  same([text, last], ['{"name":"ann"}\n', 'End'], 'records and the last event');
+  await s3.send(new DeleteObjectCommand(where));
+}
+
 export const jsSdk: RealClient = {
   name: 'JavaScript SDK',
   apis: ['s3'],
@@ -152,6 +171,7 @@ export const jsSdk: RealClient = {
       // Otherwise the SDK signs the checksum of an empty body into the URL.
       await withClient(place, (s3) => presigned(s3, place), { requestChecksumCalculation: 'WHEN_REQUIRED' });
     },
+    'select object content': step(select),
     'pages, delete': step(async (s3, at) => {
       const keys = await listKeys(s3, at.Bucket);
       same(keys.length, 11, keys.join());

@@ -367,6 +367,36 @@ def test_object_attributes():
     assert page['IsTruncated'] and page['NextPartNumberMarker'] == 1 and len(page['Parts']) == 1
 
 
+def test_select():
+    b = bucket()
+    S3.put_object(Bucket=b, Key='people', Body=b'name,age\n"ann, o\'",31\nbob,9\ncy,77\n')
+    csv = {'CSV': {'FileHeaderInfo': 'USE', 'RecordDelimiter': '\n'}, 'CompressionType': 'NONE'}
+
+    def ask(sql, given=csv, wanted={'CSV': {}}, **more):
+        answer = S3.select_object_content(Bucket=b, Key='people', ExpressionType='SQL', Expression=sql,
+                                          InputSerialization=given, OutputSerialization=wanted, **more)
+        events = list(answer['Payload'])
+        assert 'End' in events[-1] and 'Stats' in events[-2], events
+        text = b''.join(event['Records']['Payload'] for event in events if 'Records' in event).decode()
+        return text, events[-2]['Stats']['Details'], events
+
+    text, stats, _ = ask('SELECT s.name FROM S3Object s WHERE CAST(s.age AS INT) > 10')
+    assert text == '"ann, o\'"\ncy\n' and stats['BytesReturned'] == len(text), (text, stats)
+    assert ask('SELECT COUNT(*) AS n FROM S3Object', wanted={'JSON': {}})[0] == '{"n":3}\n'
+    _, _, events = ask('SELECT * FROM S3Object', RequestProgress={'Enabled': True})
+    assert any('Progress' in event for event in events), events
+    assert ask('SELECT * FROM S3Object', ScanRange={'Start': 20, 'End': 30})[0] == 'bob,9\ncy,77\n'
+    refused('ParseSelectMissingFrom', S3.select_object_content, Bucket=b, Key='people', ExpressionType='SQL',
+            Expression='SELECT 1', InputSerialization=csv, OutputSerialization={'CSV': {}})
+    S3.put_object(Bucket=b, Key='people', Body=b'{"a":1}\n' * 100_000 + b'{"a":')
+    lines = {'JSON': {'Type': 'LINES'}}
+    try:
+        ask('SELECT s.a FROM S3Object s', lines)
+        raise AssertionError('an error in the stream was expected')
+    except botocore.exceptions.EventStreamError as error:
+        assert error.response['Error']['Code'] == 'JSONParsingError', error
+
+
 def test_cors():
     b = bucket()
     rules = [{'AllowedMethods': ['GET', 'PUT'], 'AllowedOrigins': ['http://*.org'], 'AllowedHeaders': ['*'],

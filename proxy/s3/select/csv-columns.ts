@@ -27,11 +27,6 @@ export class CsvColumns {
     for (const resolve of this.#unresolved) resolve();
   }
 
-  /** The file is over: one without a header has no names. */
-  finish(): void {
-    if (this.#usesHeader) this.setHeader([]);
-  }
-
   names(count: number): readonly string[] {
     for (let i = this.#names.length; i < count; i++) this.#names.push(this.#header?.[i] || `_${i + 1}`);
     return this.#names;

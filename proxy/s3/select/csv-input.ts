@@ -74,7 +74,6 @@ export class CsvInput implements Input<CsvRow> {
   *end(): Iterable<CsvRow> {
     const text = this.#read(this.#bytes.rest());
     if (text !== '') yield* this.#rows(text, true);
-    this.#columns.finish();
   }
 
   #read(bytes: Buffer): string {

@@ -14,7 +14,6 @@ import type { Step } from './sql-rewrite.ts';
 import { fromJson } from './sql-values.ts';
 import type { Value } from './value-types.ts';
 
-const NEWLINE = 0x0a;
 const BOM = Buffer.from('\ufeff');
 const WHOLE: readonly string[] = ['_1'];
 
@@ -41,14 +40,18 @@ abstract class JsonInput implements Input<JsonRow> {
   };
 
   all(row: JsonRow): { readonly names: readonly string[]; readonly values: readonly Value[] } {
-    if (isObject(row)) return { names: Object.keys(row), values: Object.values(row).map(fromJson) };
-    return { names: WHOLE, values: [fromJson(row)] };
+    if (isObject(row)) return { names: Object.keys(row), values: Object.values(row) };
+    return { names: WHOLE, values: [row] };
   }
 
-  protected parse(bytes: Buffer): JsonRow {
-    if (bytes.length > RECORD_BYTES_MAX) throw s3Fault('OverMaxRecordSize');
+  protected read(bytes: Buffer): string {
     if (!isUtf8(bytes)) throw s3Fault('InvalidTextEncoding');
-    return parseJson(bytes.toString('utf8'));
+    return bytes.toString('utf8');
+  }
+
+  protected parse(text: string): JsonRow {
+    if (text.length > RECORD_BYTES_MAX) throw s3Fault('OverMaxRecordSize');
+    return parseJson(text);
   }
 
   protected withoutMark(piece: Buffer): Buffer {
@@ -70,22 +73,26 @@ export class JsonLines extends JsonInput {
   }
 
   *push(piece: Buffer): Iterable<JsonRow> {
-    yield* this.#lines(this.#bytes.whole(this.withoutMark(piece)));
+    yield* this.#lines(this.read(this.#bytes.whole(this.withoutMark(piece))));
   }
 
   *end(): Iterable<JsonRow> {
-    yield* this.#lines(this.#bytes.rest());
+    yield* this.#lines(this.read(this.#bytes.rest()));
   }
 
-  *#lines(bytes: Buffer): Generator<JsonRow> {
-    for (let at = 0; at < bytes.length; ) {
-      const found = bytes.indexOf(NEWLINE, at);
-      const next = found < 0 ? bytes.length : found + 1;
-      const line = bytes.subarray(at, next);
+  *#lines(text: string): Generator<JsonRow> {
+    for (let at = 0; at < text.length; ) {
+      const found = text.indexOf('\n', at);
+      const next = found < 0 ? text.length : found + 1;
+      const line = text.slice(at, next);
       at = next;
-      this.isOver = this.#window !== undefined && this.#bytes.pass(line.length) > this.#window.lastOffset;
-      if (this.isOver) return;
-      if (!isBlank(line)) yield* expand(this.parse(line), this.from);
+      if (this.#window) {
+        this.isOver = this.#bytes.pass(Buffer.byteLength(line)) > this.#window.lastOffset;
+        if (this.isOver) return;
+      }
+      if (isBlank(line)) continue;
+      if (this.from.length === 0) yield this.parse(line);
+      else yield* expand(this.parse(line), this.from);
     }
   }
 }
@@ -114,12 +121,9 @@ export class JsonDocument extends JsonInput {
   *#rows(texts: Iterable<Buffer | undefined>): Generator<JsonRow> {
     for (const text of texts) {
       if (text === undefined) yield undefined;
-      else yield* expand(this.parse(text), this.#rest);
+      else yield* expand(this.parse(this.read(text)), this.#rest);
     }
   }
 }
 
-function isBlank(line: Buffer): boolean {
-  for (const byte of line) if (byte !== 0x20 && byte !== NEWLINE && byte !== 0x0d && byte !== 0x09) return false;
-  return true;
-}
+const isBlank = (line: string): boolean => line.charCodeAt(0) <= 0x20 && line.trim() === '';

@@ -56,24 +56,27 @@ function plainMatcher(symbols: Int32Array): Matcher | undefined {
   return last ? (text) => text.startsWith(part) : (text) => text === part;
 }
 
-/** Each `%` takes as little as it can; only the last one is ever tried again. */
+/** Each `%` takes as little as it can; only the last one is ever tried again. Characters beyond 16 bits are two units. */
 function matches(symbols: Int32Array, text: string): boolean {
-  const points = Int32Array.from(text, (char) => char.codePointAt(0) as number);
   let [at, symbolAt, anyAt, takenTo] = [0, 0, -1, 0];
-  for (let steps = 0; at < points.length; steps++) {
+  for (let steps = 0; at < text.length; steps++) {
     if (steps > STEPS_MAX) throw s3Fault('LikeInvalidInputs', 'A LIKE pattern takes too long.');
     const symbol = symbols[symbolAt];
+    const point = text.codePointAt(at) as number;
     if (symbol === ANY) {
       anyAt = symbolAt++;
       takenTo = at;
-    } else if (symbol !== undefined && (symbol === ONE || symbol === points[at])) {
-      at++;
+    } else if (symbol !== undefined && (symbol === ONE || symbol === point)) {
+      at += unitsOf(point);
       symbolAt++;
     } else if (anyAt >= 0) {
       symbolAt = anyAt + 1;
-      at = ++takenTo;
+      takenTo += unitsOf(text.codePointAt(takenTo) as number);
+      at = takenTo;
     } else return false;
   }
   while (symbols[symbolAt] === ANY) symbolAt++;
   return symbolAt === symbols.length;
 }
+
+const unitsOf = (point: number): number => (point > 0xffff ? 2 : 1);

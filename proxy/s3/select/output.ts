@@ -52,7 +52,7 @@ function csvRenderer(
   format: Extract<OutputFormat, { kind: 'csv' }>,
 ): (names: readonly string[], values: readonly Value[]) => string {
   const { quotes, quote, escapedBy, fieldDelimiter, recordDelimiter } = format;
-  const special = [quote, fieldDelimiter, recordDelimiter, '\n', '\r'];
+  const special = specialOf(quote + fieldDelimiter + recordDelimiter);
   const quoted = (text: string): string => {
     // An escape of its own has to be escaped itself.
     const safe = escapedBy === quote ? text : text.replaceAll(escapedBy, escapedBy + escapedBy);
@@ -60,8 +60,16 @@ function csvRenderer(
   };
   const field = (value: Value): string => {
     const text = value === undefined || value === null ? '' : textOf(value);
-    const needs = quotes === 'ALWAYS' || special.some((each) => text.includes(each));
+    const needs = quotes === 'ALWAYS' || special.test(text);
     return needs ? quoted(text) : text;
   };
   return (_, values) => values.map(field).join(fieldDelimiter);
+}
+
+/** What a field must not hold outside of quotes. */
+function specialOf(delimiters: string): RegExp {
+  const points = [...new Set(`${delimiters}\r\n`)].map(
+    (char) => `\\u{${(char.codePointAt(0) as number).toString(16)}}`,
+  );
+  return new RegExp(`[${points.join('')}]`, 'u');
 }

@@ -103,10 +103,6 @@ export const SELECT_CODES = {
     400,
     'The expected left parenthesis after CAST in the SQL expression was not found.',
   ],
-  ParseExpectedLeftParenBuiltinFunctionCall: [
-    400,
-    'The expected left parenthesis in the SQL expression was not found.',
-  ],
   ParseExpectedNumber: [400, 'The expected number in the SQL expression was not found.'],
   ParseExpectedTypeName: [400, 'The expected type name in the SQL expression was not found.'],
   ParseInvalidContextForWildcardInSelectList: [

@@ -20,7 +20,7 @@ import { DATE_PARTS, EXTRACTED_PARTS, GRAMMAR, RESERVED, TYPES } from './sql-wor
 
 export const EXPRESSION_BYTES_MAX = 256 * 1024;
 /** Of what the parser sees: it takes a tenth of a millisecond each, and nothing else runs meanwhile. */
-export const PARSED_TOKENS_MAX = 1500;
+export const PARSED_TOKENS_MAX = 1000;
 const DEPTH_MAX = 50;
 
 /** One step into a value: a name, a place in a list, or everything of it. */
@@ -238,6 +238,8 @@ class Rewriter {
     const { text } = token;
     if (text === '[' || text === ']' || text === '.') throw this.#unexpected(token);
     if (text !== '(') {
+      const isType = this.#open.at(-1) === 'cast' && this.#out.at(-1)?.text === 'as';
+      if (isType) throw this.#fault('ParseExpectedTypeName', token, 'No data type');
       if (text === ')') this.#open.pop();
       return this.#keep(text);
     }
