@@ -153,10 +153,12 @@ t.test('lists: what may be asked of them', async (t) => {
   for (const list of ['volumes', 'snapshots', 'backups', 'attachments', 'messages', 'volume-transfers'])
     t.equal(await statusOf(`/${list}?marker=${NOBODY}`), 404, list);
   t.equal(await statusOf('/volumes?sort=host:asc,user_id:desc'), 200);
-  t.equal(await statusOf('/types?is_public=maybe'), 400);
+  t.equal((await admin.call('GET', '/types?is_public=maybe')).status, 400);
   t.equal((await admin.ok('GET', '/types?limit=1')).volume_type_links.length, 1);
   t.equal(await statusOf('/os-quota-sets/films?usage=maybe'), 400);
   t.match(await films.ok('GET', '/extensions/os-hosts'), { extension: { alias: 'os-hosts' } });
+  t.equal((await admin.call('GET', '/scheduler-stats/get_pools?nosuch=1')).status, 400);
+  t.match(await admin.ok('GET', '/os-hosts'), { hosts: { length: 3 } }, 'of every service');
   t.ok(id);
   t.same(bed.errors, []);
 });
@@ -196,6 +198,28 @@ t.test('an instance that moves has a volume twice for a while', async (t) => {
   t.match(await films.ok('GET', `/volumes/${volume_uuid}`), {
     volume: { status: 'in-use', attachments: { length: 1 } },
   });
+  t.same(bed.errors, []);
+});
+
+t.test('a volume says which backup it is of', async (t) => {
+  const { bed, films } = await bedOf(t);
+  const volume_id = await volumeOf(films);
+  const { backup } = await films.ok('POST', '/backups', { backup: { volume_id } });
+  t.notOk('volume_id' in backup);
+  await films.until(`/backups/${backup.id}`, 'available');
+  t.notOk('user_id' in (await films.ok('GET', `/backups/${backup.id}`)).backup, 'for admins');
+  const restored = async (restore: object) => {
+    const { restore: made } = await films.ok('POST', `/backups/${backup.id}/restore`, { restore });
+    await films.until(`/backups/${backup.id}`, 'available');
+    return films.until(`/volumes/${made.volume_id}`, 'available');
+  };
+  t.match(await restored({}), {
+    metadata: { src_backup_id: backup.id },
+    description: 'auto-created_from_restore_from_backup',
+  });
+  t.same((await restored({ volume_id })).metadata, {}, 'of its own one it need not');
+  const made = await volumeOf(films, { backup_id: backup.id });
+  t.match(await films.ok('GET', `/volumes/${made}`), { volume: { metadata: { src_backup_id: backup.id } } });
   t.same(bed.errors, []);
 });
 

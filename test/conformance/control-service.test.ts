@@ -234,7 +234,7 @@ t.test('paths, methods, bodies', async (t) => {
   const big = await fetch('/v3/p1/things', { method: 'POST', body: { thing: { name: 'x'.repeat(200_000) } } });
   t.match(big, { status: 413, body: { overLimit: { code: 413 } } });
   const form = await fetch('/v3/p1/things', { method: 'POST', body: 'a=b', headers: { 'content-type': 'text/plain' } });
-  t.equal(form.status, 400);
+  t.equal(form.status, 415);
   const later = { 'openstack-api-version': 'volume 3.10' };
   t.match(await fetch('/v3/p1/things', { method: 'POST', body: { thing: {} }, headers: later }), {
     body: { badRequest: { message: /'extra'/ } },

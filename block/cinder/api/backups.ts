@@ -7,7 +7,7 @@ import { isoTime } from '../iso-time.ts';
 import { putVolume } from '../model/new-volume.ts';
 import { backupAmounts } from '../model/quota-amounts.ts';
 import { badRequest, invalidBackup, invalidInput, invalidSnapshot, invalidVolume } from '../refusals.ts';
-import { type BackupRow, backups, snapshots, type VolumeRow, volumes } from '../tables.ts';
+import { type BackupRow, backups, snapshots, type VolumeRow, volumes, type Words } from '../tables.ts';
 import { CREATE_BACKUP, DELETE_BACKUP } from '../tasks/backup.ts';
 import { change } from '../tasks/kind.ts';
 import { addLeftovers } from '../tasks/leftovers.ts';
@@ -171,7 +171,7 @@ export function showBackup(call: Call, one: BackupRow): Body {
     ...{ has_dependent_backups: false, snapshot_id: one.snapshotId ?? null, data_timestamp: isoTime(one.dataAtMs) },
     ...(isAdmin(call) && version.atLeast('3.18') && { 'os-backup-project-attr:project_id': one.projectId }),
     ...(version.atLeast('3.43') && { metadata: one.metadata }),
-    ...(version.atLeast('3.56') && { user_id: one.userId }),
+    ...(isAdmin(call) && version.atLeast('3.56') && { user_id: one.userId }),
   };
 }
 
@@ -276,8 +276,15 @@ async function restore(cinder: Cinder, call: Call, backupId: string, body: Body)
     await change(cinder, tx, backups, { id: backupId, status: 'restoring' });
     const input: RestoreInput = { backupId, volumeId: volume.id, isNew };
     startTask(cinder, tx, { kind: RESTORE_BACKUP, input, resource: `volume/${volume.id}`, call });
-    return (await change(cinder, tx, volumes, { id: volume.id, status: 'restoring-backup' })) as VolumeRow;
+    const metadata = originOf(backup, volume);
+    return (await change(cinder, tx, volumes, { id: volume.id, status: 'restoring-backup', metadata })) as VolumeRow;
   });
+}
+
+/** A volume with the bytes of another's backup, or of another backup than before, says so. */
+function originOf({ id, volumeId }: BackupRow, { id: to, metadata }: VolumeRow): Words {
+  const before = metadata['src_backup_id'];
+  return volumeId === to && (before === undefined || before === id) ? metadata : { ...metadata, src_backup_id: id };
 }
 
 function newVolume(
@@ -288,7 +295,13 @@ function newVolume(
 ): Promise<VolumeRow> {
   const asked = {
     ...{ name: typeof name === 'string' && name !== '' ? name : `restore_backup_${backup.id}` },
-    ...{ description: backup.description, sizeGb: backup.sizeGb, typeName: undefined, zone: undefined, metadata: {} },
+    ...{
+      description: 'auto-created_from_restore_from_backup',
+      sizeGb: backup.sizeGb,
+      typeName: undefined,
+      zone: undefined,
+      metadata: {},
+    },
     backupId: backup.id,
   };
   return putVolume(cinder, tx, { call, asked, pools, task: false });

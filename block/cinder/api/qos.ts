@@ -24,7 +24,7 @@ const CREATE = schema<{ readonly qos_specs: Words }>({
 });
 const SET = schema<{ readonly qos_specs: Words }>({
   type: 'object',
-  properties: { qos_specs: { type: 'object', minProperties: 1, additionalProperties: VALUE } },
+  properties: { qos_specs: { type: 'object', additionalProperties: VALUE } },
   required: ['qos_specs'],
   additionalProperties: false,
 });
@@ -106,7 +106,7 @@ export function qosRoutes(cinder: Cinder): Route[] {
         await store.write(async (tx) => {
           const row = await find(tx, call.params.qos_id);
           const missing = call.body.keys.find((key) => !(key in row.specs));
-          if (missing !== undefined) throw badRequest(`QoS spec ${row.id} has no spec with key ${missing}.`);
+          if (missing !== undefined) throw notFound(`QoS spec ${row.id} has no spec with key`, missing.slice(0, 64));
           const kept = Object.entries(row.specs).filter(([key]) => !call.body.keys.includes(key));
           await qosSpecs.put(tx, { ...row, specs: Object.fromEntries(kept) });
           await applyTo(cinder, tx, call, row.id);
@@ -156,7 +156,7 @@ function associationRoutes(cinder: Cinder): Route[] {
     }),
     associate('disassociate', async (tx, call, qos) => {
       const type = await getType(tx, typeAsked(call));
-      if (type.qosId !== qos.id) throw badRequest(`Type ${type.id} is not associated with qos specs ${qos.id}.`);
+      if (type.qosId !== qos.id) return;
       await setQos(cinder, tx, call, { typeIds: [type.id], qosId: undefined });
     }),
     associate('disassociate_all', async (tx, call, qos) => {

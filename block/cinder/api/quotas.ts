@@ -36,7 +36,7 @@ export function quotaRoutes(cinder: Cinder): Route[] {
         const usage = flag(call, 'usage');
         const shown = ([name, row]: [string, QuotaRow]) => [
           name,
-          usage ? { limit: row.limit, in_use: row.inUse, reserved: 0, allocated: 0 } : row.limit,
+          usage ? { limit: row.limit, in_use: row.inUse, reserved: 0 } : row.limit,
         ];
         return { body: { quota_set: { id: project, ...Object.fromEntries(Object.entries(rows).map(shown)) } } };
       },

@@ -1,16 +1,19 @@
 /** What operators see of hosts: services, hosts, pools, capabilities, availability zones. */
 
+import { readFilters } from '../../../control/service/listing.ts';
 import { type JsonSchema, schema } from '../../../control/service/schema.ts';
 import { type Call, type Route, route } from '../../../control/service/types.ts';
 import type { Cinder } from '../cinder.ts';
 import { isoTime } from '../iso-time.ts';
 import type { Pool } from '../model/hosts.ts';
+import { RESOURCE_FILTERS } from '../model/resource-filters.ts';
 import { allocatedGb, fits, roomOf } from '../model/scheduler.ts';
 import { findType } from '../model/types.ts';
 import { badRequest, notFound, notImplemented } from '../refusals.ts';
 import { services, snapshots, volumes } from '../tables.ts';
 import { type Body, flag } from './shared.ts';
 
+const POOL_QUERY = ['detail', ...RESOURCE_FILTERS.pool];
 const VOLUME = 'cinder-volume';
 const SCHEDULER = 'cinder-scheduler';
 const BACKUP = 'cinder-backup';
@@ -192,6 +195,7 @@ function poolRoutes(cinder: Cinder): Route[] {
       policy: 'scheduler_extension:scheduler_stats:get_pools',
       async run(call) {
         const isDetail = flag(call, 'detail');
+        if (call.version.atLeast('3.31')) readFilters(call.query, { names: POOL_QUERY, strict: true });
         const name = call.version.atLeast('3.28') ? call.query.get('name') : undefined;
         const typeName = call.version.atLeast('3.35') ? call.query.get('volume_type') : undefined;
         const all = (await hosts.pools()).filter((pool) => pool.status !== undefined);

@@ -39,7 +39,7 @@ export function typeRoutes(cinder: Cinder): Route[] {
     route({
       ...{ name: 'types:create', method: 'POST', path: '/types', policy: 'volume_extension:type_create', body: CREATE },
       run: async (call) => ({
-        body: { volume_type: show(call, await create(cinder, call.body['volume_type'] as Body)) },
+        body: { volume_type: brief(call, await create(cinder, call.body['volume_type'] as Body)) },
       }),
     }),
     route({
@@ -81,14 +81,22 @@ export function typeRoutes(cinder: Cinder): Route[] {
 
 type Visible = (call: Call, id: string) => Promise<TypeRow>;
 
-function show(call: Call, { id, name, isPublic, description, extraSpecs, qosId }: TypeRow): Body {
+function show(call: Call, type: TypeRow): Body {
+  const { 'os-volume-type-access:is_public': access, ...rest } = brief(call, type);
+  return {
+    ...rest,
+    ...(call.allows('volume_extension:volume_type_access') && { 'os-volume-type-access:is_public': access }),
+    ...(call.allows('volume_extension:access_types_qos_specs_id') && { qos_specs_id: type.qosId ?? null }),
+  };
+}
+
+function brief(call: Call, { id, name, isPublic, description, extraSpecs }: TypeRow): Body {
   const all = call.allows('volume_extension:types_extra_specs:read_sensitive');
   const extra_specs = all
     ? extraSpecs
     : Object.fromEntries(Object.entries(extraSpecs).filter(([key]) => VISIBLE.includes(key)));
   return {
     ...{ id, name, is_public: isPublic, 'os-volume-type-access:is_public': isPublic, description, extra_specs },
-    ...(call.allows('volume_extension:access_types_qos_specs_id') && { qos_specs_id: qosId ?? null }),
   };
 }
 
@@ -101,7 +109,7 @@ async function list(cinder: Cinder, call: Call) {
     if (asked === undefined) return type.isPublic;
     return asked.toLowerCase() === 'none' || type.isPublic === bool(asked);
   };
-  if (asked !== undefined && !/^(?:none|true|false|t|f|yes|no|y|n|on|off|1|0)$/i.test(asked))
+  if (admin && asked !== undefined && !/^(?:none|true|false|t|f|yes|no|y|n|on|off|1|0)$/i.test(asked))
     throw badRequest(`Invalid is_public filter [${asked.slice(0, 32)}]`);
   const specs = call.version.atLeast('3.52') ? readWords(call.query.get('extra_specs')) : undefined;
   const has = ({ extraSpecs }: TypeRow): boolean =>

@@ -59,13 +59,15 @@ export async function putVolume(
   const hints = await hintedHosts(tx, asked);
   const disabled = await disabledHosts(tx);
   const wish = { sizeGb, type, zone: asked.zone, onlyHost: source?.onlyHost, ...hints };
+  const origin = asked.backupId === undefined ? {} : { src_backup_id: asked.backupId };
+  const metadata = { ...asked.metadata, ...origin };
   const choice = await choose(tx, wish, { pools, settings: cinder.settings, disabled });
   await cinder.quotas.take(tx, projectId, volumeAmounts(sizeGb, type.name));
   if (choice) await allocate(tx, choice.host, sizeGb);
   const volume = await volumes.put(tx, {
     ...{ id, projectId, userId: call.credentials.userId, name: asked.name, description: asked.description, sizeGb },
     ...{ host: choice?.host, zone: choice?.zone ?? asked.zone ?? cinder.settings.zone, typeId: type.id },
-    ...{ status: choice ? 'creating' : 'error', createdAtMs: cinder.clock.nowMs(), metadata: asked.metadata },
+    ...{ status: choice ? 'creating' : 'error', createdAtMs: cinder.clock.nowMs(), metadata },
     ...{ imageMetadata: source?.imageMetadata ?? {}, bootable: source?.bootable ?? false, readOnly: false },
     ...{ snapshotId: asked.snapshotId, sourceVolumeId: asked.sourceVolumeId, backupId: asked.backupId },
     ...{ multiattach: isMultiattach(type), lineage: await lineageFor(tx, { id, projectId, source }) },

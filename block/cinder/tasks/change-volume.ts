@@ -59,7 +59,9 @@ async function grow(
   if (volume?.host === undefined) return;
   const patience = new Patience(cinder, step);
   try {
-    await patience.call(volume.host, 'extendVolume', { id: volumeId, sizeBytes: toGb * GIB });
+    // One made from a snapshot is in use long before it is filled: it grows as soon as it can, and says `extending` so long.
+    const asked = { id: volumeId, sizeBytes: toGb * GIB };
+    await patience.call(volume.host, 'extendVolume', asked, { throughBusy: true });
     await limit(patience, volume, await step.read((tx) => limitsOf(tx, { ...volume, sizeGb: toGb })));
   } catch (error) {
     if (isFault(error) && !isPassing(error)) await step.save({ refused: true });
