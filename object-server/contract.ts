@@ -99,9 +99,12 @@ export interface ObjectServiceCalls {
   };
   /** Just the ballot of the durable state ('' when the key is unknown): the second primary's half of a quorum read. */
   check: { args: { device: number; key: Key }; reply: { ballot: Stamp | '' } };
-  /** Paxos phase 1: promises, durably, to accept nothing below `ballot`; answers with what is held. */
+  /**
+   * Paxos phase 1: promises, durably, to accept nothing below `ballot`; answers with what is held. `body: false` omits the
+   * body.
+   */
   prepare: {
-    args: { device: number; key: Key; ballot: Stamp };
+    args: { device: number; key: Key; ballot: Stamp; body?: boolean };
     reply: { ok: true; head: Buffer | null; body?: Buffer } | { ok: false; ballot: Stamp };
   };
   /** Heads in [start, end), tombstones included. */

@@ -1,6 +1,8 @@
 import t from 'tap';
+import { createMemoryKv } from '../fabric/memory-kv.ts';
 import { apply, bodyOf, createBed, objectKey, put, remove, stampAt } from '../test/engine-bed.ts';
 import { KIND } from './contract.ts';
+import { LOCAL, localRest } from './local-format.ts';
 
 t.test('what is applied is read back, through restarts of both kinds', async (t) => {
   const bed = createBed();
@@ -86,6 +88,43 @@ t.test('promises, marks and unsettled operations outlive a restart', async (t) =
     );
     await device.close();
   }
+});
+
+t.test('the index hears of promises that outlive a checkpoint, and of no others', async (t) => {
+  const bed = createBed();
+  t.teardown(() => bed.remove());
+  const kv = createMemoryKv();
+  const puts: (readonly [string, boolean])[] = [];
+  const listening = {
+    ...kv,
+    commit(batch: Parameters<typeof kv.commit>[0]) {
+      for (const [key, value] of batch) if (key.startsWith(LOCAL.promise)) puts.push([localRest(key), value !== null]);
+      return kv.commit(batch);
+    },
+  };
+  let device = await bed.open({ openKv: async () => listening, limits: { checkpointIdleMs: 3_600_000 } });
+  await apply(device, put(objectKey(3), stampAt(1)));
+  await device.checkpoint();
+  await device.prepare(objectKey(1), stampAt(9));
+  await apply(device, put(objectKey(1), stampAt(9)));
+  await device.prepare(objectKey(2), stampAt(10));
+  await device.checkpoint();
+  t.same(puts, [[objectKey(2), true]], 'what was kept before is nobody else’s concern');
+  await device.prepare(objectKey(2), stampAt(11));
+  await apply(device, put(objectKey(2), stampAt(12)));
+  await device.checkpoint();
+  t.same(puts.slice(1), [[objectKey(2), false]]);
+  await device.prepare(objectKey(2), stampAt(20));
+  await device.checkpoint();
+  await device.abandon();
+  device = await bed.open({ openKv: async () => listening, limits: { checkpointIdleMs: 3_600_000 } });
+  t.equal(device.promised(objectKey(1)), undefined);
+  t.equal(device.promised(objectKey(2)), stampAt(20));
+  puts.length = 0;
+  await apply(device, put(objectKey(2), stampAt(21)));
+  await device.checkpoint();
+  t.same(puts, [[objectKey(2), false]], 'nor is it forgotten who was remembered by an earlier life');
+  await device.close();
 });
 
 t.test('ranges merge memory and index, both ways', async (t) => {

@@ -39,6 +39,7 @@ export type PrepareResult =
   | { readonly ok: false; readonly ballot: Stamp };
 
 const ABSENT: ReadResult = { head: null };
+const PROMISED_ABSENT: PrepareResult = { ok: true, head: null };
 
 /** More undeliverable handoff copies than these are told of later. */
 const BLOCKED_MAX = 1_000;
@@ -182,15 +183,19 @@ export class Device implements DeviceStore {
     return entry.lsn >= this.#log.synced ? this.#log.whenSynced(entry.ballot) : entry.ballot;
   }
 
-  async prepare(key: Key, ballot: Stamp): Promise<PrepareResult> {
+  /** See ObjectServiceCalls.prepare. Fault DeviceOut, CorruptRegister. */
+  async prepare(key: Key, ballot: Stamp, wantBody = true): Promise<PrepareResult> {
     const { health, checkpointer } = this.#parts;
     if (health.closed) throw new Fault(deviceFaults.out, { device: this.deviceId });
-    const against = this.#registers.promise(key, ballot);
     const entry = this.#registers.get(key);
+    const against = this.#registers.promise(key, ballot, entry);
     checkpointer.wrote();
     await this.#log.whenSynced(undefined);
     if (against !== undefined) return { ok: false, ballot: against };
-    return { ok: true, ...(entry ? await this.#reader.read(key, entry, true) : ABSENT) };
+    if (!entry) return this.#absent(key) && PROMISED_ABSENT;
+    const held = this.#reader.read(key, entry, wantBody);
+    const { head, body } = held instanceof Promise ? await held : held;
+    return body === undefined ? { ok: true, head } : { ok: true, head, body };
   }
 
   /** Heads in [start, end) in order, without those that cannot be read, and without blobs (their registers are about this device's own layout). */

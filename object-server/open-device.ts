@@ -222,7 +222,7 @@ function restore(registers: Registers, kv: Kv, checkpoint: CheckpointRecord): nu
   registers.handoffCopies = checkpoint.handoffCopies;
   registers.usage.restore(decodeUsage(value(LOCAL.usage)));
   kv.forEach(localRange(LOCAL.promise), (key, sealed) => {
-    registers.promises.set(localRest(key), decodeStamp(unseal(key, sealed)));
+    registers.restorePromise(localRest(key), decodeStamp(unseal(key, sealed)));
   });
   kv.forEach(localRange(LOCAL.cursor), (key, sealed) => {
     registers.cursors.set(localRest(key), unseal(key, sealed).readDoubleLE());

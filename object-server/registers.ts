@@ -42,6 +42,10 @@ export class Registers {
   readonly unsettled = new Unsettled();
   /** Outstanding promises. */
   readonly promises = new Map<Key, Stamp>();
+  /** Those that the index knows of, as of the last checkpoint taken. Most are kept before a checkpoint sees them. */
+  readonly #storedPromises = new Set<Key>();
+  /** Whose promise the index has to learn of, or to forget. */
+  readonly #changedPromises = new Set<Key>();
   /** Registers and blobs whose stored bytes do not check, by index key. */
   readonly quarantined = new Set<Key>();
   readonly cursors = new Map<string, Lsn>();
@@ -222,12 +226,13 @@ export class Registers {
     const promised = this.promises.get(key);
     if (promised === undefined || promised > ballot) return;
     this.promises.delete(key);
-    this.#note(LOCAL.promise + key, null);
+    if (this.#storedPromises.has(key)) this.#changedPromises.add(key);
+    else this.#changedPromises.delete(key);
   }
 
   /** Promises `ballot` if it is above everything held or promised; otherwise says what stands against it. */
-  promise(key: Key, ballot: Stamp): Stamp | undefined {
-    const held = this.index.get(key)?.ballot ?? NO_STAMP;
+  promise(key: Key, ballot: Stamp, entry = this.index.get(key)): Stamp | undefined {
+    const held = entry?.ballot ?? NO_STAMP;
     const promised = this.promised(key) ?? NO_STAMP;
     if (held >= ballot) return held;
     if (promised > ballot) return promised;
@@ -240,7 +245,23 @@ export class Registers {
   #installPromise(key: Key, ballot: Stamp): void {
     this.promises.set(key, ballot);
     if (ballot > this.maxStamp) this.maxStamp = ballot;
-    this.#note(LOCAL.promise + key, seal(encodeStamp(ballot)));
+    this.#changedPromises.add(key);
+  }
+
+  /** At start: one that the index remembers. */
+  restorePromise(key: Key, ballot: Stamp): void {
+    this.promises.set(key, ballot);
+    this.#storedPromises.add(key);
+  }
+
+  #notePromises(): void {
+    for (const key of this.#changedPromises) {
+      const ballot = this.promises.get(key);
+      this.#note(LOCAL.promise + key, ballot === undefined ? null : seal(encodeStamp(ballot)));
+      if (ballot === undefined) this.#storedPromises.delete(key);
+      else this.#storedPromises.add(key);
+    }
+    this.#changedPromises.clear();
   }
 
   #frame(type: FrameType, head: Buffer): Lsn {
@@ -320,6 +341,7 @@ export class Registers {
 
   /** Bookkeeping changes since the last call, for the checkpoint's transaction. */
   takeLocal(): Map<Key, Buffer | null> {
+    this.#notePromises();
     const local = this.#local;
     this.#local = new Map();
     return local;

@@ -33,7 +33,8 @@ export function createObjectService(devices: ReadonlyMap<number, Device>): Handl
       const ballot = device(id).check(key);
       return reply<'check'>(ballot instanceof Promise ? ballot.then((later) => ({ ballot: later })) : { ballot });
     },
-    prepare: ({ device: id, key, ballot }: Args<'prepare'>) => reply<'prepare'>(device(id).prepare(key, ballot)),
+    prepare: ({ device: id, key, ballot, body }: Args<'prepare'>) =>
+      reply<'prepare'>(device(id).prepare(key, ballot, body)),
     scan: ({ device: id, start, end, limit }: Args<'scan'>) => reply<'scan'>(device(id).scan(start, end, limit)),
     async blobWrite({ device: id, key, handoffFor }: Args<'blobWrite'>, { upload }: CallContext) {
       if (!upload) throw new Fault(deviceFaults.noUpload, {}, 'blobWrite needs an upload stream');

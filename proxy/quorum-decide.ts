@@ -3,19 +3,17 @@
  * newest state among them is judged, and what the judge decides is written under that ballot. Without a decision to
  * write, the state that was judged is made sure of first. Plain writes take part: a promise refuses them below its ballot.
  */
-import { Fault, isFault } from '../fabric/errors.ts';
+import { Fault } from '../fabric/errors.ts';
 import type { Stamp } from '../fabric/stamp.ts';
-import { headBallot, headStamp, type Key, type ObjectServiceCalls, withBallot } from '../object-server/contract.ts';
+import { headBallot, headStamp, type Key, withBallot } from '../object-server/contract.ts';
 import type { Cluster, ReadRegister, Replica } from './cluster.ts';
 import { storeFaults } from './object/contract.ts';
 import { pause } from './pause.ts';
+import { type Prepared, prepareQuorum } from './quorum-prepare.ts';
 import { type QuorumWrite, type WriteResult, writeQuorum } from './quorum-write.ts';
 import { repairBlobs } from './repair-blobs.ts';
 
-export const PREPARE_DEADLINE_MS = 3_000;
 const ROUNDS_MAX = 12;
-
-type PrepareReply = ObjectServiceCalls['prepare']['reply'];
 
 /**
  * The judge's word. `write`: these writes under the ballot it was given, the judged key's own first. `keep`: nothing
@@ -49,6 +47,8 @@ export interface DecideOptions {
   readonly own?: OwnRounds;
   /** The judge itself can tell what became of own rounds that something newer hides (versions keep a trace). */
   readonly judgesOwn?: boolean;
+  /** All writes of the key are decided: promises of a bare majority do. Elsewhere a third one keeps plain writes out too. */
+  readonly sparing?: boolean;
 }
 
 /**
@@ -62,10 +62,10 @@ export async function decide(
   judge: Judge,
   options: DecideOptions = {},
 ): Promise<WriteResult> {
-  const { unseal = false, own = new Set(), judgesOwn = false } = options;
+  const { unseal = false, own = new Set(), judgesOwn = false, sparing = false } = options;
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const ballot = cluster.settled.open();
-    const result = await runRound(cluster, { key, judge, ballot, unseal, own, judgesOwn }).catch((error) => {
+    const result = await runRound(cluster, { key, judge, ballot, unseal, own, judgesOwn, sparing }).catch((error) => {
       cluster.settled.close(ballot);
       throw error;
     });
@@ -82,13 +82,14 @@ interface RoundArgs {
   readonly unseal: boolean;
   readonly own: OwnRounds;
   readonly judgesOwn: boolean;
+  readonly sparing: boolean;
 }
 
 async function runRound(
   cluster: Cluster,
-  { key, judge, ballot, unseal, own, judgesOwn }: RoundArgs,
+  { key, judge, ballot, unseal, own, judgesOwn, sparing }: RoundArgs,
 ): Promise<WriteResult | 'again'> {
-  const prepared = await prepareQuorum(cluster, key, ballot);
+  const prepared = await prepareQuorum(cluster, key, ballot, sparing);
   if (!prepared.ok) {
     cluster.stamps.observe(prepared.ballot as Stamp);
     cluster.settled.close(ballot);
@@ -146,67 +147,5 @@ export function writeUnder(cluster: Cluster, stamp: Stamp, writes: readonly Quor
     // What one replica took, be it only a row, may stay there alone when the caller gives up.
     if (ending === 'partial') cluster.settled.abandon(stamp, writes);
     else cluster.settled.close(stamp);
-  });
-}
-
-export type Prepared =
-  | {
-      readonly ok: true;
-      readonly current: ReadRegister | undefined;
-      readonly unanimous: boolean;
-      readonly granted: readonly Replica[];
-    }
-  | { readonly ok: false; readonly ballot: Stamp | '' };
-
-interface PrepareAnswer {
-  readonly replica: Replica;
-  readonly value: PrepareReply;
-}
-
-/** Phase 1. `current` is the newest state among a majority that promised; `unanimous` when they all hold that one. */
-export async function prepareQuorum(cluster: Cluster, key: Key, ballot: Stamp): Promise<Prepared> {
-  const answers = await askForPromises(cluster, key, ballot);
-  const granted = answers.filter(({ value }) => value.ok);
-  if (granted.length < cluster.quorum) {
-    let highest: Stamp | '' = '';
-    for (const { value } of answers) if (!value.ok && value.ballot > highest) highest = value.ballot;
-    if (highest === '') throw new Fault(storeFaults.quorumUnavailable, { phase: 'prepare' });
-    return { ok: false, ballot: highest };
-  }
-  let current: ReadRegister | undefined;
-  const ballots = new Set<string>();
-  for (const { replica, value } of granted) {
-    if (!value.ok) continue;
-    const held = value.head ? headBallot(value.head) : '';
-    ballots.add(held);
-    if (value.head && (!current || held > headBallot(current.head)))
-      current = { head: value.head, body: value.body, replica };
-  }
-  return { ok: true, current, unanimous: ballots.size === 1, granted: granted.map(({ replica }) => replica) };
-}
-
-/** Answers as they come until a majority granted or nobody is left; the rest run on unheard. */
-function askForPromises(cluster: Cluster, key: Key, ballot: Stamp): Promise<PrepareAnswer[]> {
-  return new Promise((resolve, reject) => {
-    const replicas = cluster.primaries(key);
-    const answers: PrepareAnswer[] = [];
-    let open = replicas.length;
-    let granted = 0;
-    const one = (): void => {
-      open--;
-      if (granted >= cluster.quorum || open === 0) resolve(answers.slice());
-    };
-    for (const replica of replicas) {
-      const args = { device: replica.device, key, ballot };
-      replica.peer.call('prepare', args, { deadlineMs: PREPARE_DEADLINE_MS }).then(
-        (reply) => {
-          const value = reply.value as PrepareReply;
-          answers.push({ replica, value });
-          if (value.ok) granted++;
-          one();
-        },
-        (error) => (isFault(error) ? one() : reject(error)),
-      );
-    }
   });
 }

@@ -10,6 +10,7 @@ import { storeFaults } from './object/contract.ts';
 import { pause } from './pause.ts';
 import { decide, KEEP } from './quorum-decide.ts';
 import { type QuorumWrite, writeQuorum } from './quorum-write.ts';
+import { readOrder } from './read-order.ts';
 import { repairBlobs } from './repair-blobs.ts';
 
 export const READ_DEADLINE_MS = 3_000;
@@ -146,16 +147,6 @@ async function repair(cluster: Cluster, newest: ReadRegister): Promise<boolean> 
   // A promise above this ballot is in the way: a conditional writer is at work, or died. Finish its round.
   if (done.result === 'newer') await decide(cluster, headKey(newest.head), () => KEEP);
   return false;
-}
-
-/** Primaries by readiness: those that are up first, then by load; ring order otherwise, so that caches stay warm. */
-export function readOrder(cluster: Cluster, key: Key): readonly Replica[] {
-  const primaries = cluster.primaries(key);
-  let calm = true;
-  for (const { peer } of primaries) if (!peer.up || peer.load.calls > 32) calm = false;
-  if (calm) return primaries;
-  const weight = ({ peer }: Replica): number => (peer.up ? 0 : 1e9) + peer.load.latencyMs * (1 + peer.load.calls);
-  return [...primaries].sort((a, b) => weight(a) - weight(b));
 }
 
 async function askFull(replica: Replica, key: Key, body: boolean): Promise<FullAnswer> {

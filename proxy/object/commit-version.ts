@@ -11,13 +11,13 @@ import type { ReadRegister } from '../cluster.ts';
 import { type Decision, decide, KEEP, type OwnRounds } from '../quorum-decide.ts';
 import { readQuorum } from '../quorum-read.ts';
 import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
-import { alignRow, type Named, objectKey, recordOf, recover, TRIES_MAX } from './commit.ts';
+import { alignRow, type Named, objectKey, recover, TRIES_MAX } from './commit.ts';
 import { checkWriteConditions } from './conditions.ts';
 import { type Conditions, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { decodeMeta, gravestoneHead, type ObjectRecord, type Pin, recordHead } from './object-format.ts';
 import { dropPins } from './pins.ts';
-import { noVersionRow, rowsBeside } from './row-writes.ts';
+import { noVersionRow, rowsBeside, rowsOf } from './row-writes.ts';
 import { goneVersion, setAside, type Version, withoutNull } from './set-aside.ts';
 import { versioningOf, versionKey } from './version-format.ts';
 
@@ -38,6 +38,8 @@ export interface Committed {
   /** Whether it took the place of an object that plain requests got. */
   readonly replaced?: boolean;
 }
+
+const NO_CONDITIONS: Conditions = {};
 
 /** Resolves with the version as it stands. Faults as of `commit`. */
 export async function commitVersion(engine: Engine, change: NewVersion): Promise<Committed> {
@@ -86,7 +88,8 @@ class Writer {
     const { cluster } = this.#engine;
     this.#obstacle = undefined;
     this.refusal = undefined;
-    const options = { own: this.#own, judgesOwn: true };
+    const sparing = versioningOf(this.#change.container) === 'Enabled';
+    const options = { own: this.#own, judgesOwn: true, sparing };
     try {
       const done = await decide(cluster, this.#key, (current, ballot) => this.#judge(current, ballot), options);
       return this.#obstacle ?? done;
@@ -104,13 +107,14 @@ class Writer {
       return { write: this.#again(current, ballot) };
     const proposed = await this.#lookBack(current);
     if (proposed === 'done') return KEEP;
-    const { only, conditions = {} } = this.#change;
-    const isOther = only !== undefined && !only(liveVersion(current));
+    const { only, conditions = NO_CONDITIONS } = this.#change;
+    const before = liveVersion(current);
+    const isOther = only !== undefined && !only(before);
     const fault = isOther
       ? new Fault(storeFaults.preconditionFailed)
-      : checkWriteConditions(conditions, recordOf(this.#engine, current));
+      : checkWriteConditions(conditions, this.#shown(before));
     if (fault) return this.#own.size === 0 ? { keep: true, refuse: fault } : this.#refuse(current, ballot, fault);
-    return this.#write(current, ballot, proposed);
+    return this.#write(before, ballot, proposed);
   }
 
   /** What an earlier round wrote, perhaps not everywhere. */
@@ -166,15 +170,20 @@ class Writer {
     return { write: [{ head, body: current?.body }, ...this.#withoutGivenUp(ballot), ...rows] };
   }
 
-  async #write(current: ReadRegister | undefined, ballot: Stamp, proposed: Committed | undefined): Promise<Decision> {
+  /** What plain requests get of it, if they get it. */
+  #shown(version: Version | undefined): { readonly record: ObjectRecord; readonly head: Buffer } | undefined {
+    if (!version || version.record.marker === true || this.#engine.expired(version.record)) return undefined;
+    return { record: version.record, head: version.register.head };
+  }
+
+  async #write(before: Version | undefined, ballot: Stamp, proposed: Committed | undefined): Promise<Decision> {
     const { container, name, body, companions } = this.#change;
     const object = { container, name, key: this.#key };
     const isEnabled = versioningOf(container) === 'Enabled';
-    const before = liveVersion(current);
     const made = proposed ?? this.#propose(isEnabled ? ballot : undefined, ballot);
     const { record } = made;
     this.keptPins = record.pins ?? [];
-    this.replaced ||= recordOf(this.#engine, current) !== undefined;
+    this.replaced ||= this.#shown(before) !== undefined;
     if (before && (isEnabled || before.record.version !== undefined)) {
       const aside = await setAside(this.#engine, object, before, ballot);
       if (aside.result !== 'ok') {
@@ -188,7 +197,7 @@ class Writer {
     const more = companions?.(ballot, { stamp: headStamp(head), record }) ?? [];
     const replaced = isEnabled ? [] : await withoutNull(this.#engine, object, before, ballot);
     const gone = [...replaced, ...this.#withoutGivenUp(ballot)];
-    return { write: [{ head, body }, ...more, ...gone, ...rowsBeside(container, name, head, ballot)] };
+    return { write: [{ head, body }, ...more, ...gone, ...rowsOf(object, { record, head }, ballot)] };
   }
 
   #propose(version: Stamp | undefined, ballot: Stamp): Committed {

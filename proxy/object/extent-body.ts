@@ -6,7 +6,7 @@ import { Fault, isFault } from '../../fabric/errors.ts';
 import type { ByteStream } from '../../fabric/rpc/contract.ts';
 import { deviceFaults, headKey, type Key } from '../../object-server/contract.ts';
 import type { ReadRegister, Replica } from '../cluster.ts';
-import { readOrder } from '../quorum-read.ts';
+import { readOrder } from '../read-order.ts';
 import { type Body, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { blobKey, type Extent } from './object-format.ts';

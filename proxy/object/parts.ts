@@ -18,7 +18,8 @@ import {
 } from '../../object-server/contract.ts';
 import type { Replica } from '../cluster.ts';
 import { decide, KEEP, writeUnder } from '../quorum-decide.ts';
-import { readOrder, readQuorum } from '../quorum-read.ts';
+import { readQuorum } from '../quorum-read.ts';
+import { readOrder } from '../read-order.ts';
 import { borrow } from './borrow.ts';
 import {
   type Context,

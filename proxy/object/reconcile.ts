@@ -145,9 +145,9 @@ interface Unfinished {
 /** False when replicas are missing: another pass will find it again. */
 async function attempt(engine: Engine, { key, stamp, holder }: Unfinished): Promise<boolean> {
   try {
-    const { agreed, best } = await compare(engine, key, stamp);
+    const { agreed, best, older } = await compare(engine, key, stamp);
     if (agreed && (await rowMatches(engine, key))) return true;
-    return await reconcileKey(engine, key, best ?? holder);
+    return await reconcileKey(engine, key, best ?? holder ?? older);
   } catch (error) {
     if (!isFault(error)) throw error;
     return false;
@@ -156,13 +156,14 @@ async function attempt(engine: Engine, { key, stamp, holder }: Unfinished): Prom
 
 /**
  * Agreed: all primaries hold the same ballot, and not that of a time before the operation: nothing to do for this key.
- * Otherwise the best one is that with the newest state, if it has heard of the operation: a majority alone might miss it.
+ * Otherwise the best one is that with the newest state, if it has heard of the operation: a majority alone might miss it. If
+ * it has not, `older` may still be what an earlier round of the same writer left on one replica alone: nobody else sees to it.
  */
 async function compare(
   { cluster }: Engine,
   key: Key,
   stamp: Stamp,
-): Promise<{ agreed: boolean; best: Holder | undefined }> {
+): Promise<{ agreed: boolean; best?: Holder; older?: Holder }> {
   const held = await Promise.all(
     cluster.primaries(key).map(async (replica) => {
       const reply = await replica.peer.call('check', { device: replica.device, key });
@@ -170,9 +171,10 @@ async function compare(
     }),
   );
   const [newest] = held.sort((a, b) => (a.ballot > b.ballot ? -1 : 1));
-  if (!newest || newest.ballot === '' || newest.ballot < stamp) return { agreed: false, best: undefined };
-  const agreed = held.every(({ ballot }) => ballot === newest.ballot);
-  return { agreed, best: { replica: newest.replica, heldAs: key } };
+  if (!newest || newest.ballot === '') return { agreed: false };
+  const holder = { replica: newest.replica, heldAs: key };
+  if (newest.ballot < stamp) return { agreed: false, older: holder };
+  return { agreed: held.every(({ ballot }) => ballot === newest.ballot), best: holder };
 }
 
 async function settle({ device, peer }: Replica, writer: number, stamp: Stamp): Promise<void> {

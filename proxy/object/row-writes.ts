@@ -69,9 +69,19 @@ export function rowsBeside(
   ballot: Stamp,
 ): readonly QuorumWrite[] {
   const record = isTombstone(head) ? undefined : decodeMeta<ObjectRecord>(head);
+  return rowsOf({ container, name }, { record, head }, ballot);
+}
+
+/** The same for who knows what `head` says. `record` undefined: a tombstone. */
+export function rowsOf(
+  { container, name }: { readonly container: ContainerState; readonly name: string },
+  { record, head }: { readonly record: ObjectRecord | undefined; readonly head: Buffer },
+  ballot: Stamp,
+): readonly QuorumWrite[] {
   const row = record && record.marker !== true ? rowOf(record) : undefined;
-  const write = rowWrite(container, name, row, headStamp(head));
-  const current = { ...write, head: withBallot(write.head, ballot) };
+  const stamp = headStamp(head);
+  const write = rowWrite(container, name, row, stamp);
+  const current = stamp === ballot ? write : { ...write, head: withBallot(write.head, ballot) };
   if (record?.marker !== true) return [current];
   return [current, { ...versionRow(container, { record, head }, ballot), newerIsFine: true }];
 }

@@ -16,8 +16,8 @@ import {
 import { Fault, isFault } from '../../fabric/errors.ts';
 import { headKey, type Key, utf8ToLatin1 } from '../../object-server/contract.ts';
 import type { Cluster, Replica } from '../cluster.ts';
-import { readOrder } from '../quorum-read.ts';
 import { writeQuorum } from '../quorum-write.ts';
+import { readOrder } from '../read-order.ts';
 import { type ListQuery, storeFaults } from './contract.ts';
 
 const LIST_DEADLINE_MS = 15_000;
