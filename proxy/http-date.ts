@@ -6,6 +6,8 @@ const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', '
 const IMF_FIXDATE = /^[A-Za-z]{3}, (\d{2}) ([A-Za-z]{3}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) (?:GMT|UTC)$/;
 const RFC_850 = /^[A-Za-z]{6,9}, (\d{2})-([A-Za-z]{3})-(\d{2}) (\d{2}):(\d{2}):(\d{2}) (?:GMT|UTC)$/;
 const ASCTIME = /^[A-Za-z]{3} ([A-Za-z]{3}) ([ \d]\d) (\d{2}):(\d{2}):(\d{2}) (\d{4})$/;
+const MAIL_DATE =
+  /^(?:[A-Za-z]{3,9}, ?)?(\d{1,2})[ -]([A-Za-z]{3})[ -](\d{4}|\d{2}) (\d{2}):(\d{2})(?::(\d{2}))?(?: (?:GMT|UTC|UT|Z|([+-]\d{4})))?$/;
 /** Two-digit years (RFC 850) below this belong to the 2000s. */
 const CENTURY_PIVOT = 70;
 
@@ -34,6 +36,22 @@ export function parseHttpDate(text: string): number | undefined {
   }
   const asctime = ASCTIME.exec(text);
   return asctime ? fromFields(asctime[6], asctime[1], asctime[2], [asctime[3], asctime[4], asctime[5]]) : undefined;
+}
+
+/**
+ * As people write dates (RFC 5322): the day of the week, the zone and a century may be missing. For conditions whose
+ * neglect would cost more than it saves.
+ */
+export function parseMailDate(text: string): number | undefined {
+  const exact = parseHttpDate(text);
+  const mail = exact === undefined ? MAIL_DATE.exec(text) : null;
+  if (!mail) return exact;
+  const year = Number(mail[3]);
+  const full = (mail[3] as string).length > 2 ? year : year < CENTURY_PIVOT ? 2000 + year : 1900 + year;
+  const unixMs = fromFields(String(full), mail[2], mail[1], [mail[4], mail[5], mail[6] ?? '0']);
+  if (unixMs === undefined || mail[7] === undefined) return unixMs;
+  const zone = Number(mail[7]);
+  return unixMs - (Math.trunc(zone / 100) * 60 + (zone % 100)) * 60_000;
 }
 
 type Field = string | undefined;

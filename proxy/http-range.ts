@@ -148,5 +148,5 @@ function partHead(parts: MultipartRanges, range: ByteRange, isFirst: boolean): B
 }
 
 function tail(boundary: string): Buffer {
-  return Buffer.from(`\r\n--${boundary}--\r\n`, 'latin1');
+  return Buffer.from(`\r\n--${boundary}--`, 'latin1');
 }

@@ -256,7 +256,7 @@ export async function deleteContainer(engine: Engine, context: Context, ref: Con
         if (state.record.closed) return { keep: true, refuse: noContainer() };
         const tables = versioningOf(state) === undefined ? [] : [versionsTable(state)];
         if (!(await areEmpty(engine, [state.rowPrefix, ...tables], granted))) {
-          return { keep: true, refuse: new Fault(storeFaults.containerNotEmpty) };
+          return { keep: true, refuse: new Fault(storeFaults.containerNotEmpty, { versions: tables.length > 0 }) };
         }
         const meta = encodeRecord({ ...state.record, modifiedStamp: ballot });
         const head = encodeHead({ key, ballot, stamp: ballot, flags: FLAG_TOMBSTONE, meta });

@@ -3,8 +3,9 @@
  * gives becomes the context's grant or, for administrators, the caller's own right; nobody else pays for it.
  * https://docs.openstack.org/swift/latest/overview_acl.html#account-acls
  */
+import { Fault } from '../../fabric/errors.ts';
 import type { SwiftCall } from './call.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { swiftFaults } from './faults.ts';
 import { isOwner } from './metadata.ts';
 
 export const ACCOUNT_ACL = 'x-account-access-control';
@@ -15,9 +16,19 @@ type AccountAcl = Readonly<Partial<Record<(typeof ROLES)[number], readonly strin
 export function cleanAccountAcl(value: string): string {
   if (value.trim() === '') return '';
   const acl = parse(Buffer.from(value, 'latin1').toString('utf8'));
-  if (typeof acl === 'string') throw refuse(swiftFaults.badRequest, `X-Account-Access-Control invalid: ${acl}`);
+  if (typeof acl === 'string') throw invalid(value, acl);
   if (Object.keys(acl).length === 0) return '';
   return Buffer.from(JSON.stringify(acl), 'utf8').toString('latin1');
+}
+
+const SYNTAX = 'Syntax error in input';
+const SHOWN_MAX = 1_000;
+
+function invalid(value: string, why: string): Fault {
+  const input = value.slice(0, SHOWN_MAX).replace(/[^\x20-\x7e]/g, '?');
+  const wrong = why === SYNTAX ? `${SYNTAX} ('${input}')` : why;
+  const text = `X-Account-Access-Control invalid: ${wrong}\n\nInput: ${input}\n`;
+  return new Fault(swiftFaults.badRequest, { text, contentType: 'text/plain; charset=UTF-8' }, why);
 }
 
 /** The ACL, or what is wrong with the text. */
@@ -26,13 +37,13 @@ function parse(text: string): AccountAcl | string {
   try {
     parsed = JSON.parse(text);
   } catch {
-    return 'Syntax error';
+    return SYNTAX;
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return 'Syntax error';
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return SYNTAX;
   for (const [role, members] of Object.entries(parsed)) {
-    if (!(ROLES as readonly string[]).includes(role)) return 'Unrecognized key';
-    if (!Array.isArray(members)) return `Value for key ${role} must be a list`;
-    if (!members.every((member) => typeof member === 'string')) return `Elements of ${role} list must be strings`;
+    if (!(ROLES as readonly string[]).includes(role)) return `Key ${JSON.stringify(role)} not recognized`;
+    if (!Array.isArray(members)) return `Value for key "${role}" must be a list`;
+    if (!members.every((member) => typeof member === 'string')) return `Elements of "${role}" list must be strings`;
   }
   return parsed as AccountAcl;
 }

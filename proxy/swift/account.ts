@@ -108,7 +108,7 @@ function checkQuotaChange(call: SwiftCall, change: Readonly<Record<string, strin
     if (value === undefined) continue;
     if (call.caller.reseller !== true)
       throw refuse(call.caller.user ? swiftFaults.forbidden : swiftFaults.unauthorized);
-    if (value !== null && !/^\d+$/.test(value)) throw refuse(swiftFaults.badRequest, 'Invalid quota.');
+    if (value !== null && !/^\d+$/.test(value)) throw refuse(swiftFaults.badRequest);
   }
 }
 

@@ -9,7 +9,7 @@ import { type ArchivedFile, type Packing, readArchive } from './archive.ts';
 import type { SwiftCall } from './call.ts';
 import { guessContentType } from './content-type.ts';
 import { statusLine, statusOf } from './errors.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuse, refuseAsPage, swiftFaults } from './faults.ts';
 import { checkLimits, isHeaderText } from './metadata.ts';
 import { OBJECT_NAME_BYTES_MAX, utf8Length, withoutEndSlashes } from './names.ts';
 import { readDeleteAt } from './object-headers.ts';
@@ -44,7 +44,7 @@ export async function extractArchive(call: SwiftCall): Promise<SwiftResponse> {
 function readPacking(text: string): Packing {
   const format = text.toLowerCase().replace(/^\.+|\.+$/g, '');
   if (format === 'tar' || format === 'tar.gz' || format === 'tar.bz2') return format;
-  throw refuse(swiftFaults.badRequest, 'Unsupported archive format');
+  throw refuseAsPage(swiftFaults.badRequest, 'Unsupported archive format');
 }
 
 async function extractAll(call: SwiftCall, packing: Packing, tally: Tally): Promise<Stop | undefined> {
@@ -141,7 +141,7 @@ function verdict({ created, errors }: Tally): Stop {
 
 function report(call: SwiftCall, { created, errors }: Tally, { status, text }: Stop): SwiftResponse {
   const { contentType, body } = renderReport(call, {
-    root: 'upload',
+    root: 'extract',
     fields: [
       ['Number Files Created', created],
       ['Response Status', statusLine(status)],

@@ -1,5 +1,5 @@
 /** Conditional headers (RFC 9110 §13) as the store wants them. An unreadable date does not count, as the RFC says. */
-import { parseHttpDate } from '../http-date.ts';
+import { parseMailDate } from '../http-date.ts';
 import type { Conditions } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
 import { refuse, swiftFaults } from './faults.ts';
@@ -18,8 +18,8 @@ export function readConditions(call: SwiftCall): Conditions | undefined {
   return {
     ifMatch: ifMatch === undefined ? undefined : parseEtags(ifMatch),
     ifNoneMatch: ifNoneMatch === undefined ? undefined : parseEtags(ifNoneMatch),
-    ifModifiedSinceMs: since === undefined ? undefined : parseHttpDate(since),
-    ifUnmodifiedSinceMs: unmodified === undefined ? undefined : parseHttpDate(unmodified),
+    ifModifiedSinceMs: since === undefined ? undefined : parseMailDate(since),
+    ifUnmodifiedSinceMs: unmodified === undefined ? undefined : parseMailDate(unmodified),
   };
 }
 

@@ -5,7 +5,7 @@ import { cleanAcl } from './acl.ts';
 import type { SwiftCall } from './call.ts';
 import { readSync, refuseSyncedVersions } from './container-sync.ts';
 import { readQuoting } from './etag-quoter.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuse, refuseAsPage, swiftFaults } from './faults.ts';
 import { chooseFormat, pushVary } from './listing-format.ts';
 import { listPath } from './listing-path.ts';
 import { readListQuery } from './listing-query.ts';
@@ -93,7 +93,7 @@ function readChange(call: SwiftCall): Record<string, string | null> {
 function checkQuotaHeaders(call: SwiftCall): void {
   for (const what of ['bytes', 'count']) {
     const value = call.header(`x-container-meta-quota-${what}`);
-    if (value && !/^\d+$/.test(value)) throw refuse(swiftFaults.badRequest, `Invalid ${what} quota.`);
+    if (value && !/^\d+$/.test(value)) throw refuseAsPage(swiftFaults.badRequest, `Invalid ${what} quota.`);
   }
 }
 
@@ -102,7 +102,7 @@ function readPolicy(call: SwiftCall): number | undefined {
   if (wanted === undefined || wanted === '') return undefined;
   const index = call.world.policies.findIndex(({ aliases }) => aliases.includes(wanted.toLowerCase()));
   const policy = call.world.policies[index];
-  if (!policy) throw refuse(swiftFaults.badRequest, `Invalid X-Storage-Policy ${ascii(wanted)}`);
+  if (!policy) throw refuse(swiftFaults.badRequest, `Invalid X-Storage-Policy '${ascii(wanted)}'`);
   if (policy.deprecated) throw refuse(swiftFaults.badRequest, `Storage Policy ${policy.name} is deprecated`);
   return index;
 }
@@ -116,6 +116,7 @@ function describe(call: SwiftCall, info: ContainerInfo, format: string): string[
   headers.push('X-Container-Bytes-Used', String(info.bytesUsed));
   headers.push('X-Timestamp', stampToSwift(info.createdStamp), 'Last-Modified', lastModified(info.modifiedStamp));
   headers.push('Accept-Ranges', 'bytes');
+  if (call.caller.reseller === true) headers.push('X-Container-Sharding', 'False');
   const policy = call.world.policies[info.policy];
   if (policy) headers.push('X-Storage-Policy', policy.name);
   pushVersioning(headers, info);

@@ -11,7 +11,7 @@ import { bodySource, emptyBody } from './body-source.ts';
 import type { SwiftCall } from './call.ts';
 import { readConditions } from './conditions.ts';
 import { openDynamic } from './dlo.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuse, refuseAsPage, swiftFaults } from './faults.ts';
 import { checkNewName, decodeName, encodeName } from './names.ts';
 import { pushUserMetadata, readAttributes } from './object-headers.ts';
 import { createdResponse, FILE_BYTES_MAX } from './object-put.ts';
@@ -29,7 +29,7 @@ interface Copy {
 /** COPY: the request's path is the source. */
 export function copyTo(call: SwiftCall): Promise<SwiftResponse> {
   const destination = call.header('destination');
-  if (!destination) throw refuse(swiftFaults.preconditionFailed, 'Destination header required');
+  if (!destination) throw refuseAsPage(swiftFaults.preconditionFailed, 'Destination header required');
   const account = readAccount(call, 'destination-account');
   const target = { account, ...parsePath(destination, 'Destination') };
   return copy(call, { source: call.objectRef, target });
@@ -46,7 +46,9 @@ function readAccount(call: SwiftCall, header: string): string {
   const value = call.header(header);
   if (value === undefined) return call.account ?? '';
   const account = decodeName(value);
-  if (account === '' || account.includes('/')) throw refuse(swiftFaults.preconditionFailed, 'Invalid account name');
+  const { preconditionFailed } = swiftFaults;
+  if (account.includes('/')) throw refuseAsPage(preconditionFailed, 'Account name cannot contain slashes');
+  if (account === '') throw refuseAsPage(preconditionFailed, 'Account name cannot be empty');
   return account;
 }
 
@@ -58,7 +60,7 @@ function parsePath(value: string, header: string): { container: string; object: 
   const object = path.slice(slash + 1);
   if (slash < 0 || container === '' || object === '') {
     const text = `${header} header must be of the form <container name>/<object name>`;
-    throw refuse(swiftFaults.preconditionFailed, text);
+    throw refuseAsPage(swiftFaults.preconditionFailed, text);
   }
   return { container, object };
 }

@@ -55,7 +55,6 @@ export function noteFailure(call: SwiftCall, failure: { ref: ObjectRef; error: u
   const status = statusOf(error, call);
   tally.errors.push([pathOf(ref), statusLine(status)]);
   if (status >= 500) tally.status = 502;
-  else if (status === 401 || status === 403) tally.status = status;
 }
 
 export function pathOf(ref: ObjectRef): string {
@@ -78,6 +77,5 @@ export function tallyResponse(call: SwiftCall, tally: Tally, text = ''): SwiftRe
 
 function wholeStatus(tally: Tally): number {
   if (tally.status !== 200) return tally.status;
-  if (tally.errors.length > 0) return 400;
-  return tally.deleted === 0 && tally.notFound > 0 ? 404 : 200;
+  return tally.errors.length > 0 ? 400 : 200;
 }

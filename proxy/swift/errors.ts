@@ -4,12 +4,11 @@
  * or unknown: 500, logged by the handler.
  */
 import { fabricFaults, isFault } from '../../fabric/errors.ts';
-import { stampToSwift } from '../../fabric/stamp.ts';
 import { type ObjectInfo, storeFaults } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
 import { swiftFaults } from './faults.ts';
-import type { SwiftResponse } from './response.ts';
-import { lastModified, shownEtag } from './shown.ts';
+import { emptyResponse, type SwiftResponse } from './response.ts';
+import { validators } from './shown.ts';
 
 export const STATUS: Readonly<Record<string, number>> = {
   [swiftFaults.badRequest]: 400,
@@ -87,13 +86,20 @@ const TEXTS: Readonly<Record<number, readonly [reason: string, text: string]>> =
   503: ['Service Unavailable', 'The server cannot do this now. Please try again later.'],
   507: ['Insufficient Storage', 'There is not enough space to store the resource.'],
 };
+const VERSIONS_TEXT = 'Delete all versions before deleting container.';
+const IF_DELETE_AT_TEXT = 'X-If-Delete-At and X-Delete-At do not match';
+
 /** Plain lines for faults of the store that Swift explains in words of its own. */
-const FAULT_TEXTS: Readonly<Record<string, (details: Readonly<Record<string, unknown>>) => string>> = {
+const FAULT_TEXTS: Readonly<Record<string, (details: Readonly<Record<string, unknown>>) => string | undefined>> = {
+  [storeFaults.containerNotEmpty]: ({ versions }) => (versions === true ? VERSIONS_TEXT : undefined),
+  [storeFaults.preconditionFailed]: ({ header }) => (header === 'X-If-Delete-At' ? IF_DELETE_AT_TEXT : undefined),
   [storeFaults.quotaExceeded]: () => 'Upload exceeds quota.',
   [storeFaults.tooManyLinks]: ({ max }) => `Too many levels of symbolic links, maximum allowed is ${max}`,
   [storeFaults.linkChanged]: ({ etag, wanted }) =>
     `Object Etag '${etag}' does not match X-Symlink-Target-Etag header '${wanted}'`,
 };
+/** Whose lines Swift types as such, and not as a page. */
+const PLAIN_FAULTS: ReadonlySet<string> = new Set([storeFaults.tooManyLinks, storeFaults.linkChanged]);
 const READ_ONLY_TEXT = 'Writes are disabled for this account.';
 const RETRY_AFTER_S = '1';
 const HTML = 'text/html; charset=UTF-8';
@@ -117,11 +123,14 @@ export function statusOf(error: unknown, call: SwiftCall): number {
 export function errorResponse(error: unknown, call: SwiftCall): SwiftResponse {
   const status = statusOf(error, call);
   const details = isFault(error) ? error.details : {};
-  if (status === 304) return notModified(details['info'] as ObjectInfo | undefined);
+  const info = details['info'] as ObjectInfo | undefined;
+  if (status === 304) return notModified(info);
+  if (status === 412 && info) return emptyResponse(412, validators(info));
   const isReadOnly = details['readOnly'] === true;
   const known = isReadOnly ? READ_ONLY_TEXT : isFault(error) ? FAULT_TEXTS[error.code]?.(details) : undefined;
   const text = typeof details['text'] === 'string' ? details['text'] : known;
-  const contentType = text === undefined ? HTML : (details['contentType'] ?? 'text/plain');
+  const isPlain = typeof details['text'] === 'string' || (isFault(error) && PLAIN_FAULTS.has(error.code));
+  const contentType = details['contentType'] ?? (isPlain ? 'text/plain' : HTML);
   const headers = ['Content-Type', String(contentType)];
   const extra = details['headers'] as readonly string[] | undefined;
   if (extra) headers.push(...extra);
@@ -137,15 +146,7 @@ function errorPage(status: number): string {
 
 function notModified(info: ObjectInfo | undefined): SwiftResponse {
   if (!info) return { status: 304, headers: [] };
-  const headers = [
-    'Etag',
-    shownEtag(info),
-    'Last-Modified',
-    lastModified(info.stamp),
-    'X-Timestamp',
-    stampToSwift(info.stamp),
-  ];
-  return { status: 304, headers };
+  return { status: 304, headers: ['Content-Type', info.contentType, ...validators(info), 'Accept-Ranges', 'bytes'] };
 }
 
 function realmOf(call: SwiftCall): string {

@@ -58,6 +58,7 @@ t.test('every fault has its status', async (t) => {
   const statuses: Record<string, number> = {
     AccessDenied: 403,
     NoSuchAccount: 404,
+    AccountDeleted: 404,
     NoSuchContainer: 404,
     NoSuchObject: 404,
     NoSuchUpload: 404,

@@ -14,7 +14,7 @@ import { mayBeSync, openSync, unlessSuperseded } from './container-sync.ts';
 import { pushCors } from './cors.ts';
 import { errorResponse } from './errors.ts';
 import { quoteEtag } from './etag-quoter.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuse, refuseAsPage, swiftFaults } from './faults.ts';
 import { answerForm, isForm } from './form-post.ts';
 import { policyNamesOf, urlDigestsOf } from './info.ts';
 import { createNameCheck } from './name-check.ts';
@@ -83,8 +83,7 @@ function dispatch(call: SwiftCall): Promise<SwiftResponse> | SwiftResponse {
   if (isAuthPath(path)) return route(call, 'auth').run(call);
   // An encoded slash is a slash, as everywhere in Swift: no container has one in its name.
   const raw = splitPath(path.includes('%2') ? path.replace(/%2f/gi, '/') : path);
-  if (!raw) throw refuse(swiftFaults.notFound);
-  if (raw.account === '') throw refuse(swiftFaults.preconditionFailed, 'Bad URL');
+  if (!raw || raw.account === '') throw refuseAsPage(swiftFaults.preconditionFailed, 'Bad URL');
   if (!API_VERSIONS.includes(raw.version)) throw refuse(swiftFaults.notFound);
   call.account = decodeName(raw.account);
   call.container = decodeName(raw.container);

@@ -1,6 +1,6 @@
 /** Which of the formats of a listing the client wants: `format=` first, then Accept (RFC 9110 §12.5.1). */
 import type { SwiftCall } from './call.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuse, refuseAsPage, swiftFaults } from './faults.ts';
 
 export type ListingFormat = 'text/plain' | 'application/json' | 'application/xml' | 'text/xml';
 
@@ -13,11 +13,13 @@ const BY_NAME: Readonly<Record<string, ListingFormat>> = {
 };
 const RANGES_MAX = 50;
 
-/** 406 when no format is acceptable. */
+/** 406 when no format is acceptable, 400 for what names no types. */
 export function chooseFormat(call: SwiftCall): ListingFormat {
   const name = call.params.get('format');
   if (name) return BY_NAME[name.toLowerCase()] ?? 'text/plain';
-  const format = acceptedType(call.header('accept'));
+  const accept = call.header('accept');
+  if (accept !== undefined && !isAccept(accept)) throw refuseAsPage(swiftFaults.badRequest, 'Invalid Accept header');
+  const format = acceptedType(accept);
   if (!format) throw refuse(swiftFaults.notAcceptable);
   return format;
 }
@@ -48,6 +50,11 @@ export function acceptedType(accept: string | undefined): ListingFormat | undefi
     }
   }
   return best;
+}
+
+function isAccept(accept: string): boolean {
+  const types = accept.split(',', RANGES_MAX).map((range) => range.split(';', 1)[0]?.trim());
+  return types.every((type) => type === '' || type === '*' || type?.includes('/'));
 }
 
 interface MediaRange {

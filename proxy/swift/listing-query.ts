@@ -1,7 +1,7 @@
 /** Parameters of a listing. */
 import type { ListQuery } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuseAsPage, swiftFaults } from './faults.ts';
 import { isTrue } from './true-value.ts';
 
 export const LISTING_LIMIT_MAX = 10_000;
@@ -24,6 +24,7 @@ const WHOLE: ListQuery = { limit: LISTING_LIMIT_MAX };
 function readLimit(text: string | undefined): number {
   if (text === undefined || !/^\d+$/.test(text)) return LISTING_LIMIT_MAX;
   const limit = Number(text);
-  if (limit > LISTING_LIMIT_MAX) throw refuse(swiftFaults.preconditionFailed, `Maximum limit is ${LISTING_LIMIT_MAX}`);
+  if (limit > LISTING_LIMIT_MAX)
+    throw refuseAsPage(swiftFaults.preconditionFailed, `Maximum limit is ${LISTING_LIMIT_MAX}`);
   return limit;
 }

@@ -73,9 +73,10 @@ export function checkLimits(found: Readonly<Record<string, string>>, owner: Meta
   for (const key of Object.keys(found)) {
     const value = found[key] as string;
     if (key === '') throw refuse(swiftFaults.badRequest, 'Metadata name cannot be empty');
-    if (key.length > META_NAME_BYTES_MAX) throw tooLong(`Metadata name too long: ${PREFIX[owner]}${ascii(key)}`);
+    if (key.length > META_NAME_BYTES_MAX)
+      throw tooLong(`Metadata name too long: ${PREFIX[owner]}${titleCase(ascii(key))}`);
     if (value.length > META_VALUE_BYTES_MAX) {
-      throw tooLong(`Metadata value longer than ${META_VALUE_BYTES_MAX}: ${PREFIX[owner]}${ascii(key)}`);
+      throw tooLong(`Metadata value longer than ${META_VALUE_BYTES_MAX}: ${PREFIX[owner]}${titleCase(ascii(key))}`);
     }
     if (owner !== 'object' && !(isText(key) && isText(value))) {
       throw refuse(swiftFaults.badRequest, 'Metadata must be valid UTF-8');

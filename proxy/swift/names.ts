@@ -3,14 +3,13 @@
  * Swift path; nothing is normalised, because `a//b` and `a/../b` are names like any other.
  */
 import { isUtf8 } from 'node:buffer';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuse, refuseAsPage, swiftFaults } from './faults.ts';
 
 export const CONTAINER_NAME_BYTES_MAX = 256;
 export const ACCOUNT_NAME_BYTES_MAX = 256;
 export const OBJECT_NAME_BYTES_MAX = 1024;
 
 const PLAIN = /^[\x20-\x24\x26-\x7e]*$/;
-const BAD_ESCAPE = /%(?![0-9A-Fa-f]{2})/;
 const HEX_PAIR = /^[0-9A-Fa-f]{2}$/;
 const PERCENT = 0x25;
 const SLASH = 0x2f;
@@ -46,12 +45,12 @@ export function splitPath(path: string): RawPath | undefined {
   return { version, account, container, object };
 }
 
-/** A name from its bytes as sent. Refused with 412 when it is no UTF-8, holds NUL, or has a broken escape. */
+/** A name from its bytes as sent; broken escapes stay as they are. Refused with 412 when it is no UTF-8 or holds NUL. */
 export function decodeName(raw: string): string {
   if (PLAIN.test(raw)) return raw;
-  const text = BAD_ESCAPE.test(raw) ? undefined : decodeBytes(raw);
+  const text = decodeBytes(raw);
   if (text === undefined || text.includes('\0')) {
-    throw refuse(swiftFaults.preconditionFailed, 'Invalid UTF8 or contains NULL');
+    throw refuseAsPage(swiftFaults.preconditionFailed, 'Invalid UTF8 or contains NULL');
   }
   return text;
 }
@@ -96,16 +95,19 @@ export function parseQuery(query: string | undefined): Params {
   for (const pair of query.split('&', PARAMETERS_MAX)) {
     const equals = pair.indexOf('=');
     const name = decodeParam(equals < 0 ? pair : pair.slice(0, equals));
-    if (name !== '' && !params.has(name)) params.set(name, equals < 0 ? '' : decodeParam(pair.slice(equals + 1)));
+    if (name !== '' && !params.has(name)) params.set(name, equals < 0 ? '' : decodeParam(pair.slice(equals + 1), name));
   }
   return params;
 }
 
-function decodeParam(raw: string): string {
+function decodeParam(raw: string, of?: string): string {
   const spaced = raw.includes('+') ? raw.replaceAll('+', ' ') : raw;
   const text = PLAIN.test(spaced) ? spaced : decodeBytes(spaced);
-  if (text === undefined || text.includes('\0')) throw refuse(swiftFaults.badRequest, 'Parameters must be valid UTF-8');
-  return text;
+  if (text !== undefined && !text.includes('\0')) return text;
+  throw refuse(
+    swiftFaults.badRequest,
+    of ? `"${of.replace(/[^\x20-\x7e]/g, '?')}" parameter not valid UTF-8` : 'Parameters must be valid UTF-8',
+  );
 }
 
 export function utf8Length(name: string): number {
@@ -117,5 +119,9 @@ export function checkNewName(kind: 'Account' | 'Container' | 'Object', name: str
   const max = kind === 'Object' ? OBJECT_NAME_BYTES_MAX : CONTAINER_NAME_BYTES_MAX;
   if (name.length * 3 <= max) return;
   const length = utf8Length(name);
-  if (length > max) throw refuse(swiftFaults.badRequest, `${kind} name length of ${length} longer than ${max}`);
+  if (length > max)
+    throw (kind === 'Object' ? refuse : refuseAsPage)(
+      swiftFaults.badRequest,
+      `${kind} name length of ${length} longer than ${max}`,
+    );
 }

@@ -15,7 +15,7 @@ import { refuse, swiftFaults } from './faults.ts';
 import { objectHeaders } from './object-headers.ts';
 import { primedBody } from './primed-body.ts';
 import type { SwiftResponse } from './response.ts';
-import { isShownAsLarge } from './shown.ts';
+import { isShownAsLarge, validators } from './shown.ts';
 import { manifestResponse } from './slo-get.ts';
 import { findObject, openObject, pushLocation } from './symlink.ts';
 
@@ -62,7 +62,8 @@ function respond(call: SwiftCall, object: OpenObject): SwiftResponse | Promise<S
   if (range !== undefined && isRangeMeant(call, info)) {
     const outcome = parseRange(range, info.sizeBytes);
     if (outcome === 'unsatisfiable') {
-      throw refuse(swiftFaults.rangeNotSatisfiable, undefined, ['Content-Range', `bytes */${info.sizeBytes}`]);
+      const shown = [...validators(info), 'Accept-Ranges', 'bytes', 'Content-Range', `bytes */${info.sizeBytes}`];
+      throw refuse(swiftFaults.rangeNotSatisfiable, undefined, shown);
     }
     if (outcome !== 'whole') return partial(call, object, outcome);
   }

@@ -7,7 +7,7 @@ import type { ObjectAttributes, ObjectInfo } from '../object/contract.ts';
 import { MANIFEST_HEADER } from '../object/dynamic.ts';
 import type { SwiftCall } from './call.ts';
 import { guessContentType } from './content-type.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuse, refuseAsPage, swiftFaults } from './faults.ts';
 import { HEADER_BYTES_MAX, isText, readMetadata, titleCase } from './metadata.ts';
 import { decodeName } from './names.ts';
 import { isShownAsLarge, lastModified, shownEtag } from './shown.ts';
@@ -44,9 +44,12 @@ export function readNewAttributes(call: SwiftCall): ObjectAttributes {
 }
 
 function readContentType(call: SwiftCall): string | undefined {
-  if (isTrue(call.header('x-detect-content-type'))) return guessContentType(call.object);
+  if (isTrue(call.header('x-detect-content-type')) && call.http.method !== 'POST') return guessContentType(call.object);
   const type = call.header('content-type');
   if (type === undefined || type === '') return undefined;
+  if (/;\s*swift_/.test(type)) {
+    throw refuseAsPage(swiftFaults.badRequest, 'Invalid Content-Type, swift_* is not a valid parameter name.');
+  }
   if (type.length > HEADER_BYTES_MAX || !isText(type)) throw refuse(swiftFaults.badRequest, 'Invalid Content-Type');
   return type;
 }
@@ -60,16 +63,17 @@ function readKeptHeaders(call: SwiftCall): Record<string, string> {
     kept[name] = value;
   }
   const manifest = call.header(MANIFEST_HEADER);
-  if (manifest !== undefined && manifest !== '') kept[MANIFEST_HEADER] = checkManifestHeader(manifest);
+  const isMeant = manifest !== '' || call.http.method === 'PUT';
+  if (manifest !== undefined && isMeant) kept[MANIFEST_HEADER] = checkManifestHeader(manifest);
   return kept;
 }
 
 /** `container/prefix` of a dynamic large object, percent-encoded; kept as sent. */
 function checkManifestHeader(value: string): string {
   const name = decodeName(value);
-  const slash = name.indexOf('/', name.startsWith('/') ? 1 : 0);
+  const slash = name.indexOf('/');
   if (slash > 0 && slash < name.length - 1 && !/[?&]/.test(value)) return value;
-  throw refuse(swiftFaults.badRequest, 'X-Object-Manifest must be of the form container/prefix');
+  throw refuseAsPage(swiftFaults.badRequest, 'X-Object-Manifest must be in the format container/prefix');
 }
 
 /** Unix seconds from X-Delete-After, which wins, or X-Delete-At. */

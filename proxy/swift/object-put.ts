@@ -5,7 +5,7 @@ import { type BodySource, type ObjectInfo, type PutOptions, storeFaults } from '
 import { LINK_HEADER } from '../object/links.ts';
 import type { SwiftCall } from './call.ts';
 import { bareEtag, readPutConditions } from './conditions.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuse, refuseAsPage, swiftFaults } from './faults.ts';
 import { checkNewName } from './names.ts';
 import { readNewAttributes } from './object-headers.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
@@ -19,7 +19,8 @@ const MD5 = /^[0-9a-f]{32}$/;
 
 export async function putObject(call: SwiftCall): Promise<SwiftResponse> {
   checkNewName('Object', call.object);
-  const link = call.header(LINK_HEADER) ? await readLink(call) : undefined;
+  refuseReserved(call);
+  const link = call.header(LINK_HEADER) === undefined ? undefined : await readLink(call);
   const { contentType, user, headers, deleteAt } = readNewAttributes(call);
   const options: PutOptions = {
     contentType: link && !call.header('content-type') ? link.contentType : contentType,
@@ -32,6 +33,14 @@ export async function putObject(call: SwiftCall): Promise<SwiftResponse> {
     bodyBytesMax: FILE_BYTES_MAX,
   };
   return createdResponse(await call.world.store.putObject(call, call.objectRef, options));
+}
+
+/** A client that thinks it makes a large object so would lose it. */
+function refuseReserved(call: SwiftCall): void {
+  if (call.header('x-static-large-object') === undefined) return;
+  const text =
+    'X-Static-Large-Object is a reserved header. To create a static large object add query param multipart-manifest=put.';
+  throw refuseAsPage(swiftFaults.badRequest, text);
 }
 
 export function createdResponse(info: ObjectInfo, extra: readonly string[] = []): SwiftResponse {

@@ -2,7 +2,7 @@
 import { linkOf } from '../object/links.ts';
 import type { SwiftCall } from './call.ts';
 import { readConditions } from './conditions.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuse, refuseAsPage, swiftFaults } from './faults.ts';
 import { readAttributes } from './object-headers.ts';
 import { emptyResponse, type SwiftResponse } from './response.ts';
 import { locationOf } from './symlink.ts';
@@ -41,6 +41,6 @@ export async function deleteObject(call: SwiftCall): Promise<SwiftResponse> {
 function readIfDeleteAt(call: SwiftCall): number | undefined {
   const text = call.header('x-if-delete-at');
   if (text === undefined) return undefined;
-  if (!/^\d{1,15}(\.\d+)?$/.test(text)) throw refuse(swiftFaults.badRequest, 'Bad X-If-Delete-At header value');
+  if (!/^\d{1,15}(\.\d+)?$/.test(text)) throw refuseAsPage(swiftFaults.badRequest, 'Bad X-If-Delete-At header value');
   return Math.floor(Number(text));
 }

@@ -3,23 +3,27 @@
  * and a line for each object that failed; as text, JSON or XML by the Accept header.
  */
 import type { SwiftCall } from './call.ts';
-import { acceptedType } from './listing-format.ts';
+import { acceptedType, type ListingFormat } from './listing-format.ts';
 import { encodeName } from './names.ts';
 import { escapeXml } from './xml.ts';
 
 export interface Report {
-  /** In order: `Number Deleted`, `Response Status` … */
+  /** `Number Deleted`, `Response Status` …; shown in the order of their names. */
   readonly fields: readonly (readonly [name: string, value: string | number])[];
   readonly errors: readonly (readonly [path: string, status: string])[];
   /** Root element of the XML form. */
-  readonly root: 'upload' | 'delete';
+  readonly root: 'upload' | 'extract' | 'delete';
 }
 
 export function renderReport(call: SwiftCall, report: Report): { contentType: string; body: string } {
   const contentType = acceptedType(call.header('accept')) ?? 'text/plain';
-  if (contentType === 'application/json') return { contentType, body: toJson(report) };
-  if (contentType === 'text/plain') return { contentType, body: toText(report) };
-  return { contentType, body: toXml(report) };
+  const fields = [...report.fields].sort(([a], [b]) => (a < b ? -1 : 1));
+  return { contentType, body: render(contentType, { ...report, fields }) };
+}
+
+function render(contentType: ListingFormat, report: Report): string {
+  if (contentType === 'application/json') return toJson(report);
+  return contentType === 'text/plain' ? toText(report) : toXml(report);
 }
 
 function toText(report: Report): string {
@@ -42,5 +46,5 @@ function toXml(report: Report): string {
     return `<object><name>${escapeXml(encodeName(path))}</name><status>${escapeXml(status)}</status></object>\n`;
   });
   const inner = `${fields.join('')}<errors>\n${errors.join('')}</errors>\n`;
-  return `<?xml version="1.0" encoding="UTF-8"?>\n<${report.root}>\n${inner}</${report.root}>\n`;
+  return `<${report.root}>\n${inner}</${report.root}>\n`;
 }

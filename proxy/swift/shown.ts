@@ -1,5 +1,5 @@
 /** How an object's validators are shown, wherever they are. */
-import { type Stamp, stampMs } from '../../fabric/stamp.ts';
+import { type Stamp, stampMs, stampToSwift } from '../../fabric/stamp.ts';
 import { formatHttpDate } from '../http-date.ts';
 import type { ObjectInfo } from '../object/contract.ts';
 
@@ -19,4 +19,10 @@ export function isShownAsLarge(info: Pick<ObjectInfo, 'slo' | 'etag'>): boolean 
 /** ETag as Swift shows it: bare for plain objects, quoted for large ones. */
 export function shownEtag(info: ObjectInfo): string {
   return isShownAsLarge(info) ? `"${info.etag}"` : info.etag;
+}
+
+/** What an answer without the object says of it. */
+export function validators(info: ObjectInfo): string[] {
+  const { stamp } = info;
+  return ['Etag', shownEtag(info), 'Last-Modified', lastModified(stamp), 'X-Timestamp', stampToSwift(stamp)];
 }

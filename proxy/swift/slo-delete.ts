@@ -65,7 +65,7 @@ async function readManifest(call: SwiftCall, ref: ObjectRef, tally: Tally) {
   try {
     const info = await call.world.store.headObject(call, ref);
     if (isShownAsLarge(info)) return info.slo ?? [];
-    tally.errors.push([pathOf(ref), '400 Bad Request: not an SLO manifest']);
+    tally.errors.push([pathOf(ref), 'Not an SLO manifest']);
   } catch (error) {
     noteFailure(call, { ref, error }, tally);
   }

@@ -9,9 +9,10 @@ import type { SwiftResponse } from './response.ts';
 export function manifestResponse(call: SwiftCall, info: ObjectInfo): SwiftResponse {
   const segments = info.slo ?? [];
   const isRaw = call.params.get('format') === 'raw';
-  const json = Buffer.from(JSON.stringify(segments.map(isRaw ? rawEntry : shownEntry)), 'utf8');
+  const json = Buffer.from(isRaw ? rawManifest(segments) : JSON.stringify(segments.map(shownEntry)), 'utf8');
   const etag = createHash('md5').update(json).digest('hex');
-  const headers = objectHeaders({ ...info, contentType: 'application/json; charset=utf-8', slo: undefined, etag });
+  const contentType = isRaw ? info.contentType : 'application/json; charset=utf-8';
+  const headers = objectHeaders({ ...info, contentType, slo: undefined, etag });
   headers.push('X-Static-Large-Object', 'True');
   const range = call.http.method === 'GET' ? call.header('range') : undefined;
   const outcome = range === undefined ? 'whole' : parseRange(range, json.length);
@@ -34,8 +35,21 @@ function shownEntry(segment: SloSegment): object {
   };
 }
 
-function rawEntry(segment: SloSegment): object {
-  const { path, etag, sizeBytes, range, data } = segment;
-  if (data !== undefined) return { data };
-  return { path, etag, size_bytes: sizeBytes, ...(range && { range: `${range[0]}-${range[1]}` }) };
+/** As Swift keeps it, to the byte: the ETag is the MD5 of this. */
+function rawManifest(segments: readonly SloSegment[]): string {
+  return `[${segments.map(rawEntry).join(', ')}]`;
+}
+
+function rawEntry({ path, etag, sizeBytes, range, data }: SloSegment): string {
+  if (data !== undefined) return `{"data": ${ascii(data)}}`;
+  const part = range ? `"range": "${range[0]}-${range[1]}", ` : '';
+  return `{"etag": ${ascii(etag)}, "path": ${ascii(path)}, ${part}"size_bytes": ${sizeBytes}}`;
+}
+
+/** A string of JSON without anything but ASCII. */
+function ascii(text: string): string {
+  return JSON.stringify(text).replace(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -3,7 +3,7 @@
  * once. Looks at no segment; slo-put.ts does.
  */
 import { parseRange } from '../http-range.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuse, refuseAsPage, swiftFaults } from './faults.ts';
 import { withoutEndSlashes } from './names.ts';
 
 export const MANIFEST_BYTES_MAX = 8 * 1024 * 1024;
@@ -27,7 +27,7 @@ export type WantedSegment =
 /** 400 with a line per complaint. `selfPath`: `/container/object` of the manifest itself. */
 export function parseManifest(body: Buffer, selfPath: string): WantedSegment[] {
   const list = parseJson(body);
-  if (!Array.isArray(list)) throw refuse(swiftFaults.badRequest, 'Manifest must be a list.\n');
+  if (!Array.isArray(list)) throw refuseAsPage(swiftFaults.badRequest, 'Manifest must be a list.\n');
   const wanted: WantedSegment[] = [];
   const complaints: string[] = [];
   for (const [index, entry] of list.entries()) {
@@ -60,7 +60,7 @@ function parseJson(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString('utf8'));
   } catch {
-    throw refuse(swiftFaults.badRequest, 'Manifest must be valid JSON.\n');
+    throw refuseAsPage(swiftFaults.badRequest, 'Manifest must be valid JSON.\n');
   }
 }
 

@@ -11,9 +11,9 @@ import {
 } from '../object/links.ts';
 import type { SwiftCall } from './call.ts';
 import { bareEtag } from './conditions.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuse, refuseAsPage, swiftFaults } from './faults.ts';
 import { decodeName, encodeName } from './names.ts';
-import { openVersion, pushVersion, versionLocation } from './versions.ts';
+import { openVersion, pushVersion, readVersionId, versionLocation } from './versions.ts';
 
 const LINK_TYPE = 'application/symlink';
 
@@ -60,7 +60,7 @@ export function pushLocation(
   const isSame = object === call.object && container === call.container && account === call.account;
   if (isSame) pushVersion(headers, call, info);
   if (!isSame) headers.push('Content-Location', locationOf(ref));
-  else if (info.versionId !== undefined && info.versionId !== 'null') {
+  else if (info.versionId !== undefined && info.versionId !== 'null' && readVersionId(call) === undefined) {
     headers.push('Content-Location', versionLocation(locationOf(ref), info.versionId));
   }
 }
@@ -76,7 +76,7 @@ export interface NewLink {
 
 /** The link that a PUT asks for; undefined when it asks for none. */
 export async function readLink(call: SwiftCall): Promise<NewLink | undefined> {
-  if (!call.header(LINK_HEADER)) return undefined;
+  if (call.header(LINK_HEADER) === undefined) return undefined;
   if (call.http.body.lengthBytes !== 0) {
     throw refuse(swiftFaults.badRequest, 'Symlink requests require a zero byte body');
   }
@@ -104,10 +104,10 @@ function readTarget(call: SwiftCall): ObjectRef {
   const object = path.slice(slash + 1);
   if (slash < 1 || object === '') {
     const text = 'X-Symlink-Target header must be of the form <container name>/<object name>';
-    throw refuse(swiftFaults.preconditionFailed, text);
+    throw refuseAsPage(swiftFaults.preconditionFailed, text);
   }
   const account = decodeName(call.header(LINK_ACCOUNT_HEADER) || (call.account ?? ''));
-  if (account.includes('/')) throw refuse(swiftFaults.preconditionFailed, 'Account name cannot contain slashes');
+  if (account.includes('/')) throw refuseAsPage(swiftFaults.preconditionFailed, 'Account name cannot contain slashes');
   if (account === call.account && container === call.container && object === call.object) {
     throw refuse(swiftFaults.badRequest, 'Symlink cannot target itself');
   }

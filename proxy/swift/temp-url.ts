@@ -8,7 +8,7 @@ import { isInIpRange } from '../../fabric/ip-range.ts';
 import { formatHttpDate } from '../http-date.ts';
 import type { Grant } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuseAsPage, swiftFaults } from './faults.ts';
 import { withoutEndSlashes } from './names.ts';
 import type { SwiftResponse } from './response.ts';
 import { findKeys, isSignedBy, readSignature } from './signed-url.ts';
@@ -54,7 +54,7 @@ export async function openTempUrl(call: SwiftCall): Promise<TempUrl | undefined>
 }
 
 function invalid(): Error {
-  return refuse(swiftFaults.unauthorized, '401 Unauthorized: Temp URL invalid\n');
+  return refuseAsPage(swiftFaults.unauthorized, '401 Unauthorized: Temp URL invalid\n');
 }
 
 /** Unix seconds; 0 for what is no time. */
@@ -85,7 +85,7 @@ function textsOf(call: SwiftCall, expiresS: number, ipRange: string | undefined)
 function refusePointers(call: SwiftCall): void {
   for (const name of DISALLOWED_HEADERS) {
     if (call.header(name.toLowerCase()) === undefined) continue;
-    throw refuse(swiftFaults.badRequest, `The header '${name}' is not allowed in this tempurl`);
+    throw refuseAsPage(swiftFaults.badRequest, `The header '${name}' is not allowed in this tempurl`);
   }
 }
 

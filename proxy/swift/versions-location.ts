@@ -6,7 +6,7 @@
 import { HISTORY_LOCATION, VERSIONS_LOCATION } from '../object/archive.ts';
 import type { MetadataChange } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuse, refuseAsPage, swiftFaults } from './faults.ts';
 import { decodeName } from './names.ts';
 
 const BOTH = [VERSIONS_LOCATION, HISTORY_LOCATION] as const;
@@ -25,7 +25,7 @@ export function readLocations(call: SwiftCall, change: Record<string, string | n
   if (at < 0) return;
   const value = values[at] as string;
   if (decodeName(value).includes('/')) {
-    throw refuse(swiftFaults.preconditionFailed, 'Container name cannot contain slashes');
+    throw refuseAsPage(swiftFaults.preconditionFailed, 'Container name cannot contain slashes');
   }
   change[BOTH[at] as string] = value;
 }

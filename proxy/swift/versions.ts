@@ -14,7 +14,7 @@ import {
   type VersionEntry,
 } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuse, refuseAsPage, swiftFaults } from './faults.ts';
 import { acceptedJson } from './listing-format.ts';
 import { readListQuery } from './listing-query.ts';
 import { renderVersions } from './listing-render.ts';
@@ -31,7 +31,7 @@ export function readVersionId(call: SwiftCall): string | undefined {
   const text = call.params.get('version-id');
   if (!text) return undefined;
   const id = parseId(text);
-  if (id === undefined) throw refuse(swiftFaults.badRequest, 'Invalid version parameter');
+  if (id === undefined) throw refuseAsPage(swiftFaults.badRequest, 'Invalid version parameter');
   return id;
 }
 
@@ -105,7 +105,7 @@ export function pushVersion(headers: string[], call: SwiftCall, info: ObjectInfo
 /** `DELETE ?version-id`: that version goes for good; the object's place stays empty when it was the newest. */
 export async function deleteVersion(call: SwiftCall): Promise<SwiftResponse> {
   const versionId = readVersionId(call);
-  if (versionId === undefined) throw refuse(swiftFaults.badRequest, 'Invalid version parameter');
+  if (versionId === undefined) throw refuseAsPage(swiftFaults.badRequest, 'Invalid version parameter');
   const { store } = call.world;
   let deleted = await store.deleteObject(call, { ...call.objectRef, versionId }, { vacates: true });
   if (!deleted.existed && versionId !== NULL_VERSION) {
@@ -126,7 +126,7 @@ export async function restoreVersion(call: SwiftCall): Promise<ObjectInfo> {
   const bytes = body.lengthBytes ?? (await body.read())?.length ?? 0;
   if (bytes > 0) throw refuse(swiftFaults.badRequest, 'PUT version-id requests require a zero byte body');
   if (versionId === undefined || versionId === NULL_VERSION) {
-    throw refuse(swiftFaults.badRequest, 'Invalid version parameter');
+    throw refuseAsPage(swiftFaults.badRequest, 'Invalid version parameter');
   }
   const restore = (ref: ObjectRef): Promise<ObjectInfo> => call.world.store.restoreVersion(call, ref);
   const head = (ref: ObjectRef): Promise<ObjectInfo> => call.world.store.headObject(call, ref);
@@ -157,11 +157,12 @@ export function pushVersioning(headers: string[], { s3 }: ContainerInfo): void {
 
 /** `GET ?versions`: every version of every object, newest first under each name; JSON alone. */
 export async function listVersions(call: SwiftCall): Promise<{ info: ContainerInfo; body: Buffer }> {
-  if (!acceptedJson(call)) throw refuse(swiftFaults.notAcceptable);
+  const format = call.params.get('format');
+  if (format ? format.toLowerCase() !== 'json' : !acceptedJson(call)) throw refuse(swiftFaults.notAcceptable);
   const query = readListQuery(call);
   const marker = call.params.get('version_marker');
   if (marker && query.marker === undefined) {
-    throw refuse(swiftFaults.badRequest, 'version_marker param requires marker');
+    throw refuseAsPage(swiftFaults.badRequest, 'version_marker param requires marker');
   }
   const versionIdMarker = marker ? parseId(marker) : undefined;
   if (marker && versionIdMarker === undefined) throw refuse(swiftFaults.badRequest, 'invalid version_marker param');

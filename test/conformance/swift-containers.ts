@@ -185,7 +185,7 @@ export const containers: SwiftSuite = {
     t.equal((await client.raw('GET', '/healthcheck')).text, 'OK');
     t.equal((await client.raw('GET', '/v1')).status, 412);
     t.equal((await client.raw('GET', '/v1/')).status, 412);
-    t.equal((await client.ask('GET', '//o')).status, 404);
+    t.equal((await client.ask('GET', '//o')).status, 412);
     t.equal((await client.ask('PATCH', c)).status, 405);
     t.equal((await client.ask('OPTIONS', `${c}/o`)).headers['allow'], 'GET, HEAD, PUT, POST, DELETE, OPTIONS, COPY');
     const traced = await client.raw('GET', '/info', { headers: { 'X-Trans-Id-Extra': 'my id' } });

@@ -5,6 +5,7 @@
 import type { Test } from 'tap';
 import { accountAcls } from './swift-account-acls.ts';
 import { accounts } from './swift-accounts.ts';
+import { answers } from './swift-answers.ts';
 import { archives } from './swift-archives.ts';
 import { runSwiftCli } from './swift-cli.ts';
 import { containers } from './swift-containers.ts';
@@ -36,6 +37,7 @@ export function swiftConformance(t: Test, start: StartSwift, { realClients = tru
     forms,
     accountAcls,
     accounts,
+    answers,
     web,
     services,
   };
