@@ -65,7 +65,7 @@ import {
   type StoredObject,
   type Upload,
 } from './memory-store-state.ts';
-import { type MultipartOptions, pageOfUploads } from './memory-store-uploads.ts';
+import { begunUpload, type MultipartOptions, openUpload, pageOfUploads } from './memory-store-uploads.ts';
 
 const BUCKET_NAME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 
@@ -444,7 +444,7 @@ export class MemoryStore implements Store {
 
   async abortUpload(context: Context, ref: ObjectRef, uploadId: string): Promise<void> {
     this.#upload(context, ref, uploadId);
-    this.#container(context, ref, 'write').uploads.delete(uploadId);
+    this.#accounts.get(ref.account)?.containers.get(ref.container)?.uploads.delete(uploadId);
   }
 
   #account(context: Context, account: string, action?: 'account' | 'containers'): StoredAccount {
@@ -483,17 +483,15 @@ export class MemoryStore implements Store {
     const stored = container.objects.get(ref.object);
     const record = recordOf(container);
     const found = stored ? ({ acl: stored.info.acl, tags: stored.info.tags } as ObjectRecord) : null;
-    if (!authorise(context, action, ref, record)) authoriseFound(context, action, ref, { container: record, found });
+    const isSettled = authorise(context, action, ref, record) && found !== null;
+    if (!isSettled) authoriseFound(context, action, ref, { container: record, found });
     if (!stored || !found) throw new Fault(storeFaults.noSuchObject);
     const isHidden = found.tags && !mayAlso(context, 's3:GetObjectTagging', ref, { container: record, found });
     return isHidden && action === 'read' ? { ...stored, info: { ...stored.info, tags: 'hidden' } } : stored;
   }
 
   #upload(context: Context, ref: ObjectRef, uploadId: string, evenCompleted = false): Upload {
-    const upload = this.#container(context, ref, 'write').uploads.get(uploadId);
-    if (upload?.info.name !== ref.object || (upload.completed && !evenCompleted)) {
-      throw new Fault(storeFaults.noSuchUpload, { uploadId });
-    }
-    return upload;
+    const begun = begunUpload(context, ref, this.#accounts.get(ref.account)?.containers.get(ref.container), uploadId);
+    return begun ?? openUpload(this.#container(context, ref, 'write'), ref, { uploadId, evenCompleted });
   }
 }

@@ -68,16 +68,37 @@ export function authorise(
   return verdict === 'yes';
 }
 
-/** The second question. `found` is null when there is no such object: whoever may list may know that. */
+/**
+ * The second question, and always asked for S3 where there is no such object (`found` null): that only those may know who
+ * may list.
+ */
 export function authoriseFound(
   context: Context,
   action: Action,
   asked: Asked,
   { container, found }: { readonly container: ContainerRecord; readonly found: ObjectRecord | null },
 ): void {
-  if (judge(context, action, asked, { container, found }) === 'yes') return;
-  if (found === null && judge(context, 's3:ListBucket', { account: asked.account }, { container }) === 'yes') return;
+  const isSecret = found === null && asked.versionId === undefined && context.scope?.onlyListersMiss === true;
+  if (!isSecret && judge(context, action, asked, { container, found }) === 'yes') return;
+  if (found === null && mayList(context, asked, container)) return;
   throw new Fault(storeFaults.accessDenied);
+}
+
+/** Whether the caller may list the container, and so know what is not in it. */
+function mayList(context: Context, { account }: Asked, container: ContainerRecord): boolean {
+  const { scope } = context;
+  const asIs = scope && { action: (usual: string): string => usual, fact: (key: string) => scope.fact(key) };
+  return judge({ ...context, scope: asIs }, 's3:ListBucket', { account }, { container }) === 'yes';
+}
+
+/** Whether a policy forbids it, of the bucket or of the caller's own, whoever else may allow it. */
+export function isForbidden(context: Context, action: Action, asked: Asked, container: ContainerRecord): boolean {
+  const { caller } = context;
+  const name = nameOf(context, action, asked);
+  if ((caller.own ?? caller.session) && saidOfCaller(context, name, asked, { container }) === 'no') return true;
+  const policy = rightsOf(container)?.policy;
+  const question = { caller, bucket: container.name, key: asked.object, facts: factsOf(context, asked, null) };
+  return policy !== undefined && askPolicy(policy, { ...question, action: name }) === 'deny';
 }
 
 /** Asked of an object that is at hand, or null for one to be: whether the caller may do this too. Never throws. */

@@ -52,6 +52,8 @@ export interface RequestScope {
   action(usual: string): string;
   /** The API's own name of the request, where it has one. */
   readonly operation?: string | undefined;
+  /** Who may not list is refused what is not there, instead of being told so: S3's way. */
+  readonly onlyListersMiss?: boolean;
   /** Values of a condition key, by lower-case name; undefined when the request has none. */
   fact(key: string): readonly string[] | undefined;
 }

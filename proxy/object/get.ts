@@ -111,7 +111,7 @@ export async function find(engine: Engine, context: Context, ref: ObjectRef, bod
   if (!fresh) throw noContainer();
   const again = fresh.incarnation === container?.incarnation ? found : await lookUpAny(engine, fresh, ref, body);
   const isNow = again !== undefined && isThere(engine, context, { ...again, ref });
-  if (!settledNow)
+  if (!settledNow || (!isNow && context.scope?.onlyListersMiss))
     authoriseFound(context, 'read', ref, { container: fresh.record, found: isNow ? again.record : null });
   if (isNow) return asShown(engine, context, ref, { container: fresh, found: again });
   throw nothingThere(ref, again);

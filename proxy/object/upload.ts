@@ -8,7 +8,7 @@
  * the same answer.
  */
 import { encodeRow } from '../../account-container/contract.ts';
-import { Fault } from '../../fabric/errors.ts';
+import { Fault, isFault } from '../../fabric/errors.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
 import {
   encodeHead,
@@ -26,6 +26,7 @@ import { pause } from '../pause.ts';
 import { writeUnder } from '../quorum-decide.ts';
 import { readQuorum } from '../quorum-read.ts';
 import type { QuorumWrite, WriteResult } from '../quorum-write.ts';
+import { isForbidden } from './authorise.ts';
 import { goneOrNew, stillThere } from './commit.ts';
 import type { ContainerState } from './containers.ts';
 import { type Context, type ObjectRef, type Store, storeFaults, type UploadInfo } from './contract.ts';
@@ -167,7 +168,36 @@ export async function findUpload(
   ref: ObjectRef,
   uploadId: string,
 ): Promise<OpenUpload> {
-  return loadUpload(engine, await writable(engine, context, ref), ref.object, uploadId);
+  try {
+    return await loadUpload(engine, await writable(engine, context, ref), ref.object, uploadId);
+  } catch (error) {
+    if (!isFault(error, storeFaults.accessDenied)) throw error;
+    const own = await ownUpload(engine, context, ref, uploadId);
+    if (own === undefined) throw error;
+    return own;
+  }
+}
+
+/** What whoever began an upload may always do, unless a policy forbids it. */
+const OF_INITIATOR: ReadonlySet<string> = new Set(['s3:AbortMultipartUpload', 's3:ListMultipartUploadParts']);
+
+async function ownUpload(
+  engine: Engine,
+  context: Context,
+  ref: ObjectRef,
+  uploadId: string,
+): Promise<OpenUpload | undefined> {
+  const me = canonicalId(context.caller);
+  if (me === undefined || !OF_INITIATOR.has(context.scope?.action('write') ?? '')) return undefined;
+  const container = await engine.containers.findFresh(ref);
+  if (!container || isForbidden(context, 'write', ref, container.record)) return undefined;
+  try {
+    const upload = await loadUpload(engine, container, ref.object, uploadId);
+    return upload.record.by === me ? upload : undefined;
+  } catch (error) {
+    if (isFault(error, storeFaults.noSuchUpload)) return undefined;
+    throw error;
+  }
 }
 
 /** Whoever asks. */

@@ -105,6 +105,8 @@ export class S3Scope implements RequestScope {
   request: HttpRequest;
   /** AWS' name of it, once it is known. */
   operation = '';
+  /** Not so for visitors of websites, who get the page that says so. */
+  onlyListersMiss = true;
   /** How the form was signed that this is. */
   postedBy: 'AWS4-HMAC-SHA256' | 'AWS' | undefined;
   /** Of its body; those of x-amz-tagging need not be told. */

@@ -126,6 +126,7 @@ class Visit {
     const query = new Map<string, string>();
     const scope = new S3Scope(request, query, world.clock);
     scope.operation = 'GetObject';
+    scope.onlyListersMiss = false;
     const referer = this.#request.headers.get('referer');
     const context = { transId: requestId, caller: ANONYMOUS, referer, signal: request.signal, scope };
     const payload = { kind: 'unsigned' } as const;

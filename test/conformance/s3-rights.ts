@@ -357,6 +357,45 @@ export const rights: S3Suite = {
     t.equal((await client.ask('PUT', path, { headers: { 'x-amz-acl': 'public-read' }, body: 'y' })).status, 200);
   },
 
+  'who may know what is not there': async ({ t, client, bucket }) => {
+    const read: Statement = { Action: ['s3:GetObject', 's3:PutObject'], Resource: arn(`${bucket}/*`) };
+    await setPolicy(client, bucket, policyOf(read));
+    const headers = { 'x-amz-copy-source': `/${bucket}/none` };
+    t.equal(await byAll(client, 'GET', `/${bucket}/none`), '404 403 403 403');
+    t.equal(await byAll(client, 'HEAD', `/${bucket}/none`), '404 403 403 403');
+    const copy = await client.ask('PUT', `/${bucket}/copy`, { headers, user: client.stranger });
+    t.equal(copy.code, 'AccessDenied', 'nor by copying it');
+    const here = { IpAddress: { 'aws:SourceIp': ['127.0.0.0/8', '::1/128'] } };
+    await setPolicy(
+      client,
+      bucket,
+      policyOf(read, { Action: 's3:ListBucket', Resource: arn(bucket), Condition: here }),
+    );
+    t.equal(await byAll(client, 'GET', `/${bucket}/none`), '404 404 404 404', 'whoever may list');
+  },
+
+  'whoever began an upload': async ({ t, client, bucket }) => {
+    const user = client.stranger;
+    const statement = { Principal: { AWS: client.ids.stranger }, Action: 's3:PutObject', Resource: arn(`${bucket}/*`) };
+    await setPolicy(client, bucket, policyOf(statement));
+    const begin = async (by?: S3User): Promise<string> => {
+      const begun = await client.ask('POST', `/${bucket}/o`, { query: 'uploads', ...(by ? { user: by } : {}) });
+      return /<UploadId>(.*)<\/UploadId>/.exec(begun.text)?.[1] ?? '';
+    };
+    const [theirs, ours] = [await begin(user), await begin()];
+    const list = (id: string) => client.ask('GET', `/${bucket}/o`, { query: `uploadId=${id}`, user });
+    const abort = (id: string) => client.ask('DELETE', `/${bucket}/o`, { query: `uploadId=${id}`, user });
+    t.equal((await list(theirs)).status, 200, 'may list its parts');
+    t.equal((await list(ours)).code, 'AccessDenied');
+    t.equal((await abort(ours)).code, 'AccessDenied');
+    const forbidden = { ...statement, Effect: 'Deny', Action: 's3:AbortMultipartUpload' } as const;
+    await setPolicy(client, bucket, policyOf(statement, forbidden));
+    t.equal((await abort(theirs)).code, 'AccessDenied', 'what a policy forbids');
+    await setPolicy(client, bucket, policyOf(statement));
+    t.equal((await abort(theirs)).status, 204, 'may abort it');
+    t.equal((await list(theirs)).code, 'AccessDenied', 'and is told nothing more');
+  },
+
   'malformed policies': async ({ t, client, bucket }) => {
     const fine = { Action: 's3:GetObject', Resource: arn(`${bucket}/*`) };
     for (const [what, body] of [
