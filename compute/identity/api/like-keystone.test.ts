@@ -59,6 +59,21 @@ t.test('what an authentication lacks is said, before anything is looked up', asy
   ]);
 });
 
+t.test('a token made from a token', async (t) => {
+  const { client: plain } = await bed.login(ADMIN, 'unscoped');
+  const { client: system } = await bed.login(ADMIN, { system: { all: true } });
+  const from = (id: string | undefined, scope?: unknown) =>
+    bed.client().call('POST', '/v3/auth/tokens', {
+      auth: { identity: { methods: ['token'], token: { id } }, ...(scope === undefined ? {} : { scope }) },
+    });
+  t.match((await from(plain.token)).body.token, { project: { id: bed.ids.projectId } }, 'in the default project');
+  t.notOk('project' in (await from(plain.token, 'unscoped')).body.token);
+  t.equal((await from(system.token, { system: { all: true } })).status, 201);
+  t.equal((await from(system.token, { project: { id: bed.ids.projectId } })).status, 403);
+  t.equal((await from(system.token, { domain: { id: 'default' } })).status, 403);
+  t.notOk('project' in (await from(system.token)).body.token, 'nor the default project by the way');
+});
+
 t.test('headers', async (t) => {
   const { answer } = await bed.login(ADMIN);
   t.equal(answer.headers.get('vary'), 'X-Auth-Token', 'once');
@@ -257,6 +272,24 @@ t.test('a token of a domain lists what is in the domain', async (t) => {
   t.same(await ids('/v3/projects', 'projects'), [project.id]);
   t.same(await ids(`/v3/groups/${mixed.id}/users`, 'users'), [user.id]);
   t.same(await ids(`/v3/users/${user.id}/groups`, 'groups'), []);
+});
+
+t.test('a domain under the name of a project', async (t) => {
+  const domain = await make('domain', { name: 'managed' });
+  const user = await make('user', { name: 'manager', domain_id: domain.id, password: 'pw' });
+  await admin.call('PUT', `/v3/domains/${domain.id}/users/${user.id}/roles/${await roleId('manager')}`);
+  const { client } = await bed.login({ id: user.id, password: 'pw' }, { domain: { id: domain.id } });
+  const path = `/v3/projects/${domain.id}`;
+  t.equal((await client.call('PATCH', path, { project: { enabled: false } })).status, 403, 'its manager cannot end it');
+  t.equal((await client.call('POST', '/v3/projects', { project: { name: 'inside' } })).status, 201);
+  t.equal((await admin.call('PATCH', path, { project: { description: 'x' } })).status, 200);
+  const { id } = (await client.call('GET', '/v3/projects')).body.projects[0];
+  t.equal((await client.call('PATCH', `/v3/projects/${id}`, { project: { enabled: false } })).status, 200);
+  await refuses(t, [
+    ['PATCH', `/v3/projects/${id}`, { project: { parent_id: 'x' } }, 403, /Update of `parent_id`/],
+    ['PATCH', `/v3/projects/${id}`, { project: { domain_id: 'x' } }, 400, /^Cannot change Domain ID$/],
+    ['POST', '/v3/projects', { project: { name: 'y', parent_id: id } }, 400, /branch containing a disabled project/],
+  ]);
 });
 
 t.test('the tree around a project: ids of all, more only of what the caller has a role in', async (t) => {

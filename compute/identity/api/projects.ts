@@ -17,7 +17,7 @@ import {
   type ProjectChange,
   updateProject,
 } from '../model/projects.ts';
-import { badRequest, notFound, refuseImmutable } from '../refusals.ts';
+import { badRequest, forbidden, notFound, refuseImmutable } from '../refusals.ts';
 import { type Identity, moment } from '../service-state.ts';
 import { type ProjectRow, tables } from '../tables.ts';
 import { asBoolean, listed } from './listing.ts';
@@ -227,11 +227,13 @@ async function update(
   const row = await identity.store.write(async (tx) => {
     const before = await getProject(tx, id);
     refuseOtherId(body, id);
+    // A manager of a domain manages what is in it, not the domain.
+    if (before.isDomain) call.enforce('identity:update_domain', targetOf('domain', { id }));
     refuseImmutable(kindOf(before), before, body);
     if (body['domain_id'] !== undefined && body['domain_id'] !== (before.domainId || null))
-      throw badRequest('Update of `domain_id` is not allowed.');
+      throw badRequest('Cannot change Domain ID');
     if (body['parent_id'] !== undefined && body['parent_id'] !== (before.parentId || null))
-      throw badRequest('Update of `parent_id` is not allowed.');
+      throw forbidden('Update of `parent_id` is not allowed.');
     if (body['is_domain'] !== undefined && body['is_domain'] !== before.isDomain)
       throw badRequest('Update of `is_domain` is not allowed.');
     return await updateProject(tx, { row: before, change: changeOf(body, before), nowMs: identity.clock.nowMs() });
@@ -273,7 +275,10 @@ function tagRoutes(identity: Identity): Route[] {
       method: 'PUT',
       policy: 'identity:update_project_tags',
       body: TAGS_BODY,
-      run: async ({ params, body }) => ({ body: { tags: await change(params.project_id, () => body.tags) } }),
+      run: async (call) => {
+        const tags = await change(call.params.project_id, () => call.body.tags);
+        return { body: { tags, links: { self: call.url(call.path) } } };
+      },
     }),
     route({
       ...all,

@@ -7,7 +7,7 @@ import { Fault } from '../../../fabric/errors.ts';
 import { identityFaults } from '../faults.ts';
 import { rolesOn } from '../model/effective.ts';
 import { seconds } from '../model/rows.ts';
-import { unauthorized } from '../refusals.ts';
+import { forbidden, unauthorized } from '../refusals.ts';
 import type { Identity } from '../service-state.ts';
 import { tables, type UserRow } from '../tables.ts';
 import { encodePayload, type TokenPayload } from '../token-format.ts';
@@ -72,6 +72,9 @@ async function issueSecond(tx: ReadTx, payload: TokenPayload, nowMs: number): Pr
   return Math.max(seconds(nowMs), ...rows.map((row) => (row?.revokedAtS ?? -1) + 1));
 }
 
+const SYSTEM_STAYS =
+  'You are not authorized to perform the requested action: Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed.';
+
 interface ScopeChoice {
   readonly proven: Proven;
   readonly scope: ScopeRequest;
@@ -86,6 +89,7 @@ async function chooseScope(tx: ReadTx, { proven, scope, user }: ScopeChoice): Pr
   if (scope.kind === 'unscoped') return {};
   if (scope.kind === 'system') return { system: 'all' };
   if (scope.kind === 'default') return await defaultScope(tx, user, proven);
+  if (proven.from?.ofSystem) throw forbidden(SYSTEM_STAYS);
   if (scope.kind === 'domain') {
     const domain = await lookUpDomain(tx, scope.domain);
     if (domain === undefined) throw unauthorized('no such domain');
@@ -96,9 +100,9 @@ async function chooseScope(tx: ReadTx, { proven, scope, user }: ScopeChoice): Pr
   return { projectId: project.id };
 }
 
-/** The user's default project, if it can be used; otherwise no scope. A token made from a token has none by itself. */
+/** The user's default project, if it can be used; otherwise no scope. The system's token never leads to a project. */
 async function defaultScope(tx: ReadTx, user: UserRow, proven: Proven): Promise<Scope> {
-  if (user.defaultProjectId === undefined || proven.from !== undefined) return {};
+  if (user.defaultProjectId === undefined || proven.from?.ofSystem) return {};
   const project = await tx.get(tables.projects, user.defaultProjectId);
   if (project === undefined || !project.enabled || project.isDomain) return {};
   const domain = await tx.get(tables.projects, project.domainId);

@@ -19,7 +19,7 @@ export interface Proven {
   readonly userId: string;
   readonly methods: readonly Method[];
   /** The token this one is made from: its end and its chain are kept. */
-  readonly from?: { readonly expiresAtS: number; readonly chainId: string };
+  readonly from?: { readonly expiresAtS: number; readonly chainId: string; readonly ofSystem: boolean };
   readonly appCred?: AppCredRow;
 }
 
@@ -110,7 +110,11 @@ async function proveToken(identity: Identity, { token }: AuthRequest): Promise<P
   return {
     userId: payload.userId,
     methods: [...payload.methods.filter((method) => method !== 'token'), 'token'],
-    from: { expiresAtS: payload.expiresAtS, chainId: payload.auditIds.at(-1) as string },
+    from: {
+      expiresAtS: payload.expiresAtS,
+      chainId: payload.auditIds.at(-1) as string,
+      ofSystem: payload.system !== undefined,
+    },
   };
 }
 

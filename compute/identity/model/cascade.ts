@@ -26,7 +26,9 @@ export async function deleteProject(tx: WriteTx, row: ProjectRow): Promise<void>
     throw badRequest(`Cannot delete project ${row.id}: it acts as a domain. Delete the domain instead.`);
   const children = await members(tx, tables.projectChildren, row.id);
   if (children.length > 0)
-    throw forbidden(`Cannot delete the project ${row.id} since it is not a leaf in the hierarchy.`);
+    throw forbidden(
+      `Cannot delete the project ${row.id} since it is not a leaf in the hierarchy. Use the cascade option if you want to delete a whole subtree.`,
+    );
   if (row.options['immutable'] === true) throw immutable('delete', 'project', row.id);
   await removeProject(tx, row);
 }

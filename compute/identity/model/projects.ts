@@ -95,7 +95,8 @@ async function placeOf(
         ? `Cannot create project, the parent (${parent.id}) is acting as a domain, but this project's domain id (${input.domainId}) does not match the parent's id.`
         : `Cannot create project, since it specifies its domain_id ${input.domainId}, but specifies a parent in a different domain (${domainId}).`,
     );
-  if (!parent.enabled) throw forbidden(`Cannot create a project in a branch with a disabled project: ${parent.id}`);
+  if (!parent.enabled)
+    throw badRequest(`cannot create a project in a branch containing a disabled project: ${parent.id}`);
   const above = await ancestors(tx, parent);
   if (above.length + 1 > depthMax) throw forbidden(`Max hierarchy depth reached for ${parentId} branch.`);
   return { domainId, parentId };
