@@ -16,8 +16,8 @@ export function readConditions(call: SwiftCall): Conditions | undefined {
     return undefined;
   }
   return {
-    ifMatch: ifMatch === undefined ? undefined : parseEtags(ifMatch),
-    ifNoneMatch: ifNoneMatch === undefined ? undefined : parseEtags(ifNoneMatch),
+    ifMatch: ifMatch === undefined ? undefined : parseEtags(ifMatch, strongEtag),
+    ifNoneMatch: ifNoneMatch === undefined ? undefined : parseEtags(ifNoneMatch, bareEtag),
     ifModifiedSinceMs: since === undefined ? undefined : parseMailDate(since),
     ifUnmodifiedSinceMs: unmodified === undefined ? undefined : parseMailDate(unmodified),
   };
@@ -33,9 +33,15 @@ export function readPutConditions(call: SwiftCall): Conditions | undefined {
 }
 
 /** `"a", W/"b", c` → [a, b, c]; `*` anywhere stands for any. */
-function parseEtags(header: string): readonly string[] | '*' {
-  const etags = header.split(',', ETAGS_MAX).map(bareEtag);
+function parseEtags(header: string, read: (text: string) => string): readonly string[] | '*' {
+  const etags = header.split(',', ETAGS_MAX).map(read);
   return etags.includes('*') ? '*' : etags;
+}
+
+/** A weak one stays as it is, and is nobody's: `If-Match` compares strongly (RFC 9110 §13.1.1). */
+function strongEtag(text: string): string {
+  const trimmed = text.trim();
+  return trimmed.startsWith('W/') ? trimmed : bareEtag(trimmed);
 }
 
 export function bareEtag(text: string): string {

@@ -139,6 +139,11 @@ export function errorResponse(error: unknown, call: SwiftCall): SwiftResponse {
   return { status, reason: reasonOf(status), headers, body: text ?? errorPage(status) };
 }
 
+/** The page's words without the page. */
+export function explain(status: number): string {
+  return (TEXTS[status] ?? []).join('\n');
+}
+
 function errorPage(status: number): string {
   const [reason, text] = TEXTS[status] ?? ['', ''];
   return `<html><h1>${reason}</h1><p>${text}</p></html>`;

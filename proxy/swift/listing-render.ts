@@ -34,7 +34,8 @@ function renderObjects(format: ListingFormat, of: ListedContainer, entries: read
   const { container } = of;
   if (format === 'text/plain') return renderNames(entries);
   if (format === 'application/json') return `[${renderEach(entries, (entry) => objectJson(entry, of), ', ')}]`;
-  return `${XML_HEAD}<container name="${escapeXml(container)}">${renderEach(entries, objectXml, '')}</container>`;
+  const start = `${XML_HEAD}<container name="${escapeXml(container)}"`;
+  return entries.length === 0 ? `${start} />` : `${start}>${renderEach(entries, objectXml, '')}</container>`;
 }
 
 /** Body of an account listing. */

@@ -93,7 +93,7 @@ function tooLong(text: string): Error {
 }
 
 function ascii(key: string): string {
-  return key.slice(0, META_NAME_BYTES_MAX).replace(/[^\x20-\x7e]/g, '?');
+  return key.slice(0, 2 * META_NAME_BYTES_MAX).replace(/[^\x20-\x7e]/g, '?');
 }
 
 /** Whether a byte string may be a header's name or value at all. */

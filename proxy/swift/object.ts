@@ -15,8 +15,8 @@ export async function postObject(call: SwiftCall): Promise<SwiftResponse> {
   const info = await call.world.store.updateObject(call, call.objectRef, readAttributes(call));
   const link = linkOf(call.objectRef, info.headers);
   if (link === undefined) return emptyResponse(202);
-  const headers = ['Content-Type', 'text/plain', 'Location', locationOf(link.target)];
-  return { status: 307, headers, body: LINK_POSTED };
+  const headers = ['Location', locationOf(link.target)];
+  return { ...emptyResponse(307, headers), body: LINK_POSTED };
 }
 
 export async function deleteObject(call: SwiftCall): Promise<SwiftResponse> {

@@ -12,12 +12,12 @@ import { sloSize } from '../object/slo.ts';
 import { emptyBody } from './body-source.ts';
 import type { SwiftCall } from './call.ts';
 import { readPutConditions } from './conditions.ts';
-import { errorResponse, statusLine, statusOf } from './errors.ts';
+import { errorResponse, explain, statusLine, statusOf } from './errors.ts';
 import { refuse, swiftFaults } from './faults.ts';
 import { checkNewName } from './names.ts';
 import { readNewAttributes } from './object-headers.ts';
 import { createdResponse, readBody, readExpectedMd5 } from './object-put.ts';
-import { renderReport } from './report.ts';
+import { type Report, renderReport } from './report.ts';
 import type { SwiftResponse } from './response.ts';
 import { MANIFEST_BYTES_MAX, parseManifest, type WantedSegment } from './slo-manifest.ts';
 import { findObject } from './symlink.ts';
@@ -29,9 +29,12 @@ const HEADS_AT_ONCE = 16;
 /** With `heartbeat=on` the status comes at the end of a body, for clients that would not wait for the head. */
 export async function putManifest(call: SwiftCall): Promise<SwiftResponse> {
   if (!isTrue(call.params.get('heartbeat'))) return makeManifest(call);
+  let errors: Report['errors'] = [];
   const answer = await makeManifest(call).catch((error: unknown): SwiftResponse => {
     const refused = isFault(error) ? errorResponse(error, call) : undefined;
     if (refused === undefined || refused.status >= 499) throw error;
+    errors = ((error as Fault).details['segments'] as typeof errors | undefined) ?? [];
+    if (errors.length > 0) return { ...refused, body: explain(refused.status) };
     return refused;
   });
   const headerOf = (name: string): string => answer.headers[answer.headers.indexOf(name) + 1] ?? '';
@@ -47,7 +50,7 @@ export async function putManifest(call: SwiftCall): Promise<SwiftResponse> {
           ] as const)
         : []),
     ],
-    errors: [],
+    errors,
   });
   return { status: 202, headers: ['Content-Type', contentType], body };
 }
@@ -92,7 +95,7 @@ async function checkSegments(call: SwiftCall, wanted: readonly WantedSegment[]):
   }
   if (errors.length > 0) {
     const { contentType, body } = renderReport(call, { fields: [], errors, root: 'upload' });
-    throw new Fault(swiftFaults.badRequest, { text: body, contentType });
+    throw new Fault(swiftFaults.badRequest, { text: body, contentType, segments: errors });
   }
   return segments;
 }

@@ -80,6 +80,8 @@ export const answers: SwiftSuite = {
     );
     const refused = await get({ 'If-Match': 'x' });
     t.match([refused.status, refused.text, refused.headers], [412, '', about]);
+    t.equal((await get({ 'If-Match': `W/"${etag}"` })).status, 412, 'a weak one is no match');
+    t.equal((await get({ 'If-Match': `W/"${etag}", ${etag}` })).status, 200);
     const outside = await get({ Range: 'bytes=10-' });
     t.match([outside.status, outside.headers], [416, { ...about, 'content-range': 'bytes */10' }]);
   },
@@ -113,6 +115,22 @@ export const answers: SwiftSuite = {
     const text = `[${first}, {"data": "aGVsbG8="}]`;
     t.equal(raw.text, text);
     t.match(raw.headers, { 'content-type': 'video/x', etag: md5(text) });
+  },
+
+  'a manifest that is refused behind a heartbeat says why': async ({ t, client, c }) => {
+    const headers = { Accept: 'application/json' };
+    const body = JSON.stringify([{ path: `${c}/none` }]);
+    const answer = await client.ask('PUT', `${c}/m?multipart-manifest=put&heartbeat=on`, { headers, body });
+    t.match(JSON.parse(answer.text), {
+      'Response Status': '400 Bad Request',
+      'Response Body': /^Bad Request\n/,
+      Errors: [[`${c}/none`, '404 Not Found']],
+    });
+  },
+
+  'an empty listing in XML is one element': async ({ t, client, c }) => {
+    const { text } = await client.ask('GET', `${c}?format=xml`);
+    t.equal(text, `<?xml version="1.0" encoding="UTF-8"?>\n<container name="${c.slice(1)}" />`);
   },
 
   'reports list their fields by name': async ({ t, client, anonymous, c }) => {
