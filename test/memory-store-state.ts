@@ -78,10 +78,13 @@ export function containerInfo(stored: StoredContainer): ContainerInfo {
 
 /** As listings show it. */
 export function objectEntry({ account, objects }: StoredContainer, object: string): ObjectEntry {
-  const { name, sizeBytes, etag, contentType, stamp, headers, acl } = objects.get(object)!.info;
+  const { name, sizeBytes, etag, contentType, stamp, headers, acl, checksums, checksumType } =
+    objects.get(object)!.info;
   const storageClass = headers['x-amz-storage-class'];
   const owner = acl === undefined || acl.owner === account ? {} : { owner: acl.owner };
-  const about = storageClass ? { class: storageClass, ...owner } : owner;
+  const [sum] = Object.keys(checksums);
+  const summed = sum === undefined ? owner : { sum, sumType: checksumType, ...owner };
+  const about = storageClass ? { class: storageClass, ...summed } : summed;
   const extra = headers[LINK_HEADER] ? { link: listedLink(account, headers) } : about;
   return { name, sizeBytes, etag, contentType, stamp, extra };
 }

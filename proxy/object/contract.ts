@@ -320,6 +320,8 @@ export interface UploadInfo {
   readonly encryption?: ObjectInfo['encryption'];
   /** Canonical id of whoever began it; undefined: the container's owner. */
   readonly initiator?: string | undefined;
+  /** When a lifecycle rule aborts it; not told by listings of uploads. */
+  readonly abort?: ObjectInfo['expiration'];
   /** Of the object to be; undefined: the container's owner. */
   readonly owner?: string | undefined;
 }

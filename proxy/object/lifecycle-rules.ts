@@ -87,6 +87,21 @@ export function expirationOf(
   return first;
 }
 
+/** What x-amz-abort-date tells: the first rule to abort an upload that was begun at `startedMs`. */
+export function abortOf(
+  rules: readonly LifecycleRule[],
+  { name, startedMs }: { readonly name: string; readonly startedMs: number },
+  dayMs: number,
+): { readonly atMs: number; readonly ruleId: string } | undefined {
+  let first: { atMs: number; ruleId: string } | undefined;
+  for (const { enabled, filter, abortDays, id } of rules) {
+    if (!enabled || abortDays === undefined || !name.startsWith(filter.prefix ?? '')) continue;
+    const atMs = dueMs(startedMs, abortDays, dayMs);
+    if (first === undefined || atMs < first.atMs) first = { atMs, ruleId: id };
+  }
+  return first;
+}
+
 /** What all rules have in common: nothing else need be listed. */
 export function commonPrefix(rules: readonly LifecycleRule[]): string {
   let common: string | undefined;

@@ -33,6 +33,7 @@ import {
 import { asSource, openSource } from './copy.ts';
 import { sealingOfPart } from './encryption.ts';
 import type { Engine } from './engine.ts';
+import { withAbort } from './expiration.ts';
 import { infoOf, openBody } from './get.ts';
 import { decodeMeta, type Extent, type PartRecord, recordHead } from './object-format.ts';
 import { dropPins } from './pins.ts';
@@ -208,7 +209,8 @@ export async function listParts(
     stamp: headStamp(head),
     checksums: record.sums ?? {},
   }));
-  return { parts, truncated: rest.length > limit, upload: toUploadInfo(uploadId, upload.stamp, upload.record) };
+  const info = withAbort(engine, upload.container, toUploadInfo(uploadId, upload.stamp, upload.record));
+  return { parts, truncated: rest.length > limit, upload: info };
 }
 
 /** Frees the parts of an upload that is over. Blobs that the completed object refers to stay, and with them its pins. */

@@ -32,6 +32,7 @@ import type { ContainerState } from './containers.ts';
 import { type Context, type ObjectRef, type Store, storeFaults, type UploadInfo } from './contract.ts';
 import { encryptionOf, startSealing } from './encryption.ts';
 import type { Engine } from './engine.ts';
+import { withAbort } from './expiration.ts';
 import { canonicalId } from './grants.ts';
 import { checkAttributes, checkObjectName } from './limits.ts';
 import { newAcl } from './object-acl.ts';
@@ -103,7 +104,7 @@ export async function createUpload(
       { head },
       uploadRow(container, ref.object, { uploadId, stamp, row }),
     ]);
-    if (done.result === 'ok') return toUploadInfo(uploadId, stamp, record);
+    if (done.result === 'ok') return withAbort(engine, container, toUploadInfo(uploadId, stamp, record));
     if (done.result === 'guard' && !(await stillThere(engine, container))) throw await goneOrNew(engine, container);
     await again(engine, done, attempt);
   }

@@ -6,7 +6,7 @@
 import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { childText, type XmlElement, xmlElement } from '../../fabric/xml.ts';
 import { formatHttpDate } from '../http-date.ts';
-import type { ObjectInfo, Tag } from '../object/contract.ts';
+import type { ObjectInfo, Tag, UploadInfo } from '../object/contract.ts';
 import { type LifecycleFilter, type LifecycleRule, REAL_DAY_MS, rulesOf } from '../object/lifecycle-rules.ts';
 import { checkTags } from '../object/tags.ts';
 import { emptyAnswer, resolve, type S3Call, xmlAnswer } from './call.ts';
@@ -80,6 +80,12 @@ export function pushExpiration(headers: string[], { expiration }: Pick<ObjectInf
   if (expiration === undefined) return;
   const id = encodeURIComponent(expiration.ruleId);
   headers.push('x-amz-expiration', `expiry-date="${formatHttpDate(expiration.atMs)}", rule-id="${id}"`);
+}
+
+/** Of an upload that a rule will abort. */
+export function pushAbort(headers: string[], { abort }: Pick<UploadInfo, 'abort'>): void {
+  if (abort === undefined) return;
+  headers.push('x-amz-abort-date', formatHttpDate(abort.atMs), 'x-amz-abort-rule-id', encodeURIComponent(abort.ruleId));
 }
 
 /** Of objects that would move to another class, which none does: only remembered. */

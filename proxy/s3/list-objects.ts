@@ -4,6 +4,7 @@ import { escapeXml, xmlElement } from '../../fabric/xml.ts';
 import type { ContainerRef, ListQuery, ObjectEntry, Page } from '../object/contract.ts';
 import { RenderedPages } from '../rendered-pages.ts';
 import { classXml, isoTime, ownerXml, resolve, type S3Call, xmlAnswer } from './call.ts';
+import { kindOfName } from './checksums.ts';
 import { s3Fault } from './errors.ts';
 import { readCount, readEncoding, urlEncode } from './query.ts';
 
@@ -105,10 +106,18 @@ function renderEntries(entries: readonly ObjectEntry[], encode: Listing['encode'
       continue;
     }
     const times = `<LastModified>${isoTime(entry.stamp)}</LastModified><ETag>&quot;${escapeXml(entry.etag)}&quot;</ETag>`;
-    const size = `<Size>${entry.sizeBytes}</Size>${owner && entryOwner(entry.extra, owner)}${classXml(entry.extra)}`;
+    const checksum = entrySum(entry.extra);
+    const size = `${checksum}<Size>${entry.sizeBytes}</Size>${owner && entryOwner(entry.extra, owner)}${classXml(entry.extra)}`;
     objects += `<Contents><Key>${encode(entry.name)}</Key>${times}${size}</Contents>`;
   }
   return objects + prefixes;
+}
+
+/** Which checksum the object has, where it has one. */
+export function entrySum({ sum, sumType }: Readonly<Record<string, unknown>>): string {
+  const kind = typeof sum === 'string' ? kindOfName(sum) : undefined;
+  if (kind === undefined) return '';
+  return xmlElement('ChecksumAlgorithm', kind.word) + xmlElement('ChecksumType', String(sumType ?? 'FULL_OBJECT'));
 }
 
 /** Of another one than the bucket's, where it was written by others. */

@@ -6,6 +6,7 @@ import { STORAGE_CLASS } from './attributes.ts';
 import { classXml, isoTime, ownerXml, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
 import { checksumsXml, kindOfName } from './checksums.ts';
 import { readEncryption } from './encryption.ts';
+import { pushAbort } from './lifecycle.ts';
 import { readCount, readEncoding, urlEncode } from './query.ts';
 
 const PAGE_MAX = 1000;
@@ -84,6 +85,7 @@ export async function listParts(call: S3Call): Promise<HttpResponse> {
   const encryption = readEncryption(call);
   if (encryption) await call.world.store.headUpload(call.context, ref, uploadId, encryption);
   const page = await call.world.store.listParts(call.context, ref, uploadId, { after, limit: Math.max(limit, 1) });
+  pushAbort(call.headers, page.upload);
   const parts = limit === 0 ? [] : page.parts;
   const isTruncated = limit > 0 && page.truncated;
   const key = isEncoded ? urlEncode(call.key) : escapeXml(call.key);

@@ -4,7 +4,7 @@ import { escapeXml, xmlElement } from '../../fabric/xml.ts';
 import type { Page, VersionEntry } from '../object/contract.ts';
 import { checkVersionId, classXml, isoTime, ownerXml, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
-import { entryOwner, headXml, type Listing, readListing } from './list-objects.ts';
+import { entryOwner, entrySum, headXml, type Listing, readListing } from './list-objects.ts';
 
 export async function listVersions(call: S3Call): Promise<HttpResponse> {
   const { query } = call;
@@ -66,7 +66,7 @@ function entriesXml({ entries }: Page<VersionEntry>, { encode, ref }: Listing): 
       versions += `<DeleteMarker>${about}${owner}</DeleteMarker>`;
       continue;
     }
-    const size = `<ETag>&quot;${escapeXml(entry.etag)}&quot;</ETag><Size>${entry.sizeBytes}</Size>`;
+    const size = `<ETag>&quot;${escapeXml(entry.etag)}&quot;</ETag>${entrySum(entry.extra)}<Size>${entry.sizeBytes}</Size>`;
     versions += `<Version>${about}${size}${owner}${classXml(entry.extra)}</Version>`;
   }
   return versions + prefixes;

@@ -27,7 +27,7 @@ import {
 import { bareEtag, readWriteConditions } from './conditions.ts';
 import { pushEncryption, readEncryption } from './encryption.ts';
 import { s3Fault } from './errors.ts';
-import { pushExpiration } from './lifecycle.ts';
+import { pushAbort, pushExpiration } from './lifecycle.ts';
 import { readLockHeaders } from './lock.ts';
 import { explainIfMatch } from './put-object.ts';
 import { readTagHeader } from './tags.ts';
@@ -70,6 +70,7 @@ export async function createUpload(call: S3Call): Promise<HttpResponse> {
     call.headers.push('x-amz-checksum-algorithm', kind.word, 'x-amz-checksum-type', type);
   }
   pushEncryption(call, upload.encryption);
+  pushAbort(call.headers, upload);
   const names = xmlElement('Bucket', call.bucket) + xmlElement('Key', call.key);
   return xmlAnswer(call, 'InitiateMultipartUploadResult', names + xmlElement('UploadId', upload.uploadId));
 }

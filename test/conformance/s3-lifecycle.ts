@@ -94,6 +94,14 @@ export const documents: S3Suite = {
     ];
     t.equal((await set(rig, RULES(...rules))).status, 200);
     t.match((await get()).text, rules.join(''), 'as it was written');
+    const begun = await client.ask('POST', `/${bucket}/x1`, { query: 'uploads' });
+    const id = tag(begun.text, 'UploadId') ?? '';
+    for (const { headers } of [begun, await client.ask('GET', `/${bucket}/x1`, { query: `uploadId=${id}` })]) {
+      t.match(headers['x-amz-abort-date'], / GMT$/);
+      t.equal(headers['x-amz-abort-rule-id'], 'three');
+    }
+    const other = await client.ask('POST', `/${bucket}/y1`, { query: 'uploads' });
+    t.equal(other.headers['x-amz-abort-date'], undefined, 'of another prefix');
     const minimum = 'x-amz-transition-default-minimum-object-size';
     t.equal((await get()).headers[minimum], 'all_storage_classes_128K');
     const put = (size: string): Promise<Answer> =>

@@ -183,6 +183,11 @@ export const objects: S3Suite = {
       t.equal((await client.ask('GET', `${path}-wrong`)).code, 'NoSuchKey', 'nothing was stored');
       t.equal((await client.ask('PUT', path, { headers: { [header]: 'AA==' }, body: 'x' })).code, 'InvalidRequest');
     }
+    for (const query of ['list-type=2&prefix=crc32c', 'prefix=crc32c', 'versions&prefix=crc32c']) {
+      const listed = await client.ask('GET', `/${bucket}`, { query });
+      const sum = '<ChecksumAlgorithm>CRC32C</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>';
+      t.match(listed.text, `${sum}<Size>11</Size>`, query);
+    }
     const two = { 'x-amz-checksum-crc32': sums.crc32, 'x-amz-checksum-sha1': sums.sha1 };
     t.equal((await client.ask('PUT', `/${bucket}/two`, { headers: two, body: 'hello world' })).code, 'InvalidRequest');
     const none = { 'x-amz-sdk-checksum-algorithm': 'CRC32' };
