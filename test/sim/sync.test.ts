@@ -13,8 +13,10 @@ import type { SimProxy } from './sim-proxy.ts';
 t.setTimeout(180_000);
 
 const SEEDS = 4;
-const WRITES = 12;
-const NAMES = 5;
+const LIVES = 4;
+/** In each. */
+const WRITES = 8;
+const NAMES = 8;
 const STEPS_MAX = 2_000_000;
 /** For unsettled operations, clocks that differ by a minute, leases, pauses after failures, and notes that are kept. */
 const SETTLED_MS = 600_000;
@@ -74,22 +76,31 @@ async function crashAmidWrites(cluster: SimCluster): Promise<{ here: string[]; o
   const syncers = [startSyncer(dying, other), startSyncer(living, other)];
   const put = (proxy: SimProxy, object: string, text: string) =>
     proxy.store.putObject(CONTEXT, { ...REF, object }, { body: bodyOf([Buffer.from(text)]) });
+  const remove = (proxy: SimProxy, object: string) => proxy.store.deleteObject(CONTEXT, { ...REF, object });
   await living.store.createContainer(CONTEXT, REF, {});
-  for (const name of ['before', 'k0']) await put(living, name, 'before');
+  for (const name of ['before', 'k00']) await put(living, name, 'before');
   const metadata = { [SYNC_TO]: '//realm/cluster/a/c', [SYNC_KEY]: 'key' };
   await living.store.updateContainer(CONTEXT, REF, { metadata });
   await scheduler.sleep(3000);
-  for (let i = 0; i < WRITES; i++) {
-    other.isAway = chance.below(3) === 0;
-    const proxy = chance.below(3) === 0 ? living : dying;
-    const name = `k${chance.below(NAMES)}`;
-    const write =
-      chance.below(3) === 0 ? proxy.store.deleteObject(CONTEXT, { ...REF, object: name }) : put(proxy, name, `${i}`);
-    void write.catch(() => {});
-    await scheduler.sleep(chance.below(2) === 0 ? chance.below(8) : chance.below(2000));
+  for (let life = 0; life < LIVES; life++) {
+    for (let i = 0; i < WRITES; i++) {
+      other.isAway = chance.below(3) === 0;
+      const proxy = chance.below(4) === 0 ? living : dying;
+      const name = `k${life}${chance.below(NAMES)}`;
+      const isRemoval = chance.below(4) === 0;
+      const write = isRemoval ? remove(proxy, name) : put(proxy, name, `${life} ${i}`);
+      void write.catch(() => {});
+      await scheduler.sleep(chance.below(3) > 0 ? chance.below(6) : chance.below(1000));
+    }
+    dying.crash();
+    // The other one has something to tell, and meets the notes of the dead.
+    await scheduler.sleep(chance.below(500));
+    await put(living, `alive${life}`, 'alive').catch(() => {});
+    await scheduler.sleep(chance.below(30_000));
+    if (life === LIVES - 1) break;
+    dying.start();
+    startSyncer(dying, other);
   }
-  dying.crash();
-  await scheduler.sleep(20_000);
   other.isAway = false;
   await scheduler.sleep(SETTLED_MS);
   const page = await living.store.listObjects(CONTEXT, REF, { limit: 100 });
