@@ -14,13 +14,12 @@ import type { Step } from './sql-rewrite.ts';
 import { fromJson } from './sql-values.ts';
 import type { Value } from './value-types.ts';
 
-const BOM = Buffer.from('\ufeff');
+const BOM = '\ufeff';
 const WHOLE: readonly string[] = ['_1'];
 
 abstract class JsonInput implements Input<JsonRow> {
   readonly #alias: string;
   protected readonly from: readonly Step[];
-  #isFirst = true;
   abstract readonly isOver: boolean;
 
   /** `from`: behind `S3Object[*]`; `alias`: what stands for the row in a path. */
@@ -53,17 +52,12 @@ abstract class JsonInput implements Input<JsonRow> {
     if (text.length > RECORD_BYTES_MAX) throw s3Fault('OverMaxRecordSize');
     return parseJson(text);
   }
-
-  protected withoutMark(piece: Buffer): Buffer {
-    if (!this.#isFirst || piece.length === 0) return piece;
-    this.#isFirst = false;
-    return piece.subarray(0, BOM.length).equals(BOM) ? piece.subarray(BOM.length) : piece;
-  }
 }
 
 export class JsonLines extends JsonInput {
   readonly #bytes: RecordBytes;
   readonly #window: Window | undefined;
+  #isFirst = true;
   isOver = false;
 
   constructor(query: { readonly from: readonly Step[]; readonly alias: string }, window?: Window) {
@@ -73,11 +67,18 @@ export class JsonLines extends JsonInput {
   }
 
   *push(piece: Buffer): Iterable<JsonRow> {
-    yield* this.#lines(this.read(this.#bytes.whole(this.withoutMark(piece))));
+    yield* this.#lines(this.#withoutMark(this.read(this.#bytes.whole(piece))));
   }
 
   *end(): Iterable<JsonRow> {
-    yield* this.#lines(this.read(this.#bytes.rest()));
+    yield* this.#lines(this.#withoutMark(this.read(this.#bytes.rest())));
+  }
+
+  /** As it may stand at the file's beginning. */
+  #withoutMark(text: string): string {
+    if (!this.#isFirst || text === '') return text;
+    this.#isFirst = false;
+    return text.startsWith(BOM) ? text.slice(BOM.length) : text;
   }
 
   *#lines(text: string): Generator<JsonRow> {
@@ -111,7 +112,7 @@ export class JsonDocument extends JsonInput {
   }
 
   *push(piece: Buffer): Iterable<JsonRow> {
-    yield* this.#rows(this.#splitter.push(this.withoutMark(piece)));
+    yield* this.#rows(this.#splitter.push(piece));
   }
 
   *end(): Iterable<JsonRow> {

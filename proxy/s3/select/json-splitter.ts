@@ -9,6 +9,8 @@ const NOTHING = Buffer.alloc(0);
 const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c];
 const [BRACKET, BRACKET_END, BRACE, BRACE_END] = [0x5b, 0x5d, 0x7b, 0x7d];
 
+const MARK = Buffer.from('\ufeff');
+
 const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
 export class JsonSplitter {
@@ -24,6 +26,8 @@ export class JsonSplitter {
   #start = -1;
   /** In an array that was opened: what may come next. */
   #inArray: 'no' | 'first' | 'item' | 'after' = 'no';
+  /** Bytes of a byte order mark at the beginning that have been passed. */
+  #marked = 0;
   /** An array without items has just been passed. */
   #hasEmpty = false;
 
@@ -68,6 +72,11 @@ export class JsonSplitter {
   /** Outside of values: blanks, and what stands between items. Returns where to go on. */
   #between(bytes: Buffer, at: number): number {
     const byte = bytes[at] as number;
+    if (byte === MARK[this.#marked]) {
+      this.#marked++;
+      return at + 1;
+    }
+    this.#marked = MARK.length;
     if (isSpace(byte)) return at + 1;
     if (this.#inArray === 'after') {
       if (byte !== COMMA && byte !== BRACKET_END) throw s3Fault('JSONParsingError');

@@ -48,7 +48,7 @@ async function* unpacked(raw: AsyncGenerator<Buffer>, compression: 'GZIP' | 'BZI
 
 async function* gunzip(raw: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
   const source = Readable.from(raw);
-  const out = pipeline(source, createGunzip(), () => {});
+  const out = pipeline(source, createGunzip({ chunkSize: SLICE_BYTES }), () => {});
   try {
     for await (const piece of out) yield piece as Buffer;
   } finally {

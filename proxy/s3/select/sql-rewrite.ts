@@ -21,7 +21,8 @@ import { DATE_PARTS, EXTRACTED_PARTS, GRAMMAR, RESERVED, TYPES } from './sql-wor
 export const EXPRESSION_BYTES_MAX = 256 * 1024;
 /** Of what the parser sees: it takes a tenth of a millisecond each, and nothing else runs meanwhile. */
 export const PARSED_TOKENS_MAX = 1000;
-const DEPTH_MAX = 50;
+/** Of parentheses and CASE: what the parser does about an error takes time by the square of it. */
+const DEPTH_MAX = 20;
 
 /** One step into a value: a name, a place in a list, or everything of it. */
 export type Step =
@@ -90,7 +91,7 @@ class Rewriter {
   readonly #tokens: readonly Token[];
   readonly #operands: Operand[] = [];
   readonly #out: { readonly text: string; readonly token: Token }[] = [];
-  /** The function that each open parenthesis belongs to, or ''. */
+  /** The function that each open parenthesis belongs to, or ''; and each CASE. */
   readonly #open: string[] = [];
   #i = 0;
   #limit: number | undefined;
@@ -126,11 +127,16 @@ class Rewriter {
   }
 
   get #token(): Token {
-    return this.#tokens[this.#i] as Token;
+    return this.#at(this.#i);
   }
 
   get #next(): Token {
-    return this.#tokens[Math.min(this.#i + 1, this.#tokens.length - 1)] as Token;
+    return this.#at(this.#i + 1);
+  }
+
+  /** The end stands at every place behind it, too. */
+  #at(index: number): Token {
+    return this.#tokens[Math.min(index, this.#tokens.length - 1)] as Token;
   }
 
   #fault(code: S3Code, token: Pick<Token, 'at'> = this.#token, what = ''): Error {
@@ -173,6 +179,8 @@ class Rewriter {
     }
     if (this.#takeSpecial(token)) return;
     if (lower === 'select' && this.#out.length > 0) throw this.#fault('UnsupportedSqlStructure', token, 'Sub-query');
+    if (lower === 'case') this.#enter(lower);
+    if (lower === 'end' && this.#open.at(-1) === 'case') this.#open.pop();
     if (GRAMMAR.has(lower)) return this.#keep(lower);
     if (this.#next.text === '(' && this.#next.kind === 'operator') return this.#call(token);
     if (lower === 'cast') throw this.#fault('ParseExpectedLeftParenAfterCast', token, 'No parenthesis after CAST');
@@ -230,8 +238,12 @@ class Rewriter {
   #openParenthesis(of: string): void {
     // A name, a path or a literal, which is no function.
     if (OPERAND.test(this.#out.at(-1)?.text ?? '')) throw this.#unexpected(this.#token);
-    if (this.#open.push(of) > DEPTH_MAX) throw this.#fault('MaxOperatorsExceeded');
+    this.#enter(of);
     this.#keep('(');
+  }
+
+  #enter(what: string): void {
+    if (this.#open.push(what) > DEPTH_MAX) throw this.#fault('MaxOperatorsExceeded');
   }
 
   #operator(token: Token): void {
@@ -253,12 +265,12 @@ class Rewriter {
     const first = this.#token;
     const literals: Literal[] = [];
     for (let i = this.#i; ; ) {
-      const sign = this.#tokens[i]?.text === '-' && this.#tokens[i]?.kind === 'operator' ? '-' : '';
+      const sign = this.#at(i).text === '-' && this.#at(i).kind === 'operator' ? '-' : '';
       if (sign !== '') i++;
-      const literal = literalOf(this.#tokens[i] as Token);
+      const literal = literalOf(this.#at(i));
       if (literal === undefined || (sign !== '' && !('number' in literal))) return;
       literals.push('number' in literal ? { number: sign + literal.number } : literal);
-      const after = this.#tokens[i + 1] as Token;
+      const after = this.#at(i + 1);
       i += 2;
       if (after.kind !== 'operator') return;
       if (after.text === ')') {

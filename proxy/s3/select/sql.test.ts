@@ -75,6 +75,7 @@ const EXAMPLES: Readonly<Record<string, readonly (readonly [sql: string, is: str
     ["TRIM(TRAILING FROM '       foobar         ')", '"       foobar"'],
     ["TRIM(BOTH FROM '       foobar         ')", '"foobar"'],
     ["TRIM(BOTH '12' FROM '1112211foobar22211122')", '"foobar"'],
+    ["TRIM(BOTH CASE WHEN true THEN 'x' END FROM 'xax')", '"a"'],
     ["'a' || 'b' || 1", '"ab1"'],
     ["'it''s'", '"it\'s"'],
   ],
@@ -299,6 +300,7 @@ t.test('what is no expression', async (t) => {
     ['SELECT s[1.5] FROM S3Object s', 'ParseInvalidPathComponent'],
     ['SELECT a IS TRUE FROM S3Object', 'ParseUnexpectedToken'],
     [`SELECT ${'('.repeat(200)}1${')'.repeat(200)} FROM S3Object`, 'MaxOperatorsExceeded'],
+    [`SELECT ${'CASE WHEN '.repeat(200)}1 FROM S3Object`, 'MaxOperatorsExceeded'],
     [`SELECT * FROM S3Object WHERE ${'a = 1 OR '.repeat(2000)} a = 2`, 'MaxOperatorsExceeded'],
     [`SELECT '${'x'.repeat(256 * 1024)}' FROM S3Object`, 'ExpressionTooLong'],
   ] as const) {
