@@ -17,6 +17,18 @@ t.test('what cannot be is named', async (t) => {
     [{ policies: [{ name: 'a b' }] }, 'swift.policies'],
     [{ policies: [{ name: 'a', copies: 2 }] }, 'swift.policies'],
     [{ 'read-only': true, policies: [{ name: 'a' }] }, undefined],
+    [{ 'container-sync': [] }, 'swift.container-sync'],
+    [{ 'container-sync': { nonsense: 1 } }, 'swift.container-sync'],
+    [{ 'container-sync': { 'allowed-hosts': 'all' } }, 'swift.container-sync'],
+    [{ 'container-sync': { realms: { r: {} } } }, 'swift.container-sync'],
+    [{ 'container-sync': { realms: { r: { key: 'k', clusters: { c: 'c.example.com' } } } } }, 'swift.container-sync'],
+    [{ 'container-sync': { realms: { r: { key: 'k', clusters: { c: 'http://c/v1?x' } } } } }, 'swift.container-sync'],
+    [{ 'container-sync': { realms: { r: { key: 'k' }, R: { key: 'k' } } } }, 'swift.container-sync'],
+    [{ 'container-sync': { current: '//r/c', realms: { r: { key: 'k' } } } }, 'swift.container-sync'],
+    [
+      { 'container-sync': { current: '//R/c', realms: { r: { key: 'k', clusters: { C: 'http://c/v1' } } } } },
+      undefined,
+    ],
   ] as const) {
     t.equal(wrongSwiftKey(section), wrong, JSON.stringify(section));
   }
