@@ -33,10 +33,16 @@ export interface Tokens {
   validate(token: string): Caller | undefined;
 }
 
-/** Swift's reseller administrators are nobody special to S3. */
+/**
+ * Swift's reseller administrators are nobody special to S3. Who administers an account answers to its name in ACLs as well,
+ * as with tempauth.
+ */
 export function swiftCallerOf(user: User): Caller {
   const caller = callerOf(user);
-  return user.reseller ? { ...caller, groups: [...caller.groups, '.reseller_admin'], reseller: true } : caller;
+  if (!user.admin && !user.reseller) return caller;
+  const groups = [...caller.groups];
+  if (user.admin && caller.account !== undefined) groups.push(caller.account);
+  return user.reseller ? { ...caller, groups: [...groups, '.reseller_admin'], reseller: true } : { ...caller, groups };
 }
 
 /** Whether it looks like one that was given out here. */

@@ -2,14 +2,14 @@
  * Requests about an account: its totals, metadata and list of containers. It is there from its first container on; a
  * reseller may make and delete it, too, where the operator lets resellers.
  */
-import { Fault, isFault } from '../../fabric/errors.ts';
+import { isFault } from '../../fabric/errors.ts';
 import { stampToSwift } from '../../fabric/stamp.ts';
 import { type AccountInfo, storeFaults } from '../object/contract.ts';
 import { SWIFT_DEFAULTS } from '../swift-options.ts';
 import { ACCOUNT_ACL, cleanAccountAcl } from './account-acl.ts';
 import type { SwiftCall } from './call.ts';
 import { readQuoting } from './etag-quoter.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuse, refuseAsPage, swiftFaults } from './faults.ts';
 import { chooseFormat, pushVary } from './listing-format.ts';
 import { readListQuery } from './listing-query.ts';
 import { renderContainers } from './listing-render.ts';
@@ -32,7 +32,8 @@ function checkManager(call: SwiftCall): void {
 }
 const METHODS = 'GET, HEAD, POST, OPTIONS';
 
-const HTML = 'text/html; charset=UTF-8';
+/** `AUTH_`, `SERVICE_` …: nobody's users could ever have an account without one. */
+const RESELLER_PREFIX = /^[A-Za-z0-9]+_/;
 const STATUS_HEADER = ['X-Account-Status', 'Deleted'] as const;
 
 /** What an account that is deleted and not yet reaped answers to this kind of request. */
@@ -40,8 +41,7 @@ async function orDeleted<T>(asked: Promise<T>, fault: keyof typeof swiftFaults, 
   try {
     return await asked;
   } catch (error) {
-    if (isFault(error, storeFaults.accountDeleted))
-      throw new Fault(swiftFaults[fault], { text, contentType: HTML, headers: STATUS_HEADER });
+    if (isFault(error, storeFaults.accountDeleted)) throw refuseAsPage(swiftFaults[fault], text, STATUS_HEADER);
     throw error;
   }
 }
@@ -49,6 +49,7 @@ async function orDeleted<T>(asked: Promise<T>, fault: keyof typeof swiftFaults, 
 export async function putAccount(call: SwiftCall): Promise<SwiftResponse> {
   checkManager(call);
   const account = call.account ?? '';
+  if (!RESELLER_PREFIX.test(account)) throw refuse(swiftFaults.forbidden);
   checkNewName('Account', account);
   const made = call.world.store.createAccount(call, account, readChange(call));
   const { created } = await orDeleted(made, 'forbidden', 'Recently deleted');
@@ -59,7 +60,9 @@ export async function deleteAccount(call: SwiftCall): Promise<SwiftResponse> {
   checkManager(call);
   // Most likely about something else, mistyped: there is no way back.
   if (call.http.query !== undefined) throw refuse(swiftFaults.badRequest);
-  await orDeleted(call.world.store.deleteAccount(call, call.account ?? ''), 'notFound');
+  await orDeleted(call.world.store.deleteAccount(call, call.account ?? ''), 'notFound').catch((error: unknown) => {
+    throw isFault(error, storeFaults.noSuchAccount) ? refuseAsPage(swiftFaults.notFound, '') : error;
+  });
   return emptyResponse(204, STATUS_HEADER);
 }
 

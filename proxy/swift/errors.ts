@@ -91,6 +91,7 @@ const IF_DELETE_AT_TEXT = 'X-If-Delete-At and X-Delete-At do not match';
 
 /** Plain lines for faults of the store that Swift explains in words of its own. */
 const FAULT_TEXTS: Readonly<Record<string, (details: Readonly<Record<string, unknown>>) => string | undefined>> = {
+  [storeFaults.lengthRequired]: () => 'Missing Content-Length header.',
   [storeFaults.containerNotEmpty]: ({ versions }) => (versions === true ? VERSIONS_TEXT : undefined),
   [storeFaults.preconditionFailed]: ({ header }) => (header === 'X-If-Delete-At' ? IF_DELETE_AT_TEXT : undefined),
   [storeFaults.quotaExceeded]: () => 'Upload exceeds quota.',
@@ -99,7 +100,11 @@ const FAULT_TEXTS: Readonly<Record<string, (details: Readonly<Record<string, unk
     `Object Etag '${etag}' does not match X-Symlink-Target-Etag header '${wanted}'`,
 };
 /** Whose lines Swift types as such, and not as a page. */
-const PLAIN_FAULTS: ReadonlySet<string> = new Set([storeFaults.tooManyLinks, storeFaults.linkChanged]);
+const PLAIN_FAULTS: ReadonlySet<string> = new Set([
+  storeFaults.tooManyLinks,
+  storeFaults.linkChanged,
+  storeFaults.lengthRequired,
+]);
 const READ_ONLY_TEXT = 'Writes are disabled for this account.';
 const RETRY_AFTER_S = '1';
 const HTML = 'text/html; charset=UTF-8';

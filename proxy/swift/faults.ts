@@ -23,8 +23,8 @@ export const swiftFaults = {
 export type SwiftFaultCode = (typeof swiftFaults)[keyof typeof swiftFaults];
 
 /** As `refuse`, where Swift types the line as if it were a page. */
-export function refuseAsPage(code: SwiftFaultCode, text: string): Fault {
-  return new Fault(code, { text, contentType: 'text/html; charset=UTF-8' }, text);
+export function refuseAsPage(code: SwiftFaultCode, text: string, headers?: readonly string[]): Fault {
+  return new Fault(code, { text, headers, contentType: 'text/html; charset=UTF-8' }, text);
 }
 
 /** A refusal; `text` replaces the page by one plain line. */

@@ -7,7 +7,7 @@ import { type FormFile, readForm } from '../form-body.ts';
 import { type BodySource, storeFaults } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
 import { statusLine, statusOf } from './errors.ts';
-import { refuse, swiftFaults } from './faults.ts';
+import { refuse, refuseAsPage, swiftFaults } from './faults.ts';
 import { isHeaderText } from './metadata.ts';
 import { checkNewName, decodeName, encodeName } from './names.ts';
 import { deleteAtOf } from './object-headers.ts';
@@ -103,7 +103,7 @@ function readDeleteAt(call: SwiftCall, fields: Fields): number | undefined {
 }
 
 function unauthorised(text: string): Error {
-  return refuse(swiftFaults.unauthorized, `FormPost: ${text}`);
+  return refuseAsPage(swiftFaults.unauthorized, `FormPost: ${text}`);
 }
 
 /** By any key of the account or the container, with a digest that is allowed here. */

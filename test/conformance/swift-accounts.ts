@@ -47,6 +47,11 @@ export const accounts: SwiftSuite = {
     const { headers } = await ask('HEAD');
     t.match(headers, { 'x-account-meta-a': '1', 'x-account-meta-b': '2', 'x-account-container-count': '0' });
     t.equal((await ask('PUT', '', { headers: { 'X-Account-Meta-Quota-Bytes': 'many' } })).status, 400);
+    const bare = await rig.reseller.raw('PUT', '/v1/foo', {
+      body: '',
+      headers: { 'X-Auth-Token': rig.reseller.token },
+    });
+    t.equal(bare.status, 403, 'not without a prefix');
     const long = await rig.reseller.raw('PUT', `/v1/AUTH_${'a'.repeat(252)}`, {
       body: '',
       headers: { 'X-Auth-Token': rig.reseller.token },

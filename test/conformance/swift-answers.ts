@@ -29,6 +29,11 @@ export const answers: SwiftSuite = {
     ]);
     t.match(typed(await put({ 'X-Static-Large-Object': 'true' })), [400, HTML, /^X-Static-Large-Object is a reserved/]);
     t.match(typed(await put({ 'X-Symlink-Target': '' })), [412, HTML, /^X-Symlink-Target header must be of the form/]);
+    const head = `PUT ${client.base}${c}/o HTTP/1.1\r\nHost: x\r\nX-Auth-Token: ${client.token}\r\nConnection: close\r\n\r\n`;
+    t.match(
+      await client.exchange(head),
+      /^HTTP\/1.1 411 .*Content-Type: text\/plain\r\n.*Missing Content-Length header\.$/s,
+    );
     t.match(typed(await client.ask('COPY', `${c}/o`)), [412, HTML, 'Destination header required']);
     const away = { headers: { Destination: `${c}/p`, 'Destination-Account': 'a/b' } };
     t.same(typed(await client.ask('COPY', `${c}/o`, away)), [412, HTML, 'Account name cannot contain slashes']);
@@ -96,6 +101,20 @@ export const answers: SwiftSuite = {
     for (const date of ['2020-01-01T00:00:00Z', '1577836800', 'yesterday', '']) {
       const since = { headers: { 'If-Unmodified-Since': date } };
       t.equal((await client.ask('GET', `${c}/o`, since)).status, 200, date);
+    }
+  },
+
+  'who administers an account answers to its name in ACLs': async ({ t, client, stranger, server, c }) => {
+    await client.ask('PUT', `${c}/o`, { body: 'x' });
+    const get = async (): Promise<number> =>
+      (await stranger.raw('GET', `${client.base}${c}/o`, { headers: { 'X-Auth-Token': stranger.token } })).status;
+    const name = `AUTH_${server.stranger.user.split(':')[0]}`;
+    for (const [acl, status] of [
+      [`${name}x`, 403],
+      [name, 200],
+    ] as const) {
+      await client.ask('POST', c, { headers: { 'X-Container-Read': acl } });
+      t.equal(await get(), status, acl);
     }
   },
 
