@@ -19,11 +19,14 @@ export interface Place {
   readonly tag: string;
 }
 
+/** `cloud`: Keystone's and Cinder's. */
+export type Api = 's3' | 'swift' | 'cloud';
+
 export type Step = (place: Place) => Promise<string | void>;
 
 export interface RealClient {
   readonly name: string;
-  readonly apis: readonly ('s3' | 'swift')[];
+  readonly apis: readonly Api[];
   /** The reason to skip it, or false. */
   readonly missing: () => string | false;
   /** Of the installed one, as in the table. */

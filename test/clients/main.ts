@@ -12,6 +12,7 @@ import { startServer } from './server.ts';
 import { makeRow, type Row, renderTable, updateDocument } from './table.ts';
 
 const DOCUMENT = fileURLToPath(new URL('../../../docs/clients.md', import.meta.url));
+const API_NAMES = { s3: 'S3', swift: 'Swift', cloud: 'Keystone, Cinder' } as const;
 const TRANSPORTS = ['http', 'tls'] as const;
 
 const { values } = parseArgs({
@@ -72,7 +73,7 @@ async function main(): Promise<boolean> {
       outcomes.push(...(await runTransport(transport === 'tls', chosen)));
   }
   const rows = chosen.map((client): Row => {
-    const apis = client.apis.map((api) => (api === 's3' ? 'S3' : 'Swift')).join(' and ');
+    const apis = client.apis.map((api) => API_NAMES[api]).join(' and ');
     const head = { client: client.name, version: client.version(), apis };
     return makeRow(
       head,

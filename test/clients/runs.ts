@@ -11,7 +11,9 @@ import { boto3 } from './boto3.ts';
 import type { Outcome, Place, RealClient, Step } from './contract.ts';
 import { crossing } from './cross.ts';
 import { duplicityS3, duplicitySwift } from './duplicity.ts';
+import { gophercloud } from './gophercloud.ts';
 import { jsSdk } from './js-sdk.ts';
+import { openstackSdk } from './openstacksdk.ts';
 import { rcloneS3, rcloneSwift } from './rclone.ts';
 import { resticS3, resticSwift } from './restic.ts';
 import { s3cmdClient } from './s3cmd.ts';
@@ -34,6 +36,8 @@ export const CLIENTS: readonly RealClient[] = [
   duplicityS3,
   duplicitySwift,
   s3fs,
+  openstackSdk,
+  gophercloud,
   crossing,
 ];
 
