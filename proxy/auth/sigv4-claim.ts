@@ -65,7 +65,8 @@ function readHeader(request: HttpRequest, header: string, form: FormClaim | unde
   checkService(credential, malformedHeader, form?.services);
   const { accessKeyId, day, region, scope } = credential;
   const signedHeaders = readSignedHeaders(fields.signedHeaders, malformedHeader);
-  if (!isLowerHex64(fields.signature)) throw malformedHeader('the Signature is not 64 hexadecimal digits.');
+  // Anything else that is no signature does not match.
+  if (fields.signature === '') throw malformedHeader(FIELDS_EXPECTED);
   const { timestamp, timestampMs } = readTime(request);
   if (!timestamp.startsWith(day)) throw malformedHeader(wrongDay(day, timestamp));
   const payload = request.headers.get('x-amz-content-sha256') ?? form?.sha256;

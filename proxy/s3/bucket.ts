@@ -100,7 +100,7 @@ function checkLocation(call: S3Call, location: string | undefined): void {
 
 export async function headBucket(call: S3Call): Promise<HttpResponse> {
   await call.world.store.headContainer(call.context, await resolve(call));
-  call.headers.push('x-amz-bucket-region', call.world.region);
+  call.headers.push('x-amz-bucket-region', call.world.region, 'x-amz-access-point-alias', 'false');
   return emptyAnswer(call, 200);
 }
 

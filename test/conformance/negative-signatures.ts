@@ -35,6 +35,7 @@ export const signatures: NegativeSuite = {
       ['no fields', 'AWS4-HMAC-SHA256', '400 AuthorizationHeaderMalformed'],
       ['no signature', authorization.replace(/, Signature=.*/, ''), '400 AuthorizationHeaderMalformed'],
       ['empty signature', authorization.replace(/Signature=.*/, 'Signature='), '400 AuthorizationHeaderMalformed'],
+      ['a word', authorization.replace(/Signature=.*/, 'Signature=none'), '403 SignatureDoesNotMatch'],
       ['zeros', authorization.replace(/Signature=.*/, `Signature=${'0'.repeat(64)}`), '403 SignatureDoesNotMatch'],
       [
         'no headers',
