@@ -29,7 +29,9 @@ export async function selectObject(call: S3Call): Promise<HttpResponse> {
   const ref = await resolveObject(call);
   const found = await world.store.getObject(context, ref, { customerKey: readCustomerKey(call), judgesKey: true });
   const open = isDynamic(found.info) ? await openWhole(call, ref.account, found.info) : found;
-  const body = await select.start(open, prepared, world.clock);
+  const onError = (err: unknown): void =>
+    world.log.error({ err, transId: context.transId, path: request.path }, 'S3 Select failed while it was answering');
+  const body = await select.start(open, prepared, { clock: world.clock, onError });
   pushEncryption(call, open.info.encryption);
   headers.push('Content-Type', 'application/vnd.amazon.eventstream');
   return { status: 200, headers, body };

@@ -8,7 +8,7 @@ import type { Json, Value } from './value-types.ts';
 const DEPTH_MAX = 200;
 /** Digits or an exponent that a double may not be able to hold. */
 const PRECISE = /\d{16}|\d[eE]|\.\d{14}|\d\.\d*0[\s,}\]]/;
-const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 const SIMPLE = /^-?\d{1,15}$/;
 /** Begins a text that stands for a number; text of JSON never begins so, as control characters are escaped there. */
 const MARK = '\u0001';

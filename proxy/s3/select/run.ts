@@ -4,7 +4,7 @@
  * and what waits to be sent.
  */
 import type { Clock } from '../../../fabric/clock.ts';
-import { Fault } from '../../../fabric/errors.ts';
+import { Fault, fabricFaults, isFault } from '../../../fabric/errors.ts';
 import type { HttpBodyStream } from '../../../fabric/http/contract.ts';
 import type { XmlElement } from '../../../fabric/xml.ts';
 import type { Body, OpenObject } from '../../object/contract.ts';
@@ -38,6 +38,12 @@ const PRIMED_BYTES = 2 * RECORD_BYTES_MAX;
 
 let queries = 0;
 
+export interface SelectWorld {
+  readonly clock: Clock;
+  /** Told of failures within the stream that no client can make. */
+  readonly onError: (error: unknown) => void;
+}
+
 export interface Prepared {
   readonly request: SelectRequest;
   readonly query: Query;
@@ -50,9 +56,9 @@ export function prepare(root: XmlElement): Prepared {
 }
 
 /** The answer's body, once it is known to begin well. Faults of SELECT_CODES and of the store. */
-export async function start(open: OpenObject, prepared: Prepared, clock: Clock): Promise<HttpBodyStream> {
+export async function start(open: OpenObject, prepared: Prepared, world: SelectWorld): Promise<HttpBodyStream> {
   if (queries >= QUERIES_MAX) throw s3Fault('Busy');
-  const selection = new Selection(open, prepared, clock);
+  const selection = new Selection(open, prepared, world);
   const stream = selection.messages();
   queries++;
   let isOver = false;
@@ -90,15 +96,17 @@ class Selection {
   readonly #open: OpenObject;
   readonly #prepared: Prepared;
   readonly #clock: Clock;
+  readonly #onError: SelectWorld['onError'];
   readonly #counts = { scanned: 0, processed: 0, returned: 0 } satisfies Scanned & messages.Counts;
   #body: Body | undefined;
   #isCancelled = false;
   #turnBeganMs = 0;
 
-  constructor(open: OpenObject, prepared: Prepared, clock: Clock) {
+  constructor(open: OpenObject, prepared: Prepared, { clock, onError }: SelectWorld) {
     this.#open = open;
     this.#prepared = prepared;
     this.#clock = clock;
+    this.#onError = onError;
   }
 
   cancel(): void {
@@ -116,7 +124,8 @@ class Selection {
       }
     } catch (error) {
       if (!hasBegun) throw error;
-      const { code, message } = answerFor(error);
+      const { code, message, status } = answerFor(error);
+      if (status >= 500 || !isFault(error)) this.#onError(error);
       yield messages.failure(code, message);
     } finally {
       this.#body?.cancel();
@@ -187,7 +196,7 @@ class Selection {
   async #giveTurn(): Promise<void> {
     if (this.#clock.monotonicMs() - this.#turnBeganMs < TURN_MS) return;
     await new Promise<void>((resolve) => this.#clock.nextTurn(resolve));
-    if (this.#isCancelled) throw new Fault('Aborted', {});
+    if (this.#isCancelled) throw new Fault(fabricFaults.aborted, {});
     this.#turnBeganMs = this.#clock.monotonicMs();
   }
 

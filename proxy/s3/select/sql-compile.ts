@@ -249,7 +249,8 @@ export class Compiler<Row> {
     if (!star && args.length !== 1) throw s3Fault('ParseNonUnaryAgregateFunctionCall');
     if (this.#inAggregate) throw s3Fault('UnsupportedSqlStructure', 'An aggregate inside of an aggregate.');
     this.#inAggregate = true;
-    const of: Evaluate<Row> = star ? () => true : this.compile(args[0] as Expr);
+    // A row that is missing altogether, as wildcards make it, is not counted either.
+    const of: Evaluate<Row> = star ? (row) => (row === undefined ? undefined : true) : this.compile(args[0] as Expr);
     this.#inAggregate = false;
     const accumulator = createAccumulator(name);
     this.aggregates.push({ accumulator, of });

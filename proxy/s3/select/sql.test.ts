@@ -349,6 +349,9 @@ t.test('paths of JSON', async (t) => {
   t.same(ask('SELECT id FROM S3Object[*].Rules[*].id', rules), ['{"id":"1"}', '{}', '{"id":"2"}', '{}']);
   t.same(ask('SELECT id FROM S3Object[*].Rules[*].id WHERE id IS NOT MISSING', rules), ['{"id":"1"}', '{"id":"2"}']);
   t.same(ask('SELECT COUNT(id) n FROM S3Object[*].Rules[*].id', rules), ['{"n":2}']);
+  t.same(ask('SELECT COUNT(*) n FROM S3Object[*].Rules[*]', rules), ['{"n":3}'], 'aggregates skip what is missing');
+  const long = `{"a":"${'\\\\x'.repeat(300_000)}","b":1234567890123456789}`;
+  t.same(ask('SELECT CHAR_LENGTH(s.a) AS n, s.b FROM S3Object s', long), ['{"n":600000,"b":1234567890123456789}']);
   const files = '{"dir_name":"a","files":[{"name":"."},{"name":".."}],"owner":"AWS S3"}';
   t.same(ask('SELECT d.dir_name, d.files FROM S3Object[*] d', files), [
     '{"dir_name":"a","files":[{"name":"."},{"name":".."}]}',
