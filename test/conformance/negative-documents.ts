@@ -28,6 +28,7 @@ const ROOTS: Readonly<Record<string, string>> = {
   PutBucketLogging: 'BucketLoggingStatus',
   PutBucketRequestPayment: 'RequestPaymentConfiguration',
   RestoreObject: 'RestoreRequest',
+  SelectObjectContent: 'SelectObjectContentRequest',
 };
 /** Take a body that is no XML, or none at all. */
 const NOT_XML = [
