@@ -25,7 +25,8 @@ export interface SyncOptions {
   readonly fullUrls: boolean;
 }
 
-export const SYNC_DEFAULTS: SyncOptions = { realms: new Map(), allowedHosts: ['127.0.0.1'], fullUrls: true };
+/** Nowhere. */
+export const SYNC_DEFAULTS: SyncOptions = { realms: new Map(), allowedHosts: [], fullUrls: true };
 
 export const SYNC_TO = 'x-container-sync-to';
 export const SYNC_KEY = 'x-container-sync-key';

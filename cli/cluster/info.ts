@@ -4,6 +4,7 @@ import { OBJECT_BYTES_MAX } from '../../proxy/object/put.ts';
 import { CONTAINERS_MAX, FAILURES_MAX } from '../../proxy/swift/bulk-upload.ts';
 import { TEMP_URL_METHODS } from '../../proxy/swift/temp-url.ts';
 import { type RatePoint, SWIFT_DEFAULTS, type SwiftOptions } from '../../proxy/swift-options.ts';
+import type { SyncOptions } from '../../proxy/sync-realms.ts';
 
 export interface InfoOptions {
   readonly version: string;
@@ -70,14 +71,13 @@ export function clusterInfo({
     tempauth: { account_acls: true },
     staticweb: {},
     etag_quoter: { enable_by_default: swift.quotedEtags },
-    container_sync: { realms: realmsOf(swift) },
     ...configured(swift),
     s3: { region, signatures: ['v4'] },
   };
 }
 
 /** Names in upper case, without keys and addresses. */
-function realmsOf({ sync: { realms, current } }: SwiftOptions): Readonly<Record<string, unknown>> {
+function realmsOf({ realms, current }: SyncOptions): Readonly<Record<string, unknown>> {
   const shown = [...realms].filter(([, { clusters }]) => clusters.size > 0);
   return Object.fromEntries(
     shown.map(([realm, { clusters }]) => {
@@ -93,7 +93,8 @@ function realmsOf({ sync: { realms, current } }: SwiftOptions): Readonly<Record<
 
 /** What is there only where the operator wants it. */
 function configured(swift: SwiftOptions): Readonly<Record<string, unknown>> {
-  const { nameCheck, rates, crossDomainPolicy, storageDomains, cnameDepth, readOnly, defaultResellerPrefix } = swift;
+  const { nameCheck, rates, crossDomainPolicy, storageDomains, cnameDepth, readOnly, defaultResellerPrefix, sync } =
+    swift;
   const pairs = (points: readonly RatePoint[]): [number, number][] =>
     points.map(({ objects, perS }) => [objects, perS]);
   return {
@@ -118,5 +119,6 @@ function configured(swift: SwiftOptions): Readonly<Record<string, unknown>> {
       ...(cnameDepth > 0 && { cname_lookup: { lookup_depth: cnameDepth } }),
     }),
     ...(readOnly && { read_only: {} }),
+    ...((sync.realms.size > 0 || sync.allowedHosts.length > 0) && { container_sync: { realms: realmsOf(sync) } }),
   };
 }

@@ -3,6 +3,8 @@ import { SYNC_DEFAULTS, type SyncOptions, type SyncRealm } from '../../proxy/syn
 
 type Table = Readonly<Record<string, unknown>>;
 
+/** As in Swift, for who wants it at all. */
+const ALLOWED_HOSTS = ['127.0.0.1'];
 const NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 const CURRENT = /^\/\/([A-Za-z0-9_.-]{1,64})\/([A-Za-z0-9_.-]{1,64})\/?$/;
 
@@ -50,7 +52,7 @@ export function readSyncOptions(section: Table | undefined): SyncOptions {
   return {
     realms: new Map(realms.map((each) => [each.name.toUpperCase(), each])),
     current: realm === '' ? undefined : { realm: realm.toUpperCase(), cluster: cluster.toUpperCase() },
-    allowedHosts: (section['allowed-hosts'] as readonly string[] | undefined) ?? SYNC_DEFAULTS.allowedHosts,
+    allowedHosts: (section['allowed-hosts'] as readonly string[] | undefined) ?? ALLOWED_HOSTS,
     fullUrls: (section['full-urls'] as boolean | undefined) ?? SYNC_DEFAULTS.fullUrls,
   };
 }

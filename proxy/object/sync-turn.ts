@@ -27,12 +27,14 @@ const PAGE = 100;
 /** Names under way, and names before the next container has its turn. */
 const PARALLEL = 4;
 const TURN_MAX = 2000;
+/** Failures one after the other that are no longer about single objects. */
+const MISSES_MAX = 4;
 /** Where nothing is, a deletion leaves its trace for longer than that: without one there was nothing to delete. */
 const TRACES_KEPT_MS = 24 * 3600 * 1000;
 /** After the lease was lost, or could not be kept. */
 const LEASE_AGAIN_MS = 10_000;
 
-/** `later`: the other side is not there, or lets nobody in. `refused`: it will not have this one. */
+/** `later`: the other side is not there, lets nobody in, or failed. `refused`: it will not have this one. */
 export type SyncOutcome = 'done' | 'later' | 'refused';
 
 export interface SyncTarget {
@@ -82,6 +84,7 @@ export class Turn {
   readonly #container: ContainerState;
   readonly #target: SyncTarget;
   #names = 0;
+  #misses = 0;
   #nextMs = Number.POSITIVE_INFINITY;
 
   constructor(world: TurnWorld, notes: Notes, container: ContainerState, target: SyncTarget) {
@@ -153,7 +156,7 @@ export class Turn {
     const outcome = await this.#tell(name, newest.stamp);
     for (const note of notes) {
       if (outcome === 'done') await this.#settle(note);
-      else if (outcome === 'refused') this.#refused(note);
+      else if (!this.isAway) this.#waits(note);
     }
   }
 
@@ -171,11 +174,12 @@ export class Turn {
     if ((await settleNote(engine.cluster, note)) !== undefined) held.drop(key);
   }
 
-  #refused({ key, stamp, name, ref }: SyncNote): void {
+  /** By itself: the others go on. */
+  #waits({ key, stamp, name, ref }: SyncNote): void {
     const { held, engine, warn } = this.#world;
     const { failures, untilMs } = held.failed(key, { nowMs: this.#nowMs, random: engine.random, stamp });
     this.#dueAgain(untilMs);
-    if (failures === 1) warn({ ...ref, name }, 'container sync: the other side will not have an object');
+    if (failures === 1) warn({ ...ref, name }, 'container sync: an object could not be sent');
   }
 
   /** A page of what the container holds; false when there is no more to be done. */
@@ -194,12 +198,12 @@ export class Turn {
     const last = page.entries.at(-1)?.name;
     const isDone = !page.truncated || last === undefined;
     await settleNote(cluster, walk, isDone ? undefined : walkNote(cluster, walk.ref, last).meta);
-    // What was refused has notes now; so has what changed.
+    // What could not be sent has notes now; so has what changed.
     return true;
   }
 
   async #tellWalked(name: string): Promise<void> {
-    if ((await this.#tell(name, undefined)) !== 'refused') return;
+    if ((await this.#tell(name, undefined)) === 'done' || this.isAway) return;
     const { account, name: container } = this.#container.record;
     const ref: ContainerRef = { account, container };
     const { key, meta } = nameNote(this.#world.engine.cluster, ref, name);
@@ -212,7 +216,8 @@ export class Turn {
       if (!isFault(error)) throw error;
       return error.code === storeFaults.noSuchMasterKey ? 'refused' : 'later';
     });
-    if (outcome === 'later') this.isAway = true;
+    this.#misses = outcome === 'later' ? this.#misses + 1 : 0;
+    if (this.#misses >= MISSES_MAX) this.isAway = true;
     return outcome;
   }
 

@@ -4,6 +4,7 @@
  * latter alone. Asks no address but what sync-realms.ts makes of X-Container-Sync-To, and follows no redirect.
  */
 import { createHash } from 'node:crypto';
+import { isFault } from '../../fabric/errors.ts';
 import type { HttpAnswer, HttpCall, HttpClient } from '../../fabric/net-http.ts';
 import type { Random } from '../../fabric/random.ts';
 import { type Stamp, stampFromSwift, stampTicks, stampToSwift } from '../../fabric/stamp.ts';
@@ -18,6 +19,8 @@ import { writeSegments } from './slo-synced.ts';
 
 const NONCE_BYTES = 16;
 const MD5 = /^[0-9a-f]{32}$/;
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const TEXT = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** About this object and no other; anything else that is no success is about the container, or the whole target. */
 const REFUSED: readonly number[] = [400, 411, 412, 413, 414, 422];
 
@@ -66,8 +69,18 @@ class Target implements SyncTarget {
     if (held.status !== 404 && held.status !== 200) return outcomeOf(held.status);
     const there = held.status === 200 && stampFromSwift(held.headers['x-timestamp'] ?? '');
     if (there && stampTicks(there) >= stampTicks(at)) return 'done';
-    const { status } = await this.#ask('PUT', { name, at, ...contentOf(info, open) });
-    return outcomeOf(status);
+    let isBroken = false;
+    const content = contentOf(info, open, () => {
+      isBroken = true;
+    });
+    if (!isSendable(content.headers)) return 'refused';
+    try {
+      return outcomeOf((await this.#ask('PUT', { name, at, ...content })).status);
+    } catch (error) {
+      // It is our own bytes that cannot be had.
+      if (isBroken && isFault(error)) return 'refused';
+      throw error;
+    }
   }
 
   #ask(method: string, { name, at, query = '', headers = {}, body }: Asked): Promise<HttpAnswer> {
@@ -105,7 +118,16 @@ function outcomeOf(status: number): SyncOutcome {
 const isManifest = ({ slo, headers }: ObjectInfo): boolean =>
   slo !== undefined || headers[MANIFEST_HEADER] !== undefined;
 
-function contentOf(info: ObjectInfo, open: (() => Body) | undefined): Omit<Asked, 'name' | 'at'> {
+interface Content extends Pick<Asked, 'query' | 'body'> {
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Some of what S3's listener lets in cannot be said in a head. */
+function isSendable(headers: Content['headers']): boolean {
+  return Object.entries(headers).every(([name, value]) => TOKEN.test(name) && TEXT.test(value));
+}
+
+function contentOf(info: ObjectInfo, open: (() => Body) | undefined, onBroken: () => void): Content {
   const headers = headersOf(info);
   if (!open) {
     const body = writeSegments(info.slo ?? []);
@@ -116,7 +138,7 @@ function contentOf(info: ObjectInfo, open: (() => Body) | undefined): Omit<Asked
   // Of an upload in parts, or where the key manager's keys are used, it is no MD5.
   if (MD5.test(info.etag) && info.encryption?.mode !== 'aws:kms') headers['ETag'] = info.etag;
   headers['Content-Length'] = String(info.sizeBytes);
-  return { headers, body: info.sizeBytes === 0 ? '' : piecesOf(open()) };
+  return { headers, body: info.sizeBytes === 0 ? '' : piecesOf(open(), onBroken) };
 }
 
 function headersOf({ contentType, user, headers, deleteAt }: ObjectInfo): Record<string, string> {
@@ -128,9 +150,14 @@ function headersOf({ contentType, user, headers, deleteAt }: ObjectInfo): Record
   return all;
 }
 
-async function* piecesOf(body: Body): AsyncGenerator<Uint8Array> {
+async function* piecesOf(body: Body, onBroken: () => void): AsyncGenerator<Uint8Array> {
+  const next = (): Promise<Uint8Array | undefined> =>
+    body.next().catch((error: unknown): never => {
+      onBroken();
+      throw error;
+    });
   try {
-    for (let piece = await body.next(); piece !== undefined; piece = await body.next()) yield piece;
+    for (let piece = await next(); piece !== undefined; piece = await next()) yield piece;
   } finally {
     body.cancel();
   }
