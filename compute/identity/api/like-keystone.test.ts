@@ -249,6 +249,7 @@ t.test('what is immutable takes that option alone', async (t) => {
     t.equal((await change({ name: 'other', options: { immutable: false } })).status, 403, 'not with another change');
     t.equal((await change({ options: { immutable: true } })).status, 200, 'said again');
     if (kind !== 'domain') t.equal((await admin.call('DELETE', path)).status, 403);
+    if (kind === 'project') t.equal((await admin.call('PUT', `${path}/tags/new`)).status, 403, 'nor a tag');
     t.equal((await change({ options: { immutable: false } })).status, 200);
     t.equal((await change({ description: 'x' })).status, 200);
   }

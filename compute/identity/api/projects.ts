@@ -251,6 +251,7 @@ function tagRoutes(identity: Identity): Route[] {
   const change = (id: string, edit: (tags: readonly string[]) => readonly string[]): Promise<readonly string[]> =>
     store.write(async (tx) => {
       const row = await getProject(tx, id);
+      refuseImmutable(kindOf(row), row, {});
       const tags = [...new Set(edit(row.tags))];
       if (tags.length > TAGS.maxItems) throw badRequest(`A project has at most ${TAGS.maxItems} tags.`);
       const nowMs = identity.clock.nowMs();
