@@ -7,9 +7,10 @@ import { apiFaults, type FaultStyle } from './faults.ts';
 export const BODY_BYTES_MAX = 114_688;
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i;
 
+const ERROR_OF_CLIENT =
+  'The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.';
 const MALFORMED: Readonly<Record<FaultStyle, string>> = {
-  keystone:
-    'Expecting to find valid JSON in request body. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.',
+  keystone: `Expecting to find valid JSON in request body. ${ERROR_OF_CLIENT}`,
   cinder: 'Malformed request body',
   nova: 'Malformed request body',
   neutron: 'Unable to parse the body as JSON.',
@@ -25,7 +26,9 @@ export async function readJson(request: HttpRequest, style: FaultStyle, bytesMax
     if (style === 'nova' || style === 'glance') throw new Fault(apiFaults.badMediaType);
     if (style === 'cinder') throw new Fault(apiFaults.badMediaType, {}, 'Unsupported Content-Type');
     const message =
-      style === 'keystone' ? 'Expecting to find application/json in Content-Type header.' : 'Unsupported Content-Type';
+      style === 'keystone'
+        ? `Expecting to find application/json in Content-Type header. ${ERROR_OF_CLIENT}`
+        : 'Unsupported Content-Type';
     throw new Fault(apiFaults.badRequest, {}, message);
   }
   const value = parse(bytes);
