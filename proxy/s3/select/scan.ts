@@ -8,6 +8,10 @@ import { s3Fault } from '../errors.ts';
 import { SLICE_BYTES } from './limits.ts';
 import type { Compression } from './request.ts';
 
+/** Objects in bzip2 that are unpacked at a time, each on a thread of its own. */
+const BUNZIPS_MAX = 4;
+let bunzips = 0;
+
 export interface Scanned {
   /** Of the object. */
   scanned: number;
@@ -38,11 +42,21 @@ async function* rawPieces(body: Body, counts: Scanned | undefined): AsyncGenerat
 
 async function* unpacked(raw: AsyncGenerator<Buffer>, compression: 'GZIP' | 'BZIP2'): AsyncGenerator<Buffer> {
   try {
-    if (compression === 'BZIP2') yield* bunzipOnThread(raw);
+    if (compression === 'BZIP2') yield* bunzip(raw);
     else yield* gunzip(raw);
   } catch (error) {
     if (isFault(error)) throw error;
     throw s3Fault(isCutShort(error) ? 'TruncatedInput' : 'InvalidCompressionFormat');
+  }
+}
+
+async function* bunzip(raw: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  if (bunzips >= BUNZIPS_MAX) throw s3Fault('Busy');
+  bunzips++;
+  try {
+    yield* bunzipOnThread(raw);
+  } finally {
+    bunzips--;
   }
 }
 
