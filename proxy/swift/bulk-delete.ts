@@ -7,16 +7,18 @@ import type { ObjectRef } from '../object/contract.ts';
 import type { SwiftCall } from './call.ts';
 import { deleteEach, newTally, type Tally, tallyResponse } from './delete-many.ts';
 import { statusLine } from './errors.ts';
-import { decodeName } from './names.ts';
+import { CONTAINER_NAME_BYTES_MAX, decodeName, OBJECT_NAME_BYTES_MAX } from './names.ts';
 import type { SwiftResponse } from './response.ts';
 
 export const BULK_DELETES_MAX = 10_000;
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
+/** A path, every byte of it escaped. */
+const LINE_BYTES_MAX = 3 * (CONTAINER_NAME_BYTES_MAX + OBJECT_NAME_BYTES_MAX + 2);
 
 export async function bulkDelete(call: SwiftCall): Promise<SwiftResponse> {
   const tally = newTally();
   const lines = await readLines(call);
-  if (typeof lines === 'number') return refusedResponse(call, tally, lines);
+  if (typeof lines === 'string') return refusedResponse(call, tally, lines);
   const refs = lines.flatMap((line) => parseLine(call, line.trim(), tally.errors));
   // Containers last, so that those emptied here can go.
   const objects = refs.filter((ref) => ref.object !== '');
@@ -27,28 +29,31 @@ export async function bulkDelete(call: SwiftCall): Promise<SwiftResponse> {
 }
 
 /** The paths, or the status that the report refuses all of them with. */
-async function readLines(call: SwiftCall): Promise<readonly string[] | 400 | 406 | 413> {
+async function readLines(call: SwiftCall): Promise<readonly string[] | keyof typeof REFUSALS> {
   const type = call.header('content-type') ?? '';
-  if (type !== '' && !type.startsWith('text/plain')) return 406;
+  if (type !== '' && !type.startsWith('text/plain')) return 'type';
   const body = await call.http.body.collect(BODY_BYTES_MAX);
   const lines = body
     .toString('latin1')
     .split('\n')
     .filter((line) => line.trim() !== '');
-  if (lines.length > BULK_DELETES_MAX) return 413;
-  return lines.length === 0 ? 400 : lines;
+  if (lines.length > BULK_DELETES_MAX) return 'many';
+  if (lines.some((line) => line.length > LINE_BYTES_MAX)) return 'name';
+  return lines.length === 0 ? 'nothing' : lines;
 }
 
-const REASONS = {
-  400: 'Invalid bulk delete.',
-  406: '',
-  413: `Maximum Bulk Deletes: ${BULK_DELETES_MAX} per request`,
+const REFUSALS = {
+  nothing: [400, 'Invalid bulk delete.'],
+  name: [400, 'Invalid File Name'],
+  type: [406, ''],
+  many: [413, `Maximum Bulk Deletes: ${BULK_DELETES_MAX} per request`],
 } as const;
 
 /** Swift's clients look for the refusal in the report, not in the status. */
-function refusedResponse(call: SwiftCall, tally: Tally, status: keyof typeof REASONS): SwiftResponse {
+function refusedResponse(call: SwiftCall, tally: Tally, why: keyof typeof REFUSALS): SwiftResponse {
+  const [status, text] = REFUSALS[why];
   tally.status = status;
-  return tallyResponse(call, tally, REASONS[status]);
+  return tallyResponse(call, tally, text);
 }
 
 function parseLine(call: SwiftCall, line: string, errors: [string, string][]): ObjectRef[] {

@@ -160,6 +160,8 @@ export const answers: SwiftSuite = {
       'Number Deleted: 0\nNumber Not Found: 1\nResponse Body: \nResponse Status: 200 OK\nErrors:\n',
     );
     t.match(await report({ Accept: 'application/xml' }), /^<delete>\n<number_deleted>0<\/number_deleted>\n/);
+    const endless = await client.ask('POST', '?bulk-delete', { body: `${c}/${'n'.repeat(4000)}` });
+    t.match(endless.text, /Response Body: Invalid File Name\nResponse Status: 400 Bad Request\n/);
     const refused = await anonymous.raw('POST', `${client.base}?bulk-delete`, { body: `${c}/o` });
     t.match(refused.text, /Response Status: 400 Bad Request\nErrors:\n\/c\d+\/o, 401 Unauthorized\n$/);
     const plain = `${c}/plain`;
