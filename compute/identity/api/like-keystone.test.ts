@@ -311,6 +311,26 @@ t.test('the tree around a project: ids of all, more only of what the caller has 
   t.match((await get('subtree_as_list')).subtree, [{ project: { id: leaf.id } }]);
 });
 
+t.test('what takes effect: where it was inherited from, and no role of a domain by itself', async (t) => {
+  const reader = await roleId('reader');
+  const domain = await make('domain', { name: 'heirs' });
+  const own = await make('role', { name: 'heir', domain_id: domain.id });
+  const project = await make('project', { name: 'heirloom', domain_id: domain.id });
+  const user = await make('user', { name: 'heir', domain_id: domain.id });
+  await admin.call('PUT', `/v3/roles/${own.id}/implies/${reader}`);
+  await admin.call('PUT', `/v3/projects/${project.id}/users/${user.id}/roles/${own.id}`);
+  const place = `/v3/OS-INHERIT/domains/${domain.id}/users/${user.id}/roles/${reader}/inherited_to_projects`;
+  await admin.call('PUT', place);
+  const { role_assignments } = (await admin.call('GET', `/v3/role_assignments?user.id=${user.id}&effective`)).body;
+  const scopes = role_assignments.map(({ role, scope }: Record<string, unknown>) => ({ role, scope }));
+  const at = { project: { id: project.id } };
+  const found = scopes.sort((a: unknown, b: unknown) => JSON.stringify(a).length - JSON.stringify(b).length);
+  t.same(found, [
+    { role: { id: reader }, scope: at },
+    { role: { id: reader }, scope: { ...at, 'OS-INHERIT:inherited_to': 'projects' } },
+  ]);
+});
+
 t.test('roles', async (t) => {
   const [adminRole, reader] = [await roleId('admin'), await roleId('reader')];
   const [a, b] = [await make('role', { name: 'a' }), await make('role', { name: 'b' })];

@@ -68,7 +68,7 @@ async function list(tx: ReadTx, call: Call): Promise<Answer> {
   const rule = ask.subtree ? 'identity:list_role_assignments_for_tree' : 'identity:list_role_assignments';
   call.enforce(rule, { target: { domain_id: domainId } });
   const everywhere = call.allows(rule, { target: { domain_id: null } });
-  const rows = ask.effective ? await expand(tx, await effectiveCandidates(tx, ask)) : await candidates(tx, ask);
+  const rows = ask.effective ? await effective(tx, ask) : await candidates(tx, ask);
   const projects = ask.subtree ? await withSubtree(tx, ask.projectId as string) : undefined;
   const kept = rows.filter((row) => fits(row, ask, projects));
   const shown: Body[] = [];
@@ -98,6 +98,13 @@ async function candidates(tx: ReadTx, ask: Ask): Promise<Effective[]> {
   if (ask.projectId !== undefined && !ask.subtree)
     return await ofTarget(tx, { target: 'project', targetId: ask.projectId });
   return await all(tx);
+}
+
+/** Roles of a domain take effect by what they imply alone. */
+async function effective(tx: ReadTx, ask: Ask): Promise<Effective[]> {
+  const global = new Set<string>();
+  for (const { value } of await tx.scan(tables.roles)) if (value.domainId === '') global.add(value.id);
+  return (await expand(tx, await effectiveCandidates(tx, ask))).filter(({ roleId }) => global.has(roleId));
 }
 
 async function effectiveCandidates(tx: ReadTx, ask: Ask): Promise<AssignmentRow[]> {
@@ -138,7 +145,8 @@ async function show(tx: ReadTx, call: Call, { row, names }: Shown): Promise<Body
 }
 
 async function scopeOf(tx: ReadTx, { row, names }: Shown): Promise<Body> {
-  const inherited = row.inherited ? { 'OS-INHERIT:inherited_to': 'projects' } : {};
+  const isInherited = row.inherited || row.from !== undefined;
+  const inherited = isInherited ? { 'OS-INHERIT:inherited_to': 'projects' } : {};
   if (row.target === 'system') return { system: { all: true } };
   return { [row.target]: await namedIn(tx, { kind: row.target, id: row.targetId, names }), ...inherited };
 }
