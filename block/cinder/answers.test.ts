@@ -142,6 +142,11 @@ t.test('lists: what may be asked of them', async (t) => {
   t.equal(await statusOf('/volumes?nosuch=1', '3.30'), 200);
   t.same((await admin.ok('GET', '/volumes?nosuch=1')).volumes, [], 'nothing rather than everything');
   t.equal((await films.ok('GET', '/volumes?name~=rEE')).volumes.length, 1);
+  await films.ok('PUT', `/volumes/${id}/metadata`, { metadata: { a: "it's" } });
+  const having = async (text: string) =>
+    (await films.ok('GET', `/volumes?metadata=${encodeURIComponent(text)}`)).volumes.length;
+  t.equal(await having(JSON.stringify({ a: "it's" })), 1);
+  t.equal(await having("{'a': 'its'}"), 0);
   for (const query of [
     'bootable=maybe',
     'all_tenants=',

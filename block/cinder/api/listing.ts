@@ -98,15 +98,18 @@ function checkFilters(call: Call, resource: FilteredResource | undefined): void 
 /** `metadata={'a': 'b'}` as Python prints it, or JSON. */
 export function readWords(text: string | undefined): Readonly<Record<string, string>> | undefined {
   if (text === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(
-      text.replace(/(?<![A-Za-z])u?'((?:[^'\\]|\\.)*)'/g, (_, inner: string) => JSON.stringify(inner)),
-    );
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, string>;
-  } catch {
-    // Not readable: said below.
-  }
+  const asJson = text.replace(/(?<![A-Za-z])u?'((?:[^'\\]|\\.)*)'/g, (_, inner: string) => JSON.stringify(inner));
+  const value = parsed(text) ?? parsed(asJson);
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, string>;
   throw badRequest(`Invalid filter value: ${text.slice(0, 64)}`);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 export function hasWords(
