@@ -38,6 +38,9 @@ t.test('an account is locked after failures, and open again after a while', asyn
   for (let i = 0; i < 3; i++) await login(user.id, 'wrong');
   t.equal((await asAdmin('PATCH', `/v3/users/${user.id}`, { user: { password: 'second-Password1' } })).status, 200);
   t.equal((await login(user.id, 'second-Password1')).status, 201, 'a new password opens it');
+  for (let i = 0; i < 3; i++) await login(user.id, 'wrong');
+  await asAdmin('PATCH', `/v3/users/${user.id}`, { user: { enabled: true } });
+  t.equal((await login(user.id, 'second-Password1')).status, 201, 'and so does enabling it');
   const free = await newUser({ options: { ignore_lockout_failure_attempts: true } });
   for (let i = 0; i < 4; i++) await login(free.id, 'wrong');
   t.equal((await login(free.id, 'first-Password1')).status, 201);

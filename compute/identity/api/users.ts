@@ -292,7 +292,8 @@ async function update(identity: Identity, call: UserCall, id: string): Promise<A
       await setPassword(tx, { user: after, hash, selfService: false, settings, nowMs });
       await revokeUserTokens(tx, id, nowMs);
     }
-    if (after.enabled && !before.enabled) tx.delete(tables.logins, id);
+    // Enabling one that is enabled opens an account that failures have locked.
+    if (body['enabled'] === true) tx.delete(tables.logins, id);
     return await answer(tx, call, after);
   });
 }

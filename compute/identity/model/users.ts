@@ -83,10 +83,13 @@ export function checkMayChange(
   // One that an administrator set may be changed at once, or it would stay known to two.
   if (current.selfService && tooYoung)
     throw badRequest(
-      `Cannot change password before minimum age ${settings.passwordAgeMinDays} days is met. ` +
-        'Please contact your administrator to reset your password.',
+      'You cannot change your password at this time due to the minimum password age. Once you change your password, ' +
+        `it must be used for ${settings.passwordAgeMinDays} day(s) before it can be changed. ` +
+        `Please try again in ${daysLeft(settings.passwordAgeMinDays * DAY_MS - ageMs)} day(s) or contact your administrator to reset your password.`,
     );
 }
+
+const daysLeft = (ms: number): number => Math.floor(ms / DAY_MS);
 
 export interface NewPassword {
   readonly user: UserRow;
