@@ -47,8 +47,6 @@ export interface DecideOptions {
   readonly own?: OwnRounds;
   /** The judge itself can tell what became of own rounds that something newer hides (versions keep a trace). */
   readonly judgesOwn?: boolean;
-  /** All writes of the key are decided: promises of a bare majority do. Elsewhere a third one keeps plain writes out too. */
-  readonly sparing?: boolean;
 }
 
 /**
@@ -62,10 +60,10 @@ export async function decide(
   judge: Judge,
   options: DecideOptions = {},
 ): Promise<WriteResult> {
-  const { unseal = false, own = new Set(), judgesOwn = false, sparing = false } = options;
+  const { unseal = false, own = new Set(), judgesOwn = false } = options;
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const ballot = cluster.settled.open();
-    const result = await runRound(cluster, { key, judge, ballot, unseal, own, judgesOwn, sparing }).catch((error) => {
+    const result = await runRound(cluster, { key, judge, ballot, unseal, own, judgesOwn }).catch((error) => {
       cluster.settled.close(ballot);
       throw error;
     });
@@ -82,14 +80,13 @@ interface RoundArgs {
   readonly unseal: boolean;
   readonly own: OwnRounds;
   readonly judgesOwn: boolean;
-  readonly sparing: boolean;
 }
 
 async function runRound(
   cluster: Cluster,
-  { key, judge, ballot, unseal, own, judgesOwn, sparing }: RoundArgs,
+  { key, judge, ballot, unseal, own, judgesOwn }: RoundArgs,
 ): Promise<WriteResult | 'again'> {
-  const prepared = await prepareQuorum(cluster, key, ballot, sparing);
+  const prepared = await prepareQuorum(cluster, key, ballot);
   if (!prepared.ok) {
     cluster.stamps.observe(prepared.ballot as Stamp);
     cluster.settled.close(ballot);

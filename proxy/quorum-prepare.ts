@@ -10,8 +10,6 @@ import { storeFaults } from './object/contract.ts';
 import { readOrder } from './read-order.ts';
 
 const PREPARE_DEADLINE_MS = 3_000;
-/** After this, those that were spared are asked for a promise as well. */
-const SPARING_PATIENCE_MS = 100;
 
 type PrepareReply = ObjectServiceCalls['prepare']['reply'];
 
@@ -30,8 +28,8 @@ interface PrepareAnswer {
 }
 
 /** Phase 1. `current` is the newest state among a majority that promised; `unanimous` when they all hold that one. */
-export async function prepareQuorum(cluster: Cluster, key: Key, ballot: Stamp, sparing = false): Promise<Prepared> {
-  const answers = await askForPromises(cluster, { key, ballot, sparing });
+export async function prepareQuorum(cluster: Cluster, key: Key, ballot: Stamp): Promise<Prepared> {
+  const answers = await askForPromises(cluster, key, ballot);
   const granted: Grant[] = [];
   let highest: Stamp | '' = '';
   for (const { replica, value } of answers) {
@@ -86,46 +84,28 @@ async function fetchBody(key: Key, holders: readonly Grant[]): Promise<ReadRegis
   return undefined;
 }
 
-/**
- * Answers as they come until a majority granted or nobody is left; the rest run on unheard. `sparing`: no more are asked than
- * it takes, unless one of them refuses, fails or is slow. One is asked for the body too.
- */
-function askForPromises(
-  cluster: Cluster,
-  { key, ballot, sparing }: { readonly key: Key; readonly ballot: Stamp; readonly sparing: boolean },
-): Promise<PrepareAnswer[]> {
-  const { quorum, clock } = cluster;
+/** Answers as they come until a majority granted or nobody is left; the rest run on unheard. One is asked for the body too. */
+function askForPromises(cluster: Cluster, key: Key, ballot: Stamp): Promise<PrepareAnswer[]> {
   return new Promise((resolve, reject) => {
     const replicas = readOrder(cluster, key);
     const answers: PrepareAnswer[] = [];
-    let asked = 0;
-    let open = 0;
+    let open = replicas.length;
     let granted = 0;
-    const one = (isGrant: boolean): void => {
+    const one = (): void => {
       open--;
-      if (isGrant) granted++;
-      else askUpTo(replicas.length);
-      if (granted < quorum && open > 0) return;
-      patience?.cancel();
-      resolve(answers.slice());
+      if (granted >= cluster.quorum || open === 0) resolve(answers.slice());
     };
-    const askUpTo = (count: number): void => {
-      while (asked < count) {
-        const replica = replicas[asked] as Replica;
-        const args = { device: replica.device, key, ballot, body: asked === 0 };
-        asked++;
-        open++;
-        replica.peer.call('prepare', args, { deadlineMs: PREPARE_DEADLINE_MS }).then(
-          (reply) => {
-            const value = reply.value as PrepareReply;
-            answers.push({ replica, value });
-            one(value.ok);
-          },
-          (error) => (isFault(error) ? one(false) : reject(error)),
-        );
-      }
-    };
-    const patience = sparing ? clock.after(SPARING_PATIENCE_MS, () => askUpTo(replicas.length)) : undefined;
-    askUpTo(sparing ? quorum : replicas.length);
+    for (const replica of replicas) {
+      const args = { device: replica.device, key, ballot, body: replica === replicas[0] };
+      replica.peer.call('prepare', args, { deadlineMs: PREPARE_DEADLINE_MS }).then(
+        (reply) => {
+          const value = reply.value as PrepareReply;
+          answers.push({ replica, value });
+          if (value.ok) granted++;
+          one();
+        },
+        (error) => (isFault(error) ? one() : reject(error)),
+      );
+    }
   });
 }

@@ -88,8 +88,7 @@ class Writer {
     const { cluster } = this.#engine;
     this.#obstacle = undefined;
     this.refusal = undefined;
-    const sparing = versioningOf(this.#change.container) === 'Enabled';
-    const options = { own: this.#own, judgesOwn: true, sparing };
+    const options = { own: this.#own, judgesOwn: true };
     try {
       const done = await decide(cluster, this.#key, (current, ballot) => this.#judge(current, ballot), options);
       return this.#obstacle ?? done;
