@@ -3,7 +3,7 @@
  * Everything that was started ends with the test, every wait is bounded.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectNbd, type NbdClientOptions } from '../block/nbd/client.ts';
@@ -13,9 +13,11 @@ import { systemClock } from '../fabric/clock.ts';
 import type { Endpoint } from '../fabric/net.ts';
 import { systemNet } from '../fabric/net.ts';
 
-const COMMAND_MS = 20_000;
-const START_MS = 10_000;
+const COMMAND_MS = 60_000;
+const START_MS = 30_000;
 const POLL_MS = 10;
+/** Flags of a socket that listens: __SO_ACCEPTCON, as in proc_pid_net(5). */
+const LISTENS = '00010000';
 
 export interface Ran {
   readonly code: number;
@@ -94,7 +96,7 @@ export class NbdBed {
     let told = '';
     child.stderr?.on('data', (bytes) => (told += bytes));
     const untilMs = systemClock.monotonicMs() + START_MS;
-    while (!existsSync(path)) {
+    while (!isListening(path)) {
       const gone = child.exitCode !== null || child.signalCode !== null;
       if (gone || systemClock.monotonicMs() > untilMs) throw new Error(`${command} ${args.join(' ')}: ${told}`);
       await systemClock.sleep(POLL_MS);
@@ -119,6 +121,12 @@ export class NbdBed {
     await Promise.all(this.#children.map(ended));
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** Its file is there a moment before anybody listens, and a trial connection would be the only one that some servers serve. */
+function isListening(path: string): boolean {
+  const sockets = readFileSync('/proc/net/unix', 'latin1').split('\n');
+  return sockets.some((line) => line.endsWith(` ${path}`) && line.split(/\s+/)[3] === LISTENS);
 }
 
 function ended(child: ChildProcess): Promise<void> {
