@@ -17,7 +17,7 @@ const SEARCHES: readonly (readonly [keyof typeof plants, Focus, number, number])
   ['conditional write without promise', 'race', 1, 25],
   ['equal stamps', 'all', 1, 30],
   ['guard ignored', 'all', 1, 30],
-  ['promises forgotten', 'versions', 1, 15],
+  ['promises forgotten', 'versions', 85, 10],
 ];
 
 t.setTimeout(TIMEOUT_MS);
