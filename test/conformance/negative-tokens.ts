@@ -4,6 +4,9 @@ import { presign } from '../s3-signer.ts';
 import { codeOf, type Negative, type NegativeSuite, namesIn } from './negative-rig.ts';
 import { amzNow, type S3User } from './s3-rig.ts';
 
+const LOOKS_MAX = 100;
+const LOOK_EVERY_MS = 50;
+
 interface Keystone {
   readonly token: string;
   readonly userId: string;
@@ -20,6 +23,15 @@ function keystoneOf({ running }: Negative): KeystoneCredentials {
   const { keystone } = running.credentials;
   if (!keystone) throw new Error('a new cluster has an identity service');
   return keystone;
+}
+
+/** What proxies may learn up to a second later, on a machine that is not too busy; the last answer. */
+async function soon<T>(ask: () => Promise<T>, wanted: T): Promise<T> {
+  for (let left = LOOKS_MAX; ; left--) {
+    const got = await ask();
+    if (got === wanted || left === 0) return got;
+    await new Promise((resolve) => void setTimeout(resolve, LOOK_EVERY_MS));
+  }
 }
 
 async function login(rig: Negative, project?: string): Promise<Keystone> {
@@ -111,7 +123,8 @@ export const tokens: NegativeSuite = {
     await s3.ask('DELETE', `/${own}`, { user });
     const gone = await keystone.ask('DELETE', `/users/${keystone.userId}/credentials/OS-EC2/${user.accessKeyId}`);
     t.equal(gone.status, 204);
-    t.equal(codeOf(await open()), '403 InvalidAccessKeyId', 'a presigned URL of a deleted key');
+    const refused = '403 InvalidAccessKeyId';
+    t.equal(await soon(async () => codeOf(await open()), refused), refused, 'a presigned URL of a deleted key');
     t.equal(codeOf(await s3.ask('GET', '/', { user })), '403 InvalidAccessKeyId', 'and the key itself');
     t.equal(codeOf(await s3Only.ask('GET', '/', { user })), '403 InvalidAccessKeyId', 'on the other listener');
     const { token, projectId } = await login(rig);
@@ -120,8 +133,9 @@ export const tokens: NegativeSuite = {
       headers: { 'x-auth-token': token, 'x-subject-token': token },
     });
     t.equal(revoked.status, 204);
-    const late = await swift.raw('GET', `/v1/AUTH_${projectId}`, { headers: { 'x-auth-token': token } });
-    t.equal(late.status, 401, 'a revoked token');
+    const late = async (): Promise<number> =>
+      (await swift.raw('GET', `/v1/AUTH_${projectId}`, { headers: { 'x-auth-token': token } })).status;
+    t.equal(await soon(late, 401), 401, 'a revoked token');
   },
 
   'bodies that do harm to identity': async (rig) => {
