@@ -75,14 +75,13 @@ function checkFile(file: string): void {
     return;
   }
   try {
-    const { size } = fstatSync(fd);
-    if (size > 0) checkMetas(fd, { file, size });
+    if (fstatSync(fd).size > 0) checkMetas(fd, file);
   } finally {
     closeSync(fd);
   }
 }
 
-function checkMetas(fd: number, { file, size }: { file: string; size: number }): void {
+function checkMetas(fd: number, file: string): void {
   const damaged = (what: string): DiskFault =>
     new DiskFault(diskFaults.other, file, `the index is damaged (${what}); without its folder it is made anew`);
   const metas = [Buffer.alloc(META.bytes), Buffer.alloc(META.bytes)];
@@ -93,6 +92,8 @@ function checkMetas(fd: number, { file, size }: { file: string; size: number }):
   if ((metas[1] as Buffer).readUInt32LE(META.magicAt) !== META.magic) throw damaged('second page');
   const txn = (meta: Buffer): bigint => meta.readBigUInt64LE(META.txnAt);
   const newest = metas.reduce((a, b) => (txn(b) > txn(a) ? b : a));
+  // Not before: another process may be writing, and its pages are there before the meta page that tells of them.
+  const { size } = fstatSync(fd);
   for (const at of META.rootsAt) {
     const root = newest.readUInt32LE(at);
     if (root !== NO_ROOT && (root + 1) * pageBytes > size) throw damaged('cut short');

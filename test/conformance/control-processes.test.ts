@@ -26,9 +26,16 @@ t.test('processes that write at once', { timeout: 60_000 }, async (t) => {
   const children = Array.from({ length: PROCESSES }, () =>
     spawn(process.execPath, [CHILD, path, String(TIMES)], { stdio: 'inherit', timeout: 50_000 }),
   );
-  const ends = Promise.all(children.map(async (child) => ((await once(child, 'exit')) as [number])[0]));
+  let failed = false;
+  const ends = Promise.all(
+    children.map(async (child) => {
+      const [status] = (await once(child, 'exit')) as [number | null];
+      failed ||= status !== 0;
+      return status;
+    }),
+  );
   const seen = new Set<number>();
-  for (let revision = 0; revision < PROCESSES * TIMES; ) {
+  for (let revision = 0; revision < PROCESSES * TIMES && !failed; ) {
     const page = await store.changes({ after: revision });
     for (const change of page.changes) seen.add(change.revision);
     revision = page.revision;
