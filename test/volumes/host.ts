@@ -5,6 +5,7 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import process from 'node:process';
 import { systemProcesses } from '../../block/host/processes.ts';
 import { connectNbd } from '../../block/nbd/client.ts';
 import type { NbdClient } from '../../block/nbd/contract.ts';
@@ -44,6 +45,19 @@ export async function daemonsIn(runtimeDir: string): Promise<LiveDaemon[]> {
     if (mark) found.push({ pid, kill: () => systemProcesses.signal(mark, 'SIGKILL') });
   }
   return found;
+}
+
+/** Daemons that were started by a host that died before they had written their pid. */
+function killStrays(runtimeDir: string): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+      if (command.startsWith('qemu-storage-daemon\0') && command.includes(`path=${runtimeDir}/`))
+        process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
 }
 
 export class HostBed {
@@ -116,6 +130,7 @@ export class HostBed {
   async close(): Promise<void> {
     for (const host of [...this.#hosts]) await host.stop();
     for (const daemon of await this.daemons()) await daemon.kill();
+    killStrays(this.runtimeDir);
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
