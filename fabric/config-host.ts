@@ -1,4 +1,4 @@
-/** What this machine's environment says of where programs are and where sockets may lie. */
+/** What the environment says of where programs are, where sockets may lie, and how much is to be told of a failure. */
 import { accessSync, constants } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -15,6 +15,9 @@ export function runtimeBase(): string {
   if (process.getuid?.() === 0) return '/run';
   return process.env['XDG_RUNTIME_DIR'] ?? os.tmpdir();
 }
+
+/** DEBUG is set: errors are shown with their stacks. */
+export const isDebugWanted = (): boolean => Boolean(process.env['DEBUG']);
 
 function isRunnable(file: string): boolean {
   try {
