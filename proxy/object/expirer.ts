@@ -16,12 +16,13 @@ import { announced } from './events.ts';
 import { dropEntry, type ExpiryEntry, readEntry, SHARDS, shardPrefix, timeName } from './expiry-index.ts';
 import { listRows, readTotals, rowQuery } from './rows.ts';
 import { vacate } from './version-place.ts';
+import { WakeTimer } from './wake-timer.ts';
 
 /** How long another proxy's entries are left to it, and as much again by chance. */
 export const FOREIGN_DELAY_S = 5;
 /** An entry without its object may belong to a write on its way for so long. */
 const IN_FLIGHT_S = 300;
-const LOOK_EVERY_MS = 300_000;
+const PAUSE_MS = 1_000;
 const RETRY_S = 10;
 const PAGE = 100;
 const PARALLEL = 4;
@@ -59,10 +60,7 @@ class Worker {
   readonly #engine: Engine;
   readonly #keptS: number;
   readonly #shards: readonly ShardState[];
-  #timer: { cancel(): void } | undefined;
-  #wakeAtMs = Number.POSITIVE_INFINITY;
-  #stopped = false;
-  #running = false;
+  readonly #timer: WakeTimer;
 
   constructor(engine: Engine, keptS: number) {
     this.#engine = engine;
@@ -70,49 +68,33 @@ class Worker {
     this.#shards = Array.from({ length: SHARDS }, (_, shard) => {
       return { prefix: shardPrefix(engine.cluster, shard), doneUntilS: 0, nextS: 0, totals: undefined };
     });
+    // What could not be done yet is not tried again at once.
+    this.#timer = new WakeTimer(engine, { what: 'expiry', pauseMs: PAUSE_MS, run: () => this.#run() });
   }
 
   start(): void {
-    this.#engine.expiryHint.listen((deleteAtS) => this.#wake((deleteAtS + this.#keptS) * 1000 + 1));
-    this.#wake(this.#engine.cluster.clock.nowMs() + this.#engine.random.below(1000));
+    this.#engine.expiryHint.listen((deleteAtS) => this.#timer.wake((deleteAtS + this.#keptS) * 1000 + 1));
+    this.#timer.wake(this.#engine.cluster.clock.nowMs() + this.#engine.random.below(1000));
   }
 
   stop(): void {
-    this.#stopped = true;
+    this.#timer.stop();
     this.#engine.expiryHint.listen(undefined);
-    this.#timer?.cancel();
   }
 
-  /** No later than `atMs`. */
-  #wake(atMs: number): void {
-    if (this.#stopped || this.#running || atMs >= this.#wakeAtMs) {
-      this.#wakeAtMs = Math.min(this.#wakeAtMs, atMs);
-      return;
+  async #run(): Promise<void> {
+    try {
+      await this.pass();
+    } finally {
+      const nextS = Math.min(...this.#shards.map((shard) => shard.nextS));
+      this.#timer.wake((nextS + this.#keptS) * 1000 + 1);
     }
-    this.#timer?.cancel();
-    this.#wakeAtMs = atMs;
-    const delayMs = Math.max(1, Math.min(LOOK_EVERY_MS, atMs - this.#engine.cluster.clock.nowMs()));
-    this.#timer = this.#engine.cluster.clock.after(delayMs, () => {
-      this.#running = true;
-      this.#wakeAtMs = Number.POSITIVE_INFINITY;
-      this.#engine.later('expiry', () => this.pass().finally(() => this.#rest()));
-    });
-  }
-
-  #rest(): void {
-    this.#running = false;
-    const nowMs = this.#engine.cluster.clock.nowMs();
-    const nextS = Math.min(...this.#shards.map((shard) => shard.nextS));
-    const atMs = Math.min(this.#wakeAtMs, (nextS + this.#keptS) * 1000 + 1, nowMs + LOOK_EVERY_MS);
-    this.#wakeAtMs = Number.POSITIVE_INFINITY;
-    // What could not be done yet is not tried again at once.
-    this.#wake(Math.max(atMs, nowMs + 1000));
   }
 
   async pass(): Promise<number> {
     let deleted = 0;
     const from = this.#engine.random.below(SHARDS);
-    for (let i = 0; i < SHARDS && !this.#stopped; i++) {
+    for (let i = 0; i < SHARDS && !this.#timer.stopped; i++) {
       const shard = this.#shards[(from + i) % SHARDS] as ShardState;
       try {
         deleted += await this.#passShard(shard);
@@ -141,11 +123,11 @@ class Worker {
     let againS = Number.POSITIVE_INFINITY;
     let deleted = 0;
     let marker = timeName(shard.doneUntilS - 1);
-    while (!this.#stopped) {
+    while (!this.#timer.stopped) {
       const query = { ...rowQuery({ limit: PAGE, endMarker: timeName(nowS + 1) }), marker };
       const page = await listRows(cluster, shard.prefix, query);
       const entries = page.entries.map(readEntry).filter((entry) => entry !== undefined);
-      for (let at = 0; at < entries.length && !this.#stopped; at += PARALLEL) {
+      for (let at = 0; at < entries.length && !this.#timer.stopped; at += PARALLEL) {
         const group = entries.slice(at, at + PARALLEL);
         const outcomes = await Promise.all(group.map((entry) => this.#expire(shard, entry, { nowS, foreignS })));
         group.forEach(({ deleteAtS }, i) => {
@@ -159,7 +141,7 @@ class Worker {
       marker = page.entries.at(-1)?.name ?? marker;
       if (!page.truncated) break;
     }
-    if (this.#stopped) return deleted;
+    if (this.#timer.stopped) return deleted;
     // Writers on their way may still note what is due by then.
     shard.doneUntilS = Math.max(0, Math.min(leftS, nowS - IN_FLIGHT_S));
     shard.nextS = Math.min(againS, await this.#firstAfter(shard, nowS));

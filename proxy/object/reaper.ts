@@ -26,13 +26,12 @@ import { listRows, rowQuery } from './rows.ts';
 import { loadUpload } from './upload.ts';
 import { versioningOf } from './version-format.ts';
 import { vacate } from './version-place.ts';
+import { WakeTimer } from './wake-timer.ts';
 
 const PAGE = 1_000;
 /** Deletions under way at a time, and the rest after each group. */
 const PARALLEL = 4;
 const REST_MS = 10;
-/** How often it asks whether another proxy has noted anything, and looks again at what had to stay. */
-const LOOK_EVERY_MS = 300_000;
 /** After a failure, or while another proxy reaps. */
 const RETRY_MS = 5_000;
 const LEASE_MS = 15_000;
@@ -63,57 +62,32 @@ class Worker {
   readonly #delayMs: number;
   /** Deleted accounts all of whose containers are closed, by name and deletion. */
   readonly #closed = new Set<string>();
-  #timer: { cancel(): void } | undefined;
-  #wakeAtMs = Number.POSITIVE_INFINITY;
-  #running = false;
-  #stopped = false;
+  readonly #timer: WakeTimer;
   #leaseUntilMs = 0;
   #isLost = false;
 
   constructor(engine: Engine, delayMs: number) {
     this.#engine = engine;
     this.#delayMs = delayMs;
+    this.#timer = new WakeTimer(engine, { what: 'reaping of accounts', run: () => this.#look() });
   }
 
   start(): void {
-    this.#engine.reaperHint.listen((atS) => this.#wake(atS * 1000 + this.#delayMs));
-    this.#wake(this.#engine.cluster.clock.nowMs() + this.#engine.random.below(1000));
+    this.#engine.reaperHint.listen((atS) => this.#timer.wake(atS * 1000 + this.#delayMs));
+    this.#timer.wake(this.#engine.cluster.clock.nowMs() + this.#engine.random.below(1000));
   }
 
   stop(): void {
-    this.#stopped = true;
+    this.#timer.stop();
     this.#engine.reaperHint.listen(undefined);
-    this.#timer?.cancel();
-  }
-
-  /** No later than `atMs`. */
-  #wake(atMs: number): void {
-    if (this.#stopped || this.#running || atMs >= this.#wakeAtMs) {
-      this.#wakeAtMs = Math.min(this.#wakeAtMs, atMs);
-      return;
-    }
-    this.#timer?.cancel();
-    this.#wakeAtMs = atMs;
-    const { clock } = this.#engine.cluster;
-    this.#timer = clock.after(Math.max(1, Math.min(LOOK_EVERY_MS, atMs - clock.nowMs())), () => {
-      this.#running = true;
-      this.#wakeAtMs = Number.POSITIVE_INFINITY;
-      this.#engine.later('reaping of accounts', () => this.#look());
-    });
   }
 
   async #look(): Promise<void> {
-    const { clock } = this.#engine.cluster;
     try {
       await this.pass();
     } catch (error) {
       if (!isFault(error)) throw error;
-      this.#wakeAtMs = Math.min(this.#wakeAtMs, clock.nowMs() + RETRY_MS);
-    } finally {
-      this.#running = false;
-      const atMs = Math.min(this.#wakeAtMs, clock.nowMs() + LOOK_EVERY_MS);
-      this.#wakeAtMs = Number.POSITIVE_INFINITY;
-      this.#wake(atMs);
+      this.#again(RETRY_MS);
     }
   }
 
@@ -133,18 +107,18 @@ class Worker {
       }
     }
     if (this.#isLost) this.#again(RETRY_MS);
-    else if (!this.#stopped) await holdReaping(cluster, 0);
+    else if (!this.#timer.stopped) await holdReaping(cluster, 0);
     return gone;
   }
 
   #again(inMs: number): void {
-    this.#wakeAtMs = Math.min(this.#wakeAtMs, this.#engine.cluster.clock.nowMs() + inMs);
+    this.#timer.wake(this.#engine.cluster.clock.nowMs() + inMs);
   }
 
   /** False when it is to stop, or another proxy has taken over. */
   async #goesOn(): Promise<boolean> {
     const { cluster } = this.#engine;
-    if (this.#stopped || this.#isLost) return false;
+    if (this.#timer.stopped || this.#isLost) return false;
     const nowMs = cluster.clock.nowMs();
     if (nowMs < this.#leaseUntilMs - LEASE_MS / 2) return true;
     this.#isLost = !(await holdReaping(cluster, nowMs + LEASE_MS));
@@ -204,7 +178,7 @@ class Worker {
       await this.#versions(container);
       await this.#uploads(container);
     }
-    return !this.#stopped && removeClosed(this.#engine, account, row);
+    return !this.#timer.stopped && removeClosed(this.#engine, account, row);
   }
 
   async #versions(container: ContainerState): Promise<void> {
