@@ -163,7 +163,10 @@ export const refusals: S3Suite = {
     t.equal((await send('DELETE', path, {})).code, 'SignatureDoesNotMatch', 'another method');
     t.equal((await send('PUT', `${path}?acl`, {})).code, 'SignatureDoesNotMatch', 'another query');
     t.equal((await send('PUT', path, { host: 'elsewhere' })).code, 'SignatureDoesNotMatch', 'another host');
-    t.equal((await send('PUT', path, { 'x-amz-date': amzNow(60_000) })).code, 'SignatureDoesNotMatch', 'another time');
+    const shifted = { 'x-amz-date': withOtherSeconds(toSign.timestamp) };
+    t.equal((await send('PUT', path, shifted)).code, 'SignatureDoesNotMatch', 'another time');
+    const nextDay = await send('PUT', path, { 'x-amz-date': `${amzNow(86_400_000).slice(0, 8)}T000000Z` });
+    t.match(nextDay.code, /^(AuthorizationHeaderMalformed|RequestTimeTooSkewed)$/, 'another day than the scope says');
     t.equal((await send('PUT', path, { 'x-amz-content-sha256': sha256Hex('') })).code, 'SignatureDoesNotMatch');
     t.equal((await send('PUT', path, { 'x-amz-meta-a': 'b' })).code, 'AccessDenied', 'one more header');
     const old = signHeaders(signer, { ...toSign, timestamp: amzNow(-15 * 60_000 - 2000) });
@@ -182,3 +185,9 @@ export const refusals: S3Suite = {
     t.equal(nul.code, 'InvalidURI');
   },
 };
+
+/** Another time that the same credential scope covers: midnight must not turn the wrong signature into a wrong scope. */
+function withOtherSeconds(timestamp: string): string {
+  const seconds = timestamp.endsWith('00Z') ? '01Z' : '00Z';
+  return `${timestamp.slice(0, -3)}${seconds}`;
+}
