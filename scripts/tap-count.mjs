@@ -2,22 +2,38 @@
 // Single assertions are not counted, or a loop would look like a thousand tests.
 import { Parser } from 'tap-parser';
 
+/** What tap and its parser say of a file without a test; not a reason to skip it. */
+const NOTHING_RAN = 'no tests found';
+
 /**
  * @param {string} text
+ * @param {{name: string, ok: boolean, why: string}} [file] the file that wrote it, and whether and why it failed; without
+ *   it, the text is a whole run's, with a block for each file
  * @returns {{passed: number, failed: number, skipped: {name: string, reason: string}[], failures: string[]}}
  *   reason is '' where none is given; failures are the failed assertions, each with what the runner knows of it
  */
-export function countTests(text) {
+export function countTests(text, file) {
   const root = readTree(text);
   const count = { passed: 0, failed: 0, skipped: [], failures: [] };
-  for (const child of root.children) addNode(child, '', count);
+  if (file === undefined) for (const child of root.children) addNode(child, '', count);
+  else addFile(root, file, count);
   return count;
+}
+
+function addFile(root, { name, ok, why }, count) {
+  addNode({ ...root, name, ok: root.ok && ok, skip: ok ? root.skip : undefined }, '', count);
+  if (count.passed + count.failed + count.skipped.length === 0) count.failed += 1;
+  if (count.failed > 0 && count.failures.length === 0) count.failures.push(`${name}: ${ok ? 'it ran no test' : why}`);
 }
 
 function readTree(text) {
   const root = makeNode('');
   const parser = new Parser();
   fill(root, parser);
+  parser.on('complete', ({ ok, plan }) => {
+    root.ok = ok;
+    if (plan.skipAll && plan.skipReason !== NOTHING_RAN) root.skip = plan.skipReason;
+  });
   parser.end(text);
   return root;
 }

@@ -6,46 +6,63 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import { prepareTestRunner, root, say, setUp } from './setup.mjs';
 import { ensureSystemPackages } from './system-packages.mjs';
+import { listTestFiles, runFiles } from './test-runner.mjs';
 
-const OUTPUT = 'build/test-output.tap';
-/** For test files that set none themselves: a machine that is busy with other things must not fail them. */
-const FILE_SECONDS_MAX = 240;
+/** What every test file wrote, for whoever wants more than this prints. */
+const OUTPUT = 'build/test-output';
+/** Coverage slows a file down. */
+const COVERED_FILE_SECONDS_MAX = 300;
 const SKIPS_SHOWN_MAX = 50;
 const FAILURES_SHOWN_MAX = 50;
+const ERROR_BYTES_SHOWN_MAX = 8_000;
 
 const args = process.argv.slice(2);
 const own = new Set(['--no-install', '--coverage']);
 setUp();
 prepareTestRunner();
 ensureSystemPackages(!args.includes('--no-install'));
-
-const tapExit = await runTap(args.filter((arg) => !own.has(arg)).map(asBuilt));
 // Imported late, because it needs an installed package.
 const { countTests } = await import('./tap-count.mjs');
-const output = fs.existsSync(OUTPUT) ? fs.readFileSync(OUTPUT, 'utf8') : '';
-process.exitCode = report(countTests(output), tapExit);
+fs.rmSync(OUTPUT, { recursive: true, force: true });
+fs.mkdirSync(OUTPUT, { recursive: true });
+
+const files = args.filter((arg) => !own.has(arg)).map(asBuilt);
+process.exitCode = await (args.includes('--coverage') ? runCovered(files) : runPlain(files));
 
 function asBuilt(arg) {
   return arg.endsWith('.test.ts') ? `build/${arg.replace(/^\.\//, '').slice(0, -'.ts'.length)}.js` : arg;
 }
 
-/** Resolves to tap's exit code. A signal sent to this process alone is handed on, so that no test outlives it. */
-async function runTap(tapArgs) {
-  const coverage = args.includes('--coverage')
-    ? ['--no-disable-coverage', '--allow-incomplete-coverage', '--allow-empty-coverage', '--coverage-report=text']
-    : [];
-  fs.rmSync(OUTPUT, { force: true });
-  const command = ['node_modules/tap/dist/esm/run.mjs', '--reporter=base', `--timeout=${FILE_SECONDS_MAX}`];
-  command.push(`--output-file=${OUTPUT}`);
-  // The reporter redraws its last lines unless CI is set, which is noise in a file.
-  const env = process.stdout.isTTY ? process.env : { CI: 'true', ...process.env };
-  const tap = spawn(process.execPath, [...command, ...coverage, ...tapArgs], { cwd: root, stdio: 'inherit', env });
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => tap.kill(signal));
-  const [code] = await once(tap, 'close');
-  return code ?? 1;
+async function runPlain(named) {
+  const total = { passed: 0, failed: 0, skipped: [], failures: [] };
+  const signal = await runFiles(named.length > 0 ? named : listTestFiles(), OUTPUT, (ended) => {
+    const { file, ok, why, seconds, tap, errors } = ended;
+    const count = countTests(tap, { name: file, ok, why });
+    for (const key of ['passed', 'failed']) total[key] += count[key];
+    for (const key of ['skipped', 'failures']) total[key].push(...count[key]);
+    const verdict = count.failed > 0 ? 'FAIL' : 'pass';
+    process.stdout.write(`${verdict}  ${file}  ${count.passed} passed in ${seconds.toFixed(1)} s\n`);
+    if (count.failed > 0) process.stderr.write(errors.slice(-ERROR_BYTES_SHOWN_MAX));
+  });
+  if (signal !== undefined) say(`ended by ${signal}`);
+  return report(total, signal === undefined ? 0 : 1);
 }
 
-function report({ passed, failed, skipped, failures }, tapStatus) {
+/** By tap's own runner, whose hooks see which lines run. A signal sent to this process alone is handed on. */
+async function runCovered(named) {
+  const output = `${OUTPUT}/all.tap`;
+  const command = ['node_modules/tap/dist/esm/run.mjs', '--reporter=base', `--timeout=${COVERED_FILE_SECONDS_MAX}`];
+  command.push(`--output-file=${output}`, '--no-disable-coverage', '--coverage-report=text');
+  command.push('--allow-incomplete-coverage', '--allow-empty-coverage', ...named);
+  // The reporter redraws its last lines unless CI is set, which is noise in a file.
+  const env = process.stdout.isTTY ? process.env : { CI: 'true', ...process.env };
+  const tap = spawn(process.execPath, command, { cwd: root, stdio: 'inherit', env });
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => tap.kill(signal));
+  const [code] = await once(tap, 'close');
+  return report(countTests(fs.existsSync(output) ? fs.readFileSync(output, 'utf8') : ''), code ?? 1);
+}
+
+function report({ passed, failed, skipped, failures }, status) {
   for (const failure of failures.slice(0, FAILURES_SHOWN_MAX)) say(`failed: ${failure}\n`);
   for (const { name, reason } of skipped.slice(0, SKIPS_SHOWN_MAX)) {
     say(`skipped: ${name}: ${reason || 'NO REASON GIVEN'}`);
@@ -54,7 +71,7 @@ function report({ passed, failed, skipped, failures }, tapStatus) {
   if (unreasoned > 0) say(`${unreasoned} skipped without a reason, which counts as failed`);
   if (passed + failed + skipped.length === 0) say('no test ran');
   // A crash of the runner itself is a failure even where no test reported one.
-  const failedTotal = failed + unreasoned || (tapStatus === 0 ? 0 : 1);
+  const failedTotal = failed + unreasoned || (status === 0 ? 0 : 1);
   process.stdout.write(`\n${passed} passed, ${failedTotal} failed, ${skipped.length - unreasoned} skipped\n`);
   return failedTotal > 0 || passed === 0 ? 1 : 0;
 }
