@@ -38,7 +38,7 @@ t.test('rotate-keys', async (t) => {
   const second = needletail('identity', 'rotate-keys', folder, '--max-active-keys', '3');
   t.equal(second.stdout, 'primary 3; active 0, 2, 3; dropped 1\n');
   await bed.service.identity.tokenKeys.reload();
-  const endMs = Date.now() + 10_000;
+  const endMs = Date.now() + 60_000;
   while ((await verifier.authenticate(old)) !== undefined && Date.now() < endMs) await systemClock.sleep(10);
   t.equal(await verifier.authenticate(old), undefined, 'its key is gone');
   t.equal((await bed.admin.call('GET', '/v3/auth/projects')).status, 401);

@@ -12,7 +12,7 @@ import { systemClock } from '../fabric/clock.ts';
 import { findTool, missing } from '../test/tools.ts';
 import { mustRun, VolumeCluster } from '../test/volumes/cluster.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(230_000);
 const skip = missing('qemu-storage-daemon') || missing('qemu-img') || missing('qemu-io');
 const ANSWER_MS = 70_000;
 const WAIT_MS = 60_000;

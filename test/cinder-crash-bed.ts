@@ -27,7 +27,7 @@ import { FakeObjectStore, FakeVolumeAgent } from './fake-volume-agent.ts';
 
 /** Pauses of tasks are this much shorter. */
 const HASTE = 20;
-const QUIET_MS = 10_000;
+const QUIET_MS = 60_000;
 const GIB = 2 ** 30;
 
 export interface CrashPoint {

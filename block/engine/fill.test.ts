@@ -8,7 +8,7 @@ import { BLOCK, MIB, missingEngine, VolumeBed } from '../../test/volume-bed.ts';
 import type { NbdClient } from '../nbd/contract.ts';
 import { engineFaults } from './contract.ts';
 
-t.setTimeout(60_000);
+t.setTimeout(170_000);
 const skip = missingEngine;
 const SIZE = 32 * MIB;
 /** Holes in every second MiB. */

@@ -39,7 +39,7 @@ function counted(handlers: Handlers) {
 }
 
 async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const endMs = Date.now() + 10_000;
+  const endMs = Date.now() + 60_000;
   while (!(await holds())) {
     if (Date.now() > endMs) throw new Error(`never: ${what}`);
     await systemClock.sleep(10);

@@ -8,7 +8,7 @@ import { createSystemRandom } from '../../fabric/random.ts';
 import { createUsers, OWNER } from '../../test/memory-world.ts';
 import { openIamDirectory } from './directory.ts';
 
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 60_000;
 const ALICE = { account: 'test', name: 'alice' };
 const ALLOW = JSON.stringify({
   Version: '2012-10-17',

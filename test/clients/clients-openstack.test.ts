@@ -2,6 +2,6 @@
 import t from 'tap';
 import { testClients } from './suite.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(230_000);
 
 t.test('clients of OpenStack', (t) => testClients(t, { tls: false, clients: [['openstacksdk', '--port']] }));

@@ -3,7 +3,7 @@ import t from 'tap';
 import { missing } from '../tools.ts';
 import { testClients } from './suite.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(230_000);
 
 t.test('real clients over TLS', { skip: missing('openssl') }, (t) =>
   testClients(t, {

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { testClients } from './suite.ts';
 
-t.setTimeout(170_000);
+t.setTimeout(230_000);
 
 t.test('real clients over HTTP', (t) =>
   testClients(t, {

@@ -13,7 +13,7 @@ import { type Both, openBoth } from './both-rig.ts';
 const LIMIT_MS = 60_000;
 const LOOK_EVERY_MS = 100;
 const DAY_MS = 86_400_000;
-t.setTimeout(170_000);
+t.setTimeout(230_000);
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
 

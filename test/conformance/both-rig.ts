@@ -7,7 +7,7 @@ import { withConfig } from '../../cli/cluster/config.ts';
 import { type RunningCluster, startCluster } from '../../cli/cluster/start-cluster.ts';
 import { S3Client } from './s3-rig.ts';
 
-const ANSWER_MS = 10_000;
+const ANSWER_MS = 60_000;
 
 export interface Both {
   readonly data: string;

@@ -10,7 +10,7 @@ import { heads } from './http-heads.ts';
 import { lifetime } from './http-lifetime.ts';
 
 /** uWS's own time-outs of 10 s make some tests long. */
-const SUITE_MS = 120_000;
+const SUITE_MS = 170_000;
 
 export function conformance(t: Test, engine: HttpEngineName, tls: boolean): void {
   t.setTimeout(SUITE_MS);

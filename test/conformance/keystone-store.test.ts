@@ -12,7 +12,7 @@ import { type Both, openBoth } from './both-rig.ts';
 
 t.setTimeout(150_000);
 const ANSWER_MS = 20_000;
-const FOLLOW_MS = 10_000;
+const FOLLOW_MS = 60_000;
 const CLI_MS = 60_000;
 
 // biome-ignore lint/suspicious/noExplicitAny: documents of tests are looked at, not typed

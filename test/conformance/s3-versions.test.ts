@@ -5,7 +5,7 @@ import { start } from './s3-cluster.ts';
 import { S3Client, withServer } from './s3-rig.ts';
 import { versions } from './s3-versions.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(170_000);
 withServer(t, { name: 'versions', isTls: false, start }, async (t, target) => {
   const client = new S3Client(target);
   t.teardown(() => client.close());

@@ -8,7 +8,7 @@ import { withConfig } from '../../cli/cluster/config.ts';
 import { startCluster } from '../../cli/cluster/start-cluster.ts';
 import { SwiftClient } from './swift-rig.ts';
 
-const SUITE_MS = 90_000;
+const SUITE_MS = 170_000;
 const GONE_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 250;
 

@@ -32,7 +32,7 @@ import { CrashServer } from './server.ts';
 const SEED = 4_711;
 const RACE_MS = 12_000;
 const TRIES_MAX = 60;
-const TEST_LIMIT_MS = 170_000;
+const TEST_LIMIT_MS = 230_000;
 const ACCOUNT = 'AUTH_test';
 const CONTEXT: Context = {
   transId: 'race',

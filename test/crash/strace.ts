@@ -15,7 +15,7 @@ import { CrashServer, signal } from './server.ts';
 
 export const DELAY_MS = 80;
 const WORKERS = 8;
-const ATTACH_LIMIT_MS = 10_000;
+const ATTACH_LIMIT_MS = 60_000;
 const STATE_LIMIT_MS = 20_000;
 const INJECTED = 'fdatasync,fsync';
 

@@ -4,7 +4,7 @@ import { type Plant, plants } from './plants.ts';
 import { type Focus, simulate } from './simulate.ts';
 
 const OPERATIONS = 120;
-const TIMEOUT_MS = 170_000;
+const TIMEOUT_MS = 230_000;
 
 /** Where each is looked for, from which seed on, and within how many it must be found: as many as it takes, and a few. */
 const SEARCHES: readonly (readonly [keyof typeof plants, Focus, number, number])[] = [

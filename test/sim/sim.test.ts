@@ -9,7 +9,7 @@ import { simulate } from './simulate.ts';
 const SEEDS = 100;
 const RACE_SEEDS = 20;
 const VERSION_SEEDS = 20;
-const TIMEOUT_MS = 170_000;
+const TIMEOUT_MS = 230_000;
 
 const once = (seed: number) => simulate({ seed, operations: OPERATIONS });
 t.setTimeout(TIMEOUT_MS);
