@@ -3,4 +3,4 @@ import t from 'tap';
 import { s3Conformance } from './s3.ts';
 import { start } from './s3-cluster.ts';
 
-s3Conformance(t, start, true);
+s3Conformance(t, start, { isTls: true });

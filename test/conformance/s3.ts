@@ -6,6 +6,8 @@ import { cors } from './s3-cors.ts';
 import { errors } from './s3-errors.ts';
 import { forms } from './s3-forms.ts';
 import { temporaryKeys, users } from './s3-iam.ts';
+import { groups, managedPolicies, moreOfUsers } from './s3-iam-groups.ts';
+import { roles } from './s3-iam-roles.ts';
 import { objects } from './s3-objects.ts';
 import { refusals } from './s3-refusals.ts';
 import { S3Client, type StartS3, withServer } from './s3-rig.ts';
@@ -19,7 +21,8 @@ import { website } from './s3-website.ts';
 /** Real clients take seconds to start. */
 const SUITE_MS = 170_000;
 
-export function s3Conformance(t: Test, start: StartS3, isTls: boolean): void {
+/** `realClients`: over the store in memory they would only do again what they do on the cluster. */
+export function s3Conformance(t: Test, start: StartS3, { isTls = false, realClients = true } = {}): void {
   t.setTimeout(SUITE_MS);
   withServer(t, { name: 'raw requests', isTls, start }, async (t, target) => {
     const client = new S3Client(target);
@@ -36,13 +39,14 @@ export function s3Conformance(t: Test, start: StartS3, isTls: boolean): void {
       signature2,
       website,
       selects,
-      ...(isTls ? {} : { temporaryKeys, users }),
+      ...(isTls ? {} : { temporaryKeys, users, moreOfUsers, groups, managedPolicies, roles }),
     })) {
       for (const [name, test] of Object.entries(suite)) {
         await t.test(`${area}: ${name}`, async (t) => test({ t, client, bucket: await client.makeBucket() }));
       }
     }
   });
+  if (!realClients) return;
   withServer(t, { name: 'boto3', isTls, start }, runBoto3);
   withServer(t, { name: 'aws', isTls, start }, runAwsCli);
 }

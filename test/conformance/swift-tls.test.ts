@@ -2,5 +2,6 @@
 import t from 'tap';
 import { swiftConformance } from './swift.ts';
 import { startInMemory } from './swift-memory.ts';
+import { runRclone } from './swift-rclone.ts';
 
-swiftConformance(t, () => startInMemory(t, true));
+swiftConformance(t, () => startInMemory(t, true), { clients: [runRclone] });
