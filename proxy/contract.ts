@@ -5,7 +5,7 @@ import type { Random } from '../fabric/random.ts';
 import type { Trace } from '../fabric/trace.ts';
 import type { IamDirectory } from './iam/contract.ts';
 import type { Ownership } from './object/acl-types.ts';
-import type { Caller, Store } from './object/contract.ts';
+import type { Caller, CallerPolicies, Store } from './object/contract.ts';
 import type { SwiftOptions } from './swift-options.ts';
 
 /** One user of the store, from DIR/credentials.json (cli/cluster/credentials.ts reads and writes it). */
@@ -26,7 +26,38 @@ export interface User {
   /** Who this is to the store, when it is not what the fields above say. */
   readonly caller?: Caller;
   /** These are temporary keys: whose, and how they go by. */
-  readonly session?: { readonly name: string; readonly role: string } | undefined;
+  readonly session?:
+    | {
+        readonly name: string;
+        readonly role: string;
+        /** Of the role that was assumed, when there is such a role. */
+        readonly roleId?: string | undefined;
+        /** Whose keys asked for them in the first place. */
+        readonly parent: User;
+      }
+    | undefined;
+}
+
+/** A role that an account's owner made (proxy/iam/). */
+export interface AssumableRole {
+  readonly account: string;
+  readonly name: string;
+  readonly path: string;
+  /** `AROA…`, never given again. */
+  readonly id: string;
+  /** Document that says who may assume it. */
+  readonly trust: string;
+  readonly maxSessionS: number;
+  /** What its policies say now. */
+  readonly rights: CallerPolicies;
+}
+
+/** `account`: as in User. */
+export interface Roles {
+  byId(id: string): AssumableRole | undefined;
+  byName(account: string, name: string): AssumableRole | undefined;
+  /** Whether the account has any. */
+  has(account: string): boolean;
 }
 
 export interface Users {
@@ -36,6 +67,8 @@ export interface Users {
   hasAccount(account: string): boolean;
   /** Who temporary keys stand for. Faults InvalidToken, ExpiredToken, InvalidAccessKeyId for keys that are gone. */
   bySession?(accessKeyId: string, token: string): User;
+  /** Absent: there are none. */
+  readonly roles?: Roles | undefined;
   /** Asks elsewhere for an access key that `byAccessKey` does not know; true when it does now. */
   learn?(accessKeyId: string): Promise<boolean>;
 }
@@ -81,8 +114,8 @@ export interface ProxyWorld {
   readonly s3Domains: readonly string[];
   /** Of new buckets that name none; absent: BucketOwnerEnforced. */
   readonly objectOwnership?: Ownership | undefined;
-  /** Users that owners make; absent: nowhere to keep them. */
-  readonly iam?: IamDirectory | undefined;
+  /** Opens the directory of users that owners make, or hands over the open one; absent: nowhere to keep them. */
+  readonly iam?: (() => Promise<IamDirectory>) | undefined;
   /** Names that notifications of buckets may be sent to. */
   readonly eventTargets?: ReadonlySet<string> | undefined;
   /** Signs tokens: any proxy with the same secret accepts them. */

@@ -14,7 +14,8 @@ import type { IamDirectory } from '../../proxy/iam/contract.ts';
 import { openIamDirectory, type RunningDirectory } from '../../proxy/iam/directory.ts';
 
 export interface ClusterIam {
-  readonly directory: IamDirectory;
+  /** The directory, which is made when it is first asked for. */
+  open(): Promise<IamDirectory>;
   /** `others`, and whoever was made. */
   readonly users: Users;
   stop(): Promise<void>;
@@ -46,24 +47,17 @@ export async function openClusterIam(
     return opening;
   };
   if (existsSync(home)) await open();
-  const at = async (): Promise<IamDirectory> => (await open()).directory;
   return {
-    directory: {
-      createUser: async (user) => (await at()).createUser(user),
-      getUser: async (user) => (await at()).getUser(user),
-      listUsers: async (account, page) => (await at()).listUsers(account, page),
-      deleteUser: async (user) => (await at()).deleteUser(user),
-      createKey: async (user) => (await at()).createKey(user),
-      listKeys: async (user) => (await at()).listKeys(user),
-      setKeyActive: async (user, id, isActive) => (await at()).setKeyActive(user, id, isActive),
-      deleteKey: async (user, id) => (await at()).deleteKey(user, id),
-      putPolicy: async (user, policy, document) => (await at()).putPolicy(user, policy, document),
-      deletePolicy: async (user, policy) => (await at()).deletePolicy(user, policy),
-    },
+    open: async () => (await open()).directory,
     users: {
       byName: (account, name) => users.byName(account, name),
       byAccessKey: (id) => users.byAccessKey(id),
       hasAccount: (account) => users.hasAccount(account),
+      roles: {
+        byId: (id) => users.roles?.byId(id),
+        byName: (account, name) => users.roles?.byName(account, name),
+        has: (account) => users.roles?.has(account) === true,
+      },
       ...(others.learn && { learn: (id: string) => others.learn?.(id) ?? Promise.resolve(false) }),
     },
     stop: async () => (await opening)?.close(),

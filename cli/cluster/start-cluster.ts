@@ -193,7 +193,7 @@ async function openFront(args: FrontArgs): Promise<RunningCluster> {
   const world: ProxyWorld = {
     store: proxy.running.store,
     users: iam.users,
-    iam: iam.directory,
+    iam: iam.open,
     keystone: cloud.keystone,
     clock: systemClock,
     random: systemRandom,

@@ -2,8 +2,10 @@
  * The token of temporary keys, which carries all there is to know of them: any proxy of the cluster can check it, and
  * nothing is stored. Access key id and secret follow from it, so that the three belong together.
  *
- *     base64( v1 | expires, Unix seconds u32 | nonce, 8 bytes | texts, deflated | HMAC-SHA256, 32 bytes )
- *     texts          [parent's access key id, session's name, role's name, policy or ''] as JSON
+ *     base64( version | expires, Unix seconds u32 | nonce, 8 bytes | texts, deflated | HMAC-SHA256, 32 bytes )
+ *     version        1, and 2 for roles that an account's owner made: older proxies know no such token
+ *     texts          [parent's access key id, session's name, role's name, policy or ''] as JSON; in version 2 the role's id
+ *                    comes after them
  *     HMAC           of all before it, then the parent's secret: new keys end all sessions of the old ones
  *     access key id  ASIA + 16 letters of HMAC-SHA256("id", the bytes before the HMAC)
  *     secret         40 characters of HMAC-SHA256("key", the same)
@@ -12,6 +14,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
 const VERSION = 1;
+const VERSION_ROLE = 2;
 const HEAD_BYTES = 5;
 const NONCE_BYTES = 8;
 const MAC_BYTES = 32;
@@ -26,6 +29,8 @@ export interface SessionTexts {
   readonly role: string;
   /** Of the session; '' for none. */
   readonly policy: string;
+  /** Of the role that was assumed; absent where the session is of the parent's own rights. */
+  readonly roleId?: string | undefined;
 }
 
 export interface SessionClaim extends SessionTexts {
@@ -43,11 +48,12 @@ export interface NewSession extends SessionTexts {
 }
 
 export function encodeSession(secret: Uint8Array, session: NewSession): string {
-  const { parent, name, role, policy, expiresMs, nonce, parentSecret } = session;
+  const { parent, name, role, policy, roleId, expiresMs, nonce, parentSecret } = session;
   const head = Buffer.alloc(HEAD_BYTES);
-  head[0] = VERSION;
+  head[0] = roleId === undefined ? VERSION : VERSION_ROLE;
   head.writeUInt32BE(Math.ceil(expiresMs / 1000), 1);
-  const texts = deflateRawSync(Buffer.from(JSON.stringify([parent, name, role, policy]), 'utf8'));
+  const parts = [parent, name, role, policy, ...(roleId === undefined ? [] : [roleId])];
+  const texts = deflateRawSync(Buffer.from(JSON.stringify(parts), 'utf8'));
   const body = Buffer.concat([head, nonce.subarray(0, NONCE_BYTES), texts]);
   return Buffer.concat([body, macOf(secret, body, parentSecret)]).toString('base64');
 }
@@ -57,9 +63,11 @@ export function decodeSession(secret: Uint8Array, token: string): SessionClaim |
   if (token.length > TOKEN_LENGTH_MAX) return undefined;
   const bytes = Buffer.from(token, 'base64');
   const end = bytes.length - MAC_BYTES;
-  if (bytes[0] !== VERSION || end <= HEAD_BYTES + NONCE_BYTES || bytes.toString('base64') !== token) return undefined;
+  const version = bytes[0];
+  const isKnown = version === VERSION || version === VERSION_ROLE;
+  if (!isKnown || end <= HEAD_BYTES + NONCE_BYTES || bytes.toString('base64') !== token) return undefined;
   const body = bytes.subarray(0, end);
-  const texts = readTexts(body.subarray(HEAD_BYTES + NONCE_BYTES));
+  const texts = readTexts(body.subarray(HEAD_BYTES + NONCE_BYTES), version === VERSION_ROLE);
   if (texts === undefined) return undefined;
   const letters = derive(secret, 'id', body).subarray(0, 16);
   return {
@@ -71,12 +79,13 @@ export function decodeSession(secret: Uint8Array, token: string): SessionClaim |
   };
 }
 
-function readTexts(deflated: Uint8Array): SessionTexts | undefined {
+function readTexts(deflated: Uint8Array, hasRole: boolean): SessionTexts | undefined {
   try {
     const json: unknown = JSON.parse(inflateRawSync(deflated, { maxOutputLength: TEXTS_BYTES_MAX }).toString('utf8'));
-    if (!Array.isArray(json) || json.length !== 4 || !json.every((each) => typeof each === 'string')) return undefined;
-    const [parent, name, role, policy] = json as [string, string, string, string];
-    return { parent, name, role, policy };
+    if (!Array.isArray(json) || json.length !== (hasRole ? 5 : 4) || !json.every((each) => typeof each === 'string'))
+      return undefined;
+    const [parent, name, role, policy, roleId] = json as [string, string, string, string, string?];
+    return { parent, name, role, policy, roleId };
   } catch {
     return undefined;
   }

@@ -1,14 +1,15 @@
 /**
- * Temporary keys: given out for a user's own, checked from their token alone. What they may do is what the user may, and of
- * that what the session's policy allows. They end with their time, with the keys that asked for them, and when those are
+ * Temporary keys: given out for a user's own, checked from their token alone. What they may do is what the user may, or the
+ * role that was assumed, and of that what the session's policy allows. They end with their time, with the keys that asked for them, and when those are
  * made inactive. The cache saves reading a token twice; a stranger cannot fill it.
  */
 import type { Clock } from '../../fabric/clock.ts';
 import type { Random } from '../../fabric/random.ts';
-import type { User, Users } from '../contract.ts';
+import type { AssumableRole, User, Users } from '../contract.ts';
+import type { Caller } from '../object/contract.ts';
 import { callerPolicies } from '../object/identity-policy.ts';
 import { callerOf } from './callers.ts';
-import { decodeSession, encodeSession, type SessionClaim } from './session-format.ts';
+import { decodeSession, encodeSession, type SessionClaim, type SessionTexts } from './session-format.ts';
 import { refusal, sigv4Faults } from './sigv4-faults.ts';
 
 const CACHE_MAX = 1024;
@@ -28,9 +29,14 @@ export interface SessionKeys {
   readonly expiresMs: number;
 }
 
+interface NewSession extends Omit<SessionTexts, 'parent'> {
+  readonly lifeMs: number;
+}
+
 interface Known {
   readonly claim: SessionClaim;
   readonly parent: User;
+  readonly role: AssumableRole | undefined;
   readonly user: User;
 }
 
@@ -50,19 +56,19 @@ export class Sessions {
       byAccessKey: (id) => users.byAccessKey(id),
       hasAccount: (account) => users.hasAccount(account),
       bySession: (id, token) => this.#userOf(id, token),
+      roles: users.roles,
       ...(users.learn && { learn: (id: string) => users.learn?.(id) ?? Promise.resolve(false) }),
     };
   }
 
-  issue(
-    user: User,
-    { name, role, policy, lifeMs }: { name: string; role: string; policy: string; lifeMs: number },
-  ): SessionKeys {
+  /** `roleId`: of the role that is assumed; without one the user's own rights are meant. */
+  issue(user: User, { lifeMs, ...session }: NewSession): SessionKeys {
     const { clock, random, tokenSecret } = this.#world;
+    const parent = user.session?.parent ?? user;
     const expiresMs = Math.ceil((clock.nowMs() + lifeMs) / 1000) * 1000;
     const token = encodeSession(tokenSecret, {
-      ...{ parent: user.accessKeyId, parentSecret: user.secretAccessKey, nonce: random.bytes(NONCE_BYTES) },
-      ...{ name, role, policy, expiresMs },
+      ...{ parent: parent.accessKeyId, parentSecret: parent.secretAccessKey, nonce: random.bytes(NONCE_BYTES) },
+      ...{ ...session, expiresMs },
     });
     const { accessKeyId, secretAccessKey } = decodeSession(tokenSecret, token) as SessionClaim;
     return { accessKeyId, secretAccessKey, token, expiresMs };
@@ -76,26 +82,45 @@ export class Sessions {
       throw refusal(sigv4Faults.invalidAccessKeyId, undefined, { AWSAccessKeyId: claim.parent });
     }
     const known = this.#known.get(token);
-    const found = known?.parent === parent ? known : this.#verify(token, claim, parent);
+    const role = claim.roleId === undefined ? undefined : this.#roleOf(claim.roleId);
+    const isSame = known?.parent === parent && known.role === role;
+    const found = isSame ? known : this.#verify(token, claim, { parent, role });
     if (this.#world.clock.nowMs() >= claim.expiresMs) throw refusal(sigv4Faults.expiredToken);
     return found.user;
   }
 
-  #verify(token: string, claim: SessionClaim, parent: User): Known {
+  /** One that is gone takes its sessions along. */
+  #roleOf(roleId: string): AssumableRole {
+    const role = this.#world.users.roles?.byId(roleId);
+    if (role === undefined) throw refusal(sigv4Faults.invalidToken);
+    return role;
+  }
+
+  #verify(token: string, claim: SessionClaim, { parent, role }: Pick<Known, 'parent' | 'role'>): Known {
     if (!claim.isSignedWith(parent.secretAccessKey)) throw refusal(sigv4Faults.invalidToken);
-    const { accessKeyId, secretAccessKey, name, role, policy } = claim;
-    const caller = callerOf(parent);
+    const { accessKeyId, secretAccessKey, name, policy, roleId } = claim;
+    const caller = role === undefined ? callerOf(parent) : callerOfRole(role, name);
+    const isOwn = role === undefined;
     const user: User = {
-      ...parent,
+      ...(isOwn ? parent : { account: role.account, name: role.name, key: parent.key, admin: false }),
       accessKeyId,
       secretAccessKey,
       caller: policy === '' ? caller : { ...caller, session: callerPolicies([policy]) },
-      session: { name, role },
+      session: { name, role: role?.name ?? claim.role, parent, roleId },
     };
-    const known = { claim, parent, user };
+    const known = { claim, parent, role, user };
     this.#known.delete(token);
     if (this.#known.size >= CACHE_MAX) this.#known.delete(this.#known.keys().next().value as string);
     this.#known.set(token, known);
     return known;
   }
+}
+
+/** Nothing of whoever assumed it is left, but that it ends with their keys. */
+function callerOfRole({ account, name, path, id, rights }: AssumableRole, session: string): Caller {
+  const user = `${account}:assumed-role/${name}/${session}`;
+  return {
+    ...{ account: `AUTH_${account}`, user, groups: [user, account], admin: false, own: rights },
+    role: { name: `${account}:${name}`, arn: `arn:aws:iam::${account}:role${path}${name}`, id: `${id}:${session}` },
+  };
 }

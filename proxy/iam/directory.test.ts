@@ -41,12 +41,12 @@ const mayRead = (users: Awaited<ReturnType<typeof open>>['users'], id: string): 
 t.test('another proxy follows', async (t) => {
   const map = createMemoryMap();
   const [one, two] = [await open(t, map), await open(t, map)];
-  await one.directory.createUser({ ...ALICE, path: '/' });
+  await one.directory.create('user', { ...ALICE, path: '/', policies: {} });
   const { accessKeyId, secretAccessKey } = await one.directory.createKey(ALICE);
   t.equal(one.users.byAccessKey(accessKeyId)?.secretAccessKey, secretAccessKey, 'at once');
   t.ok(await until(() => two.users.byAccessKey(accessKeyId)?.secretAccessKey === secretAccessKey));
   t.notOk(mayRead(two.users, accessKeyId));
-  await one.directory.putPolicy(ALICE, 'read', ALLOW);
+  await one.directory.change('user', ALICE, (row) => ({ ...row, policies: { read: ALLOW } }));
   t.ok(mayRead(one.users, accessKeyId), 'at once');
   t.ok(await until(() => mayRead(two.users, accessKeyId)));
   await two.directory.setKeyActive(ALICE, accessKeyId, false);
@@ -61,7 +61,7 @@ t.test('another proxy follows', async (t) => {
 t.test('a proxy finds them when it starts', async (t) => {
   const map = createMemoryMap();
   const { directory } = await open(t, map);
-  await directory.createUser({ ...ALICE, path: '/' });
+  await directory.create('user', { ...ALICE, path: '/', policies: {} });
   const key = await directory.createKey(ALICE);
   const later = await open(t, map);
   t.equal(later.users.byAccessKey(key.accessKeyId)?.secretAccessKey, key.secretAccessKey);
@@ -73,11 +73,11 @@ t.test('a proxy finds them when it starts', async (t) => {
 
 t.test('names of two users are never taken for one', async (t) => {
   const { directory, users } = await open(t, createMemoryMap());
-  await directory.createUser({ ...ALICE, path: '/' });
-  await directory.createUser({ account: 'test', name: 'alice2', path: '/' });
+  await directory.create('user', { ...ALICE, path: '/', policies: {} });
+  await directory.create('user', { ...ALICE, name: 'alice2', path: '/', policies: {} });
   const { accessKeyId } = await directory.createKey({ account: 'test', name: 'alice2' });
   t.same(await directory.listKeys(ALICE), []);
   await t.rejects(directory.deleteKey(ALICE, accessKeyId), { code: 'NoSuchEntity' });
-  await directory.deleteUser(ALICE);
+  await directory.delete('user', ALICE);
   t.ok(users.byAccessKey(accessKeyId));
 });

@@ -1,49 +1,56 @@
 /**
- * IAM users in the control store: who they are, their keys and policies, and, in memory, who an access key stands for. Secrets
- * are not stored: they follow from the cluster's secret and the key's salt. Never decides what a user may do.
+ * Users, groups, roles, managed policies and keys in the control store: what can be done to them, within AWS' quotas, and
+ * what must be gone before they can go. Secrets are not stored: they follow from the cluster's secret and the key's salt.
+ * What all of it means to a request is view.ts's. Never decides what a user may do.
  */
-import { createHmac } from 'node:crypto';
-import type { ControlStore, ReadTx, WriteTx } from '../../control/contract.ts';
-import { defineTable, joinKey, splitKey } from '../../control/contract.ts';
-import type { Clock } from '../../fabric/clock.ts';
-import { Fault, isFault } from '../../fabric/errors.ts';
+import { joinKey, type ReadTx, type WriteTx } from '../../control/contract.ts';
+import { Fault } from '../../fabric/errors.ts';
 import type { Random } from '../../fabric/random.ts';
-import type { User, Users } from '../contract.ts';
-import type { Caller, CallerPolicies } from '../object/contract.ts';
-import { callerPolicies } from '../object/identity-policy.ts';
-import { type IamDirectory, type IamKey, type IamUser, iamFaults, type NewIamKey, type UserName } from './contract.ts';
+import type { Users } from '../contract.ts';
+import { AWS_ACCOUNT, AWS_DOCUMENTS, AWS_POLICIES } from './aws-policies.ts';
+import {
+  arnOf,
+  HOLDERS,
+  type HolderKind,
+  type IamDirectory,
+  type IamHolder,
+  type IamKey,
+  type IamPolicy,
+  type IamRows,
+  type IamUser,
+  iamFaults,
+  type KeyUse,
+  type Kind,
+  type Named,
+  type NewIamKey,
+  type NewRow,
+} from './contract.ts';
+import {
+  ATTACHED_MAX,
+  COUNT_MAX,
+  conflict,
+  GROUPS_MAX,
+  ID_PREFIX,
+  KEY_USES,
+  KEYS,
+  KEYS_MAX,
+  KEYS_OF,
+  limit,
+  missing,
+  ownerOf,
+  ROWS,
+  readKey,
+  readRow,
+  scanRows,
+} from './records.ts';
+import { type Touched, View, type ViewWorld } from './view.ts';
 
-/** By joinKey(account, name). */
-const USERS = defineTable<IamUser>('iam.users');
-/** By access key id. */
-const KEYS = defineTable<KeyRow>('iam.keys');
-/** joinKey(account, name, access key id): which keys a user has. */
-const KEYS_OF = defineTable<true>('iam.keys-of');
-
-const USERS_MAX = 5000;
-const KEYS_MAX = 2;
-const POLICIES_MAX = 10;
-/** All policies of a user together. */
-const POLICY_LENGTH_MAX = 2048;
-const WAIT_MS = 60_000;
-const RETRY_MS = 1000;
 const ID_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 const ID_LENGTH = 16;
 const SALT_BYTES = 16;
 
-interface KeyRow extends IamKey {
-  readonly account: string;
-  readonly name: string;
-  readonly salt: Uint8Array;
-}
-
-export interface IamWorld {
-  readonly store: ControlStore;
-  readonly clock: Clock;
+export interface IamWorld extends ViewWorld {
   readonly random: Random;
-  /** Of the cluster: secrets are made with it. */
-  readonly secret: Uint8Array;
-  readonly onError: (error: unknown) => void;
 }
 
 export interface RunningDirectory extends IamDirectory {
@@ -53,130 +60,39 @@ export interface RunningDirectory extends IamDirectory {
 }
 
 export async function openIamDirectory(world: IamWorld): Promise<RunningDirectory> {
-  const directory = new Directory(world);
-  await directory.load();
-  return directory;
+  const view = new View(world);
+  await view.load();
+  return new Directory(world, view);
 }
 
-/** Whoever has policies that this version cannot read may do nothing. */
-const NOTHING: CallerPolicies = { ask: () => 'deny', asksForTags: false };
+/** What is shown at once to requests here when a write is done. */
+type Touch = (kind: Kind, of: Named) => void;
 
 class Directory implements RunningDirectory {
   readonly #world: IamWorld;
-  /** By access key id: those that are active. */
-  readonly #keys = new Map<string, User>();
-  /** By joinKey(account, name): of each its keys. */
-  readonly #people = new Map<string, { readonly user: User; readonly keys: readonly string[] }>();
+  readonly #view: View;
   #others: Users | undefined;
-  #revision = 0;
-  #stopped = false;
 
-  constructor(world: IamWorld) {
+  constructor(world: IamWorld, view: View) {
     this.#world = world;
-  }
-
-  async load(): Promise<void> {
-    const { store } = this.#world;
-    await store.read(async (tx) => {
-      this.#revision = tx.revision;
-      this.#keys.clear();
-      this.#people.clear();
-      for (const { value } of await tx.scan(USERS)) await this.#learn(tx, value);
-    });
+    this.#view = view;
   }
 
   users(others: Users): Users {
     this.#others = others;
-    void this.#watch();
+    const view = this.#view;
+    void view.watch();
     return {
-      byName: (account, name) => others.byName(account, name) ?? this.#people.get(joinKey(account, name))?.user,
-      byAccessKey: (id) => this.#keys.get(id) ?? others.byAccessKey(id),
+      byName: (account, name) => others.byName(account, name) ?? view.byName(account, name),
+      byAccessKey: (id) => view.byAccessKey(id) ?? others.byAccessKey(id),
       hasAccount: (account) => others.hasAccount(account),
+      roles: view.roles,
       ...(others.learn && { learn: (id: string) => others.learn?.(id) ?? Promise.resolve(false) }),
     };
   }
 
   stop(): void {
-    this.#stopped = true;
-  }
-
-  /** Follows what other processes change. */
-  async #watch(): Promise<void> {
-    const { store, clock, onError } = this.#world;
-    while (!this.#stopped) {
-      try {
-        const revision = await store.waitForChange(this.#revision, WAIT_MS);
-        if (this.#stopped) return;
-        if (revision > this.#revision) await this.#follow();
-      } catch (error) {
-        if (this.#stopped) return;
-        onError(error);
-        await clock.sleep(RETRY_MS);
-      }
-    }
-  }
-
-  async #follow(): Promise<void> {
-    const { store } = this.#world;
-    try {
-      const page = await store.changes({ after: this.#revision, tables: [USERS, KEYS_OF, KEYS] });
-      const owners = new Set<string>();
-      for (const { table, key } of page.changes) {
-        if (table === USERS.name) owners.add(key);
-        else if (table === KEYS_OF.name) owners.add(joinKey(...splitKey(key).slice(0, 2)));
-        else owners.add(this.#ownerOf(key));
-      }
-      owners.delete('');
-      for (const owner of owners) await this.#refresh(owner);
-      this.#revision = Math.max(this.#revision, page.revision);
-    } catch (error) {
-      if (!isFault(error, 'FeedTrimmed')) throw error;
-      await this.load();
-    }
-  }
-
-  #ownerOf(accessKeyId: string): string {
-    for (const [owner, { keys }] of this.#people) if (keys.includes(accessKeyId)) return owner;
-    return '';
-  }
-
-  async #refresh(owner: string): Promise<void> {
-    await this.#world.store.read(async (tx) => {
-      const row = await tx.get(USERS, owner);
-      for (const id of this.#people.get(owner)?.keys ?? []) this.#keys.delete(id);
-      this.#people.delete(owner);
-      if (row) await this.#learn(tx, row);
-    });
-  }
-
-  async #learn(tx: ReadTx, row: IamUser): Promise<void> {
-    const { account, name } = row;
-    const owner = joinKey(account, name);
-    const user: User = {
-      ...{ account, name, admin: false, accessKeyId: '', secretAccessKey: '' },
-      // Nobody logs in to Swift as this user: nobody knows it.
-      key: this.#derive('no password', owner),
-      caller: callerOfRow(row),
-    };
-    const ids: string[] = [];
-    const active: [string, User][] = [];
-    for (const { key } of await tx.scan(KEYS_OF, { prefix: joinKey(owner, '') })) {
-      const accessKeyId = splitKey(key)[2] as string;
-      const found = await tx.get(KEYS, accessKeyId);
-      ids.push(accessKeyId);
-      if (!found?.isActive) continue;
-      active.push([accessKeyId, { ...user, accessKeyId, secretAccessKey: this.#secretOf(accessKeyId, found.salt) }]);
-    }
-    this.#people.set(owner, { user, keys: ids });
-    for (const [id, each] of active) this.#keys.set(id, each);
-  }
-
-  #derive(what: string, text: string | Uint8Array): string {
-    return createHmac('sha256', this.#world.secret).update(`iam ${what}\0`).update(text).digest('base64url');
-  }
-
-  #secretOf(accessKeyId: string, salt: Uint8Array): string {
-    return this.#derive('key', Buffer.concat([Buffer.from(accessKeyId), salt])).slice(0, 40);
+    this.#view.stop();
   }
 
   #newId(prefix: string): string {
@@ -184,145 +100,230 @@ class Directory implements RunningDirectory {
     return prefix + Array.from({ length: ID_LENGTH }, () => ID_LETTERS[random.below(ID_LETTERS.length)]).join('');
   }
 
-  /** `body` on the user's row; what it changed holds here when this resolves. */
-  async #change<T>(user: UserName, body: (tx: WriteTx, row: IamUser, owner: string) => Promise<T> | T): Promise<T> {
-    const owner = joinKey(user.account, user.name);
-    const done = await this.#world.store.write(async (tx) => body(tx, await readUser(tx, user), owner));
-    await this.#refresh(owner);
+  /** What it changed and touched holds here when this resolves. */
+  async #write<T>(body: (tx: WriteTx, touch: Touch) => Promise<T>): Promise<T> {
+    let touched: Touched[] = [];
+    const done = await this.#world.store.write((tx) => {
+      touched = [];
+      return body(tx, (kind, of) => void touched.push({ kind, owner: ownerOf(of) }));
+    });
+    await this.#view.refresh(touched);
     return done;
   }
 
-  async createUser({ account, name, path }: UserName & { path: string }): Promise<IamUser> {
-    const { store, clock } = this.#world;
-    const owner = joinKey(account, name);
-    const taken = new Fault(iamFaults.alreadyExists, {}, `User with name ${name} already exists.`);
-    if (this.#others?.byName(account, name)) throw taken;
-    const row = { account, name, path, id: this.#newId('AIDA'), createdMs: clock.nowMs(), policies: {} };
-    await store.write(async (tx) => {
-      const inAccount = { prefix: joinKey(account, '') };
-      for (const { key } of await tx.scan(USERS, inAccount)) {
-        if (key.toLowerCase() === owner.toLowerCase()) throw taken;
-      }
-      if ((await tx.scan(USERS, inAccount)).length >= USERS_MAX) throw limit('users', USERS_MAX);
-      tx.put(USERS, owner, row);
+  async find<K extends Kind>(kind: K, of: Named): Promise<IamRows[K] | undefined> {
+    if (of.account === AWS_ACCOUNT) return kind === 'policy' ? (AWS_POLICIES.get(of.name) as IamRows[K]) : undefined;
+    return this.#world.store.read((tx) => tx.get<IamRows[K]>(ROWS[kind], ownerOf(of)));
+  }
+
+  async get<K extends Kind>(kind: K, of: Named): Promise<IamRows[K]> {
+    return (await this.find(kind, of)) ?? this.#world.store.read((tx) => readRow(tx, kind, of));
+  }
+
+  list<K extends Kind>(kind: K, account: string): Promise<readonly IamRows[K][]> {
+    return this.#world.store.read((tx) => scanRows(tx, kind, account));
+  }
+
+  async create<K extends Kind>(kind: K, given: NewRow<K>): Promise<IamRows[K]> {
+    const row = { ...given, id: this.#newId(ID_PREFIX[kind]), createdMs: this.#world.clock.nowMs() } as IamRows[K];
+    await this.#write(async (tx, touch) => {
+      await this.#checkFree(tx, kind, row);
+      tx.put<IamRows[K]>(ROWS[kind], ownerOf(row), row);
+      touch(kind, row);
     });
-    await this.#refresh(owner);
     return row;
   }
 
-  getUser(user: UserName): Promise<IamUser> {
-    return this.#world.store.read((tx) => readUser(tx, user));
+  /** `but`: the name it had before. */
+  async #checkFree(tx: ReadTx, kind: Kind, { account, name }: Named, but?: string): Promise<void> {
+    const taken = new Fault(iamFaults.alreadyExists, {}, `${titleOf(kind)} with name ${name} already exists.`);
+    if (kind === 'user' && this.#others?.byName(account, name)) throw taken;
+    const rows = await scanRows(tx, kind, account);
+    const isTaken = (each: Named): boolean => each.name !== but && each.name.toLowerCase() === name.toLowerCase();
+    if (rows.some(isTaken)) throw taken;
+    if (but === undefined && rows.length >= COUNT_MAX[kind]) throw limit(`${kind}s`, COUNT_MAX[kind]);
   }
 
-  listUsers(
-    account: string,
-    { pathPrefix, after, limit: most }: { pathPrefix: string; after: string; limit: number },
-  ): Promise<readonly IamUser[]> {
-    return this.#world.store.read(async (tx) => {
-      const rows = await tx.scan(USERS, {
-        prefix: joinKey(account, ''),
-        ...(after === '' ? {} : { after: joinKey(account, after) }),
-      });
-      const found = rows.map(({ value }) => value).filter(({ path }) => path.startsWith(pathPrefix));
-      return found.slice(0, most + 1);
+  change<K extends Kind>(kind: K, of: Named, body: (row: IamRows[K]) => IamRows[K]): Promise<IamRows[K]> {
+    return this.#write(async (tx, touch) => {
+      const row = body(await readRow(tx, kind, of));
+      tx.put<IamRows[K]>(ROWS[kind], ownerOf(of), row);
+      touch(kind, of);
+      return row;
     });
   }
 
-  deleteUser(user: UserName): Promise<void> {
-    return this.#change(user, async (tx, row, owner) => {
-      const inUse = (what: string): Fault =>
-        new Fault(iamFaults.deleteConflict, {}, `Cannot delete entity, must delete ${what} first.`);
-      if ((await tx.scan(KEYS_OF, { prefix: joinKey(owner, ''), limit: 1 })).length > 0) throw inUse('access keys');
-      if (Object.keys(row.policies).length > 0) throw inUse('policies');
-      tx.delete(USERS, owner);
+  rename(kind: 'user' | 'group', of: Named, to: { readonly name: string; readonly path?: string }): Promise<void> {
+    return this.#write(async (tx, touch) => {
+      const row = await readRow(tx, kind, of);
+      const next = { ...row, ...to };
+      await this.#checkFree(tx, kind, next, row.name);
+      tx.delete(ROWS[kind], ownerOf(row));
+      tx.put<IamHolder>(ROWS[kind], ownerOf(next), next);
+      touch(kind, row);
+      touch(kind, next);
+      if (kind === 'user') await moveKeys(tx, row, next.name);
+      else {
+        for (const member of await membersOf(tx, row)) {
+          const groups = (member.groups ?? []).map((name) => (name === row.name ? next.name : name));
+          tx.put(ROWS.user, ownerOf(member), { ...member, groups });
+          touch('user', member);
+        }
+      }
     });
   }
 
-  createKey(user: UserName): Promise<NewIamKey> {
+  delete(kind: Kind, of: Named): Promise<void> {
+    return this.#write(async (tx, touch) => {
+      const row = await readRow(tx, kind, of);
+      const left = kind === 'policy' ? await leftOfPolicy(tx, row as IamPolicy) : await leftOfHolder(tx, kind, row);
+      if (left !== undefined) throw conflict(left);
+      tx.delete<unknown>(ROWS[kind], ownerOf(row));
+      touch(kind, row);
+    });
+  }
+
+  setMember(group: Named, name: string, isIn: boolean): Promise<void> {
+    return this.#write(async (tx, touch) => {
+      await readRow(tx, 'group', group);
+      const user = await readRow(tx, 'user', { account: group.account, name });
+      const others = (user.groups ?? []).filter((each) => each !== group.name);
+      const isIt = others.length < (user.groups ?? []).length;
+      if (isIt === isIn) return;
+      if (isIn && others.length >= GROUPS_MAX) throw limit('GroupsPerUser', GROUPS_MAX);
+      tx.put(ROWS.user, ownerOf(user), { ...user, groups: isIn ? [...others, group.name] : others });
+      touch('user', user);
+    });
+  }
+
+  members(group: Named): Promise<readonly IamUser[]> {
+    return this.#world.store.read(async (tx) => membersOf(tx, await readRow(tx, 'group', group)));
+  }
+
+  attach(kind: HolderKind, of: Named, arn: string): Promise<void> {
+    return this.#write(async (tx, touch) => {
+      const row = await readRow(tx, kind, of);
+      if (!AWS_DOCUMENTS.has(arn)) await checkPolicy(tx, of.account, arn);
+      const attached = row.attached ?? [];
+      if (attached.includes(arn)) return;
+      if (attached.length >= ATTACHED_MAX) throw limit(`PoliciesPer${titleOf(kind)}`, ATTACHED_MAX);
+      tx.put<IamHolder>(ROWS[kind], ownerOf(of), { ...row, attached: [...attached, arn] });
+      touch(kind, of);
+    });
+  }
+
+  detach(kind: HolderKind, of: Named, arn: string): Promise<void> {
+    return this.#write(async (tx, touch) => {
+      const row = await readRow(tx, kind, of);
+      const attached = (row.attached ?? []).filter((each) => each !== arn);
+      if (attached.length === (row.attached ?? []).length) {
+        throw new Fault(iamFaults.noSuchEntity, {}, `Policy ${arn} was not found.`);
+      }
+      tx.put<IamHolder>(ROWS[kind], ownerOf(of), { ...row, attached });
+      touch(kind, of);
+    });
+  }
+
+  createKey(user: Named): Promise<NewIamKey> {
     const { clock, random } = this.#world;
     const accessKeyId = this.#newId('AKIA');
     const salt = random.bytes(SALT_BYTES);
     const key = { accessKeyId, isActive: true, createdMs: clock.nowMs() };
-    return this.#change(user, async (tx, { account, name }, owner) => {
-      const had = await tx.scan(KEYS_OF, { prefix: joinKey(owner, '') });
-      if (had.length >= KEYS_MAX) throw limit('access keys', KEYS_MAX);
+    return this.#write(async (tx, touch) => {
+      const { account, name } = await readRow(tx, 'user', user);
+      const had = await tx.scan(KEYS_OF, { prefix: joinKey(account, name, '') });
+      if (had.length >= KEYS_MAX) throw limit('AccessKeysPerUser', KEYS_MAX);
       tx.put(KEYS, accessKeyId, { ...key, account, name, salt });
-      tx.put(KEYS_OF, joinKey(owner, accessKeyId), true);
-      return { ...key, secretAccessKey: this.#secretOf(accessKeyId, salt) };
+      tx.put(KEYS_OF, joinKey(account, name, accessKeyId), true);
+      touch('user', user);
+      return { ...key, secretAccessKey: this.#view.secretOf(accessKeyId, salt) };
     });
   }
 
-  listKeys(user: UserName): Promise<readonly IamKey[]> {
+  listKeys(user: Named): Promise<readonly IamKey[]> {
     return this.#world.store.read(async (tx) => {
-      const { account, name } = await readUser(tx, user);
-      const found: IamKey[] = [];
-      for (const { key } of await tx.scan(KEYS_OF, { prefix: joinKey(account, name, '') })) {
-        const row = await tx.get(KEYS, splitKey(key)[2] as string);
-        if (row) found.push(row);
-      }
-      return found;
+      await readRow(tx, 'user', user);
+      return keysOf(tx, user);
     });
   }
 
-  setKeyActive(user: UserName, accessKeyId: string, isActive: boolean): Promise<void> {
-    return this.#change(user, async (tx) => {
+  setKeyActive(user: Named, accessKeyId: string, isActive: boolean): Promise<void> {
+    return this.#write(async (tx, touch) => {
+      await readRow(tx, 'user', user);
       tx.put(KEYS, accessKeyId, { ...(await readKey(tx, user, accessKeyId)), isActive });
+      touch('user', user);
     });
   }
 
-  deleteKey(user: UserName, accessKeyId: string): Promise<void> {
-    return this.#change(user, async (tx, _row, owner) => {
+  async deleteKey(user: Named, accessKeyId: string): Promise<void> {
+    await this.#write(async (tx, touch) => {
+      await readRow(tx, 'user', user);
       await readKey(tx, user, accessKeyId);
       tx.delete(KEYS, accessKeyId);
-      tx.delete(KEYS_OF, joinKey(owner, accessKeyId));
+      tx.delete(KEY_USES, accessKeyId);
+      tx.delete(KEYS_OF, joinKey(user.account, user.name, accessKeyId));
+      touch('user', user);
     });
+    this.#view.forgetKey(accessKeyId);
   }
 
-  putPolicy(user: UserName, policy: string, document: string): Promise<void> {
-    callerPolicies([document]);
-    return this.#change(user, (tx, row, owner) => {
-      const policies = { ...row.policies, [policy]: document };
-      if (Object.keys(policies).length > POLICIES_MAX) throw limit('policies', POLICIES_MAX);
-      const length = Object.values(policies).reduce((sum, text) => sum + text.replace(/\s/g, '').length, 0);
-      if (length > POLICY_LENGTH_MAX) {
-        const message = `Maximum policy size of ${POLICY_LENGTH_MAX} bytes exceeded for user ${row.name}`;
-        throw new Fault(iamFaults.limitExceeded, {}, message);
-      }
-      tx.put(USERS, owner, { ...row, policies });
-    });
-  }
-
-  deletePolicy(user: UserName, policy: string): Promise<void> {
-    return this.#change(user, (tx, row, owner) => {
-      const { [policy]: gone, ...policies } = row.policies;
-      if (gone === undefined) throw missing(`The user policy with name ${policy}`);
-      tx.put(USERS, owner, { ...row, policies });
+  useOfKey(account: string, accessKeyId: string): Promise<KeyUse> {
+    return this.#world.store.read(async (tx) => {
+      const key = await tx.get(KEYS, accessKeyId);
+      if (key?.account !== account) throw missing(`The Access Key with id ${accessKeyId}`);
+      return { account, name: key.name, last: await tx.get(KEY_USES, accessKeyId) };
     });
   }
 }
 
-function callerOfRow({ account, name, policies }: IamUser): Caller {
-  const user = `${account}:${name}`;
-  const base = { account: `AUTH_${account}`, user, groups: [user, account], admin: false };
-  try {
-    return { ...base, own: callerPolicies(Object.values(policies)) };
-  } catch {
-    return { ...base, own: NOTHING };
+const titleOf = (kind: Kind): string => `${kind.charAt(0).toUpperCase()}${kind.slice(1)}`;
+
+async function keysOf(tx: ReadTx, { account, name }: Named) {
+  const found = [];
+  for (const { key } of await tx.scan(KEYS_OF, { prefix: joinKey(account, name, '') })) {
+    const row = await tx.get(KEYS, key.slice(key.lastIndexOf('\0') + 1));
+    if (row) found.push(row);
+  }
+  return found;
+}
+
+async function moveKeys(tx: WriteTx, { account, name }: Named, to: string): Promise<void> {
+  for (const row of await keysOf(tx, { account, name })) {
+    tx.put(KEYS, row.accessKeyId, { ...row, name: to });
+    tx.delete(KEYS_OF, joinKey(account, name, row.accessKeyId));
+    tx.put(KEYS_OF, joinKey(account, to, row.accessKeyId), true);
   }
 }
 
-async function readUser(tx: ReadTx, { account, name }: UserName): Promise<IamUser> {
-  const row = await tx.get(USERS, joinKey(account, name));
-  if (!row) throw missing(`The user with name ${name}`);
-  return row;
+async function membersOf(tx: ReadTx, { account, name }: Named): Promise<IamUser[]> {
+  return (await scanRows(tx, 'user', account)).filter(({ groups }) => groups?.includes(name));
 }
 
-async function readKey(tx: ReadTx, { account, name }: UserName, accessKeyId: string): Promise<KeyRow> {
-  const row = await tx.get(KEYS, accessKeyId);
-  if (row?.account !== account || row.name !== name) throw missing(`The Access Key with id ${accessKeyId}`);
-  return row;
+async function checkPolicy(tx: ReadTx, account: string, arn: string): Promise<void> {
+  const row = await tx.get(ROWS.policy, ownerOf({ account, name: arn.slice(arn.lastIndexOf('/') + 1) }));
+  if (row && arnOf('policy', row, row.path) === arn) return;
+  throw new Fault(iamFaults.noSuchEntity, {}, `Policy ${arn} does not exist or is not attachable.`);
 }
 
-const missing = (what: string): Fault => new Fault(iamFaults.noSuchEntity, {}, `${what} cannot be found.`);
-const limit = (what: string, most: number): Fault =>
-  new Fault(iamFaults.limitExceeded, {}, `Cannot exceed quota for ${what}: ${most}`);
+/** Why it cannot be deleted. */
+async function leftOfHolder(tx: ReadTx, kind: HolderKind, row: IamRows[Kind]): Promise<string | undefined> {
+  const { policies, attached = [], groups = [] } = row as IamUser;
+  const first = (what: string): string => `Cannot delete entity, must ${what} first.`;
+  const hasKeys = kind === 'user' && (await keysOf(tx, row)).length > 0;
+  if (hasKeys) return first('delete access keys');
+  if (Object.keys(policies).length > 0) return first('delete policies');
+  if (attached.length > 0) return first('detach all policies');
+  if (groups.length > 0) return first('remove users from group');
+  const hasMembers = kind === 'group' && (await membersOf(tx, row)).length > 0;
+  return hasMembers ? first('remove users from group') : undefined;
+}
+
+async function leftOfPolicy(tx: ReadTx, row: IamPolicy): Promise<string | undefined> {
+  const arn = arnOf('policy', row, row.path);
+  for (const kind of HOLDERS) {
+    const rows = await scanRows(tx, kind, row.account);
+    if (rows.some(({ attached }) => attached?.includes(arn))) return 'Cannot delete a policy attached to entities.';
+  }
+  if (row.versions.length === 1) return undefined;
+  return 'This policy has more than one version. Before you delete a policy, you must delete the policy’s versions.';
+}

@@ -14,6 +14,7 @@ export const QUERY_CODES = {
   InternalFailure: [500, 'The request processing has failed because of an unknown error, exception or failure.'],
   InvalidAction: [400, 'The action or operation requested is invalid.'],
   InvalidClientTokenId: [403, 'The security token included in the request is invalid.'],
+  InvalidInput: [400, 'The input is not valid.'],
   LimitExceeded: [409, 'The request goes beyond what an account may have.'],
   MalformedPolicyDocument: [400, 'The policy document is malformed.'],
   MalformedQueryString: [400, 'The query string contains a syntax error.'],

@@ -11,12 +11,15 @@ import type { Sessions } from '../auth/sessions.ts';
 import type { Authentication, Sigv4 } from '../auth/sigv4.ts';
 import type { ProxyWorld } from '../contract.ts';
 import { ACTIONS, type ActionRow, XMLNS } from './actions.ts';
+import type { IamDirectory } from './contract.ts';
 import { queryErrorOf, queryErrorXml, queryFault } from './errors.ts';
 
 const FORM_BYTES_MAX = 256 * 1024;
 const PARAMETERS_MAX = 200;
 const SERVICES = ['sts', 'iam', 's3'];
 const BY_NAME: ReadonlyMap<string, ActionRow> = new Map(ACTIONS.map((row) => [row.name, row]));
+/** Of a list: `Tags.member.1.Key`. */
+const MEMBER = /\.member\.\d{1,4}(?=\.|$)/;
 const COMMON: ReadonlySet<string> = new Set(['Action', 'Version']);
 
 /** Whether a request for no bucket is one of these. */
@@ -95,10 +98,15 @@ async function run(
   const { user, caller } = await authenticate(world, sigv4, request, sha256);
   if (user === undefined) throw queryFault('MissingAuthenticationToken');
   const own = new Map([...parameters].filter(([name]) => !COMMON.has(name)));
-  const unknown = [...own.keys()].find((name) => !row.takes.includes(name));
+  const unknown = [...own.keys()].find((name) => !row.takes.includes(name.replace(MEMBER, '.member.N')));
   if (unknown !== undefined) throw queryFault('NotImplemented', `${row.name} does not take ${unknown.slice(0, 100)}.`);
-  const { random, iam } = world;
-  return row.run({ user, caller, sessions, iam, random, parameters: own });
+  const { iam } = world;
+  const openIam = (): Promise<IamDirectory> => {
+    if (iam === undefined) throw queryFault('NotImplemented', 'There is nowhere to keep users.');
+    return iam();
+  };
+  const { region, clock } = world;
+  return row.run({ action: row.name, user, caller, sessions, openIam, region, nowMs: clock.nowMs(), parameters: own });
 }
 
 async function authenticate(

@@ -1,42 +1,95 @@
 /**
- * STS: temporary keys and who one is. There are no roles: whoever assumes one stays who they are, with what the session's
- * policy leaves of their rights, and the role only names the session, as MinIO has it.
+ * STS: temporary keys and who one is. Roles are IAM's; in an account without any, whoever assumes one stays who they are,
+ * with what the session's policy leaves of their rights, and the role only names the session, as MinIO has it.
  * https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html
  */
 import { xmlElement } from '../../fabric/xml.ts';
 import type { SessionKeys } from '../auth/sessions.ts';
+import type { AssumableRole } from '../contract.ts';
+import { mayAssume } from '../object/authorise.ts';
 import { callerPolicies } from '../object/identity-policy.ts';
+import { readTrustPolicy } from '../object/policy.ts';
+import type { Facts } from '../object/policy-pattern.ts';
+import { arnOf } from './contract.ts';
 import { queryFault } from './errors.ts';
-import { countOf, invalid, isoSecond, type QueryCall, saidOf, userArn } from './query-call.ts';
+import { countOf, invalid, isoSecond, matching, type QueryCall } from './query-call.ts';
+import { callerArn, factsOf, saidOf, sessionArn } from './subjects.ts';
 
 const POLICY_LENGTH_MAX = 2048;
 const ARN_LENGTH_MIN = 20;
 const ARN_LENGTH_MAX = 2048;
 const SESSION_NAME = /^[\w+=,.@-]{2,64}$/;
 const LIFE_S_MIN = 900;
+const EXTERNAL_ID = /^[\w+=,.@:/-]{2,1224}$/;
+const ROLE_ARN = /^arn:aws:iam::([^:/]+):role\/(?:[^:]*\/)?([\w+=,.@-]{1,64})$/;
+const CHAINED_LIFE_S = 3600;
 const ROLE_LIFE = { min: LIFE_S_MIN, max: 43_200, absent: 3600 };
 const TOKEN_LIFE = { min: LIFE_S_MIN, max: 129_600, absent: 43_200 };
 
 export function assumeRole(call: QueryCall): string {
   const { caller, user, parameters } = call;
-  checkLasting(call, 'sts:AssumeRole');
   const arn = parameters.get('RoleArn') ?? '';
   if (arn !== '' && (arn.length < ARN_LENGTH_MIN || arn.length > ARN_LENGTH_MAX)) {
     throw invalid('RoleArn', `Member must have length between ${ARN_LENGTH_MIN} and ${ARN_LENGTH_MAX}`, arn);
   }
-  const name = parameters.get('RoleSessionName') || 'session';
-  if (!SESSION_NAME.test(name)) {
-    throw invalid('RoleSessionName', `Member must satisfy regular expression pattern: ${SESSION_NAME.source}`, name);
-  }
+  const name = matching('RoleSessionName', parameters.get('RoleSessionName') || 'session', SESSION_NAME);
+  const externalId = parameters.get('ExternalId');
+  if (externalId !== undefined) matching('ExternalId', externalId, EXTERNAL_ID);
+  const role = roleOf(call, arn, { name, externalId });
+  if (role === undefined) checkLasting(call, 'sts:AssumeRole');
   const policy = readPolicy(parameters.get('Policy') ?? '');
-  const role = arn.slice(arn.lastIndexOf('/') + 1) || user.name;
-  const lifeMs = countOf(call, 'DurationSeconds', ROLE_LIFE) * 1000;
-  const keys = call.sessions.issue(user, { name, role, policy, lifeMs });
+  const title = role?.name ?? (arn.slice(arn.lastIndexOf('/') + 1) || user.name);
+  const lifeMs = lifeOf(call, role) * 1000;
+  const keys = call.sessions.issue(user, { name, role: title, policy, lifeMs, roleId: role?.id });
+  const account = role?.account ?? user.account;
   const assumed =
-    xmlElement('Arn', sessionArn(user.account, role, name)) + xmlElement('AssumedRoleId', `${caller.user}:${name}`);
+    xmlElement('Arn', sessionArn(account, title, name)) +
+    xmlElement('AssumedRoleId', `${role?.id ?? caller.user}:${name}`);
   const size =
     policy === '' ? '' : xmlElement('PackedPolicySize', Math.ceil((policy.length * 100) / POLICY_LENGTH_MAX));
   return `${keysXml(keys)}<AssumedRoleUser>${assumed}</AssumedRoleUser>${size}`;
+}
+
+interface Wanted {
+  readonly name: string;
+  readonly externalId: string | undefined;
+}
+
+/**
+ * The role that is meant, when the caller may assume it. Undefined where the ARN's account has no roles: then the ARN only
+ * names the session. Fault AccessDenied.
+ */
+function roleOf(call: QueryCall, arn: string, { name, externalId }: Wanted): AssumableRole | undefined {
+  const { caller, sessions, user } = call;
+  const [, account = '', roleName = ''] = ROLE_ARN.exec(arn) ?? [];
+  const { roles } = sessions.users;
+  if (!roles?.has(account)) return undefined;
+  const role = roles.byName(account, roleName);
+  const usual = factsOf(call);
+  const facts: Facts = (key) => {
+    if (key === 'sts:rolesessionname') return [name];
+    if (key === 'sts:externalid') return externalId === undefined ? undefined : [externalId];
+    return usual(key);
+  };
+  const isIt = role !== undefined && arn === arnOf('role', role, role.path);
+  const lasts = user.session === undefined || caller.role !== undefined;
+  const may = isIt && lasts && mayAssume({ caller, facts }, { trust: readTrustPolicy(role.trust), account, arn });
+  if (may) return role;
+  const message = `User: ${callerArn(call)} is not authorized to perform: sts:AssumeRole on resource: ${arn}`;
+  throw queryFault('AccessDenied', message);
+}
+
+/** Seconds. From a role to the next it is at most an hour, as AWS has it. */
+function lifeOf(call: QueryCall, role: AssumableRole | undefined): number {
+  const lifeS = countOf(call, 'DurationSeconds', ROLE_LIFE);
+  const mostS = role === undefined ? lifeS : call.user.session === undefined ? role.maxSessionS : CHAINED_LIFE_S;
+  if (lifeS <= mostS) return lifeS;
+  throw queryFault(
+    'ValidationError',
+    call.user.session === undefined
+      ? 'The requested DurationSeconds exceeds the MaxSessionDuration set for this role.'
+      : 'The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.',
+  );
 }
 
 export function getSessionToken(call: QueryCall): string {
@@ -45,19 +98,20 @@ export function getSessionToken(call: QueryCall): string {
   return keysXml(call.sessions.issue(call.user, { name: '', role: '', policy: '', lifeMs }));
 }
 
-export function getCallerIdentity({ user, caller }: QueryCall): string {
+export function getCallerIdentity(call: QueryCall): string {
+  const { user, caller } = call;
   const { session, account } = user;
   const isRole = session !== undefined && session.name !== '';
-  const arn = isRole ? sessionArn(account, session.role, session.name) : userArn(user);
-  const id = isRole ? `${caller.user}:${session.name}` : (caller.user ?? '');
-  return xmlElement('Arn', arn) + xmlElement('UserId', id) + xmlElement('Account', account);
+  const id = caller.role?.id ?? (isRole ? `${caller.user}:${session.name}` : (caller.user ?? ''));
+  return xmlElement('Arn', callerArn(call)) + xmlElement('UserId', id) + xmlElement('Account', account);
 }
 
-/** Temporary keys get no others. */
-function checkLasting({ user, caller }: QueryCall, action: string): void {
+/** Temporary keys get no others, but by assuming a role from another. */
+function checkLasting(call: QueryCall, action: string): void {
+  const { user, caller } = call;
   if (user.session !== undefined)
     throw queryFault('AccessDenied', `Cannot call ${action.slice(4)} with session credentials`);
-  if (saidOf(caller.own, action, '') === 'deny') throw queryFault('AccessDenied');
+  if (saidOf(call, caller.own, action, '') === 'deny') throw queryFault('AccessDenied');
 }
 
 function readPolicy(text: string): string {
@@ -68,9 +122,6 @@ function readPolicy(text: string): string {
   callerPolicies([text]);
   return text;
 }
-
-const sessionArn = (account: string, role: string, name: string): string =>
-  `arn:aws:sts::${account}:assumed-role/${role}/${name}`;
 
 function keysXml({ accessKeyId, secretAccessKey, token, expiresMs }: SessionKeys): string {
   const inner =

@@ -10,7 +10,7 @@ import { type BucketRights, privateAcl, rightsOf } from './bucket-rights.ts';
 import { type Caller, type Context, type Grant, storeFaults } from './contract.ts';
 import { grantsTo } from './grants.ts';
 import type { ObjectRecord } from './object-format.ts';
-import { allowsByTags, askPolicy } from './policy.ts';
+import { allowsByTags, askPolicy, namesCaller, type Policy } from './policy.ts';
 import { ACL_ACTIONS, type ActionRule, OF_VERSIONS, POLICY_ACTIONS } from './policy-actions.ts';
 import type { Facts } from './policy-pattern.ts';
 import { tagValue } from './tags.ts';
@@ -253,28 +253,52 @@ const TAG_KEY = 's3:existingobjecttag/';
 
 /** What the conditions of a policy may ask about. */
 function factsOf({ caller, scope }: Context, { account }: Asked, found: ObjectRecord | null | undefined): Facts {
-  const plain = (name: string): string => name.replace(/^AUTH_/, '');
-  const { user } = caller;
   return (key) => {
-    switch (key) {
-      case 'aws:principaltype':
-        return [user === undefined ? 'Anonymous' : caller.admin ? 'Account' : 'User'];
-      case 'aws:userid':
-        return [user ?? 'anonymous'];
-      case 'aws:username':
-        return user === undefined ? undefined : [user.slice(user.indexOf(':') + 1)];
-      case 'aws:principalaccount':
-        return caller.account === undefined ? undefined : [plain(caller.account)];
-      case 'aws:principalarn':
-        return user === undefined ? undefined : [`arn:aws:iam::${user.replace(':', ':user/')}`];
-      case 'aws:resourceaccount':
-      case 's3:resourceaccount':
-        return [plain(account)];
-    }
+    if (key === 'aws:resourceaccount' || key === 's3:resourceaccount') return [plain(account)];
+    const own = callerFacts(caller, key);
+    if (own !== undefined) return own;
     if (!key.startsWith(TAG_KEY)) return scope?.fact(key);
     const tag = tagValue(found?.tags, key.slice(TAG_KEY.length));
     return tag === undefined ? undefined : [tag];
   };
+}
+
+const plain = (name: string): string => name.replace(/^AUTH_/, '');
+
+/** What conditions may ask about the caller, whatever is wanted. */
+export function callerFacts({ user, account, admin, role }: Caller, key: string): readonly string[] | undefined {
+  switch (key) {
+    case 'aws:principaltype':
+      return [user === undefined ? 'Anonymous' : role ? 'AssumedRole' : admin ? 'Account' : 'User'];
+    case 'aws:userid':
+      return [role?.id ?? user ?? 'anonymous'];
+    case 'aws:username':
+      return user === undefined || role ? undefined : [user.slice(user.indexOf(':') + 1)];
+    case 'aws:principalaccount':
+      return account === undefined ? undefined : [plain(account)];
+    case 'aws:principalarn':
+      return user === undefined ? undefined : [role?.arn ?? `arn:aws:iam::${user.replace(':', ':user/')}`];
+  }
+  return undefined;
+}
+
+/**
+ * Whether the caller may assume a role of `account`: its trust policy must let it, and, unless that names a caller of the
+ * role's own account, the caller's policies as well; owners of accounts need none. `facts`: as conditions ask for them.
+ */
+export function mayAssume(
+  { caller, facts }: { readonly caller: Caller; readonly facts: Facts },
+  { trust, account, arn }: { readonly trust: Policy; readonly account: string; readonly arn: string },
+): boolean {
+  const asked = { action: 'sts:AssumeRole', key: undefined, facts };
+  const question = { ...asked, caller, bucket: '' };
+  if (askPolicy(trust, question) !== 'allow') return false;
+  const { own, session } = caller;
+  if (session && session.ask({ ...asked, bucket: arn }) !== 'allow') return false;
+  const said = own?.ask({ ...asked, bucket: arn });
+  if (said === 'deny') return false;
+  if (said === 'allow' || (own === undefined && caller.admin)) return true;
+  return caller.account === `AUTH_${account}` && namesCaller(trust, question);
 }
 
 const owns = (caller: Caller, account: string): boolean =>

@@ -9,31 +9,13 @@ import type { Metadata } from '../../account-container/contract.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
 import type { AccountInfo } from './account-types.ts';
 import type { Acl, AclRequest } from './acl-types.ts';
-import type { CallerPolicies } from './caller-policies.ts';
+import type { Caller } from './caller-policies.ts';
 import type { EncryptionRequest, LockChange, ObjectLock } from './protection-types.ts';
 
 export type { AccountInfo } from './account-types.ts';
-export type { CallerPolicies } from './caller-policies.ts';
+export type { Caller, CallerPolicies } from './caller-policies.ts';
 export type { EncryptionMode, EncryptionRequest, LockChange, ObjectLock, Retention } from './protection-types.ts';
 export { storeFaults } from './store-faults.ts';
-
-/** Who asks. Built by proxy/auth from a token, a signature or nothing. */
-export interface Caller {
-  /** Storage account of the user (`AUTH_test`), undefined for anonymous. */
-  readonly account: string | undefined;
-  /** `account:user` as ACLs name it, e.g. `test:tester`; undefined for anonymous. */
-  readonly user: string | undefined;
-  /** Groups an ACL may name: `test:tester`, `test`. */
-  readonly groups: readonly string[];
-  /** Full rights on `account`. */
-  readonly admin: boolean;
-  /** Full rights on every account, and the only one who sets an account's quota. */
-  readonly reseller?: boolean;
-  /** Of a user within an account: what they allow there is allowed. */
-  readonly own?: CallerPolicies | undefined;
-  /** Of temporary keys: only what they allow, of all else that is allowed. */
-  readonly session?: CallerPolicies | undefined;
-}
 
 export const ANONYMOUS: Caller = { account: undefined, user: undefined, groups: [], admin: false };
 

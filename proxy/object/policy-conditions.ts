@@ -102,6 +102,9 @@ const KEYS: ReadonlySet<string> = new Set(
     .split(' '),
 );
 
+/** Of a request to assume a role alone. */
+const TRUST_KEYS: ReadonlySet<string> = new Set(['sts:externalid', 'sts:rolesessionname']);
+
 /** Keys that pin a grant to somebody or somewhere: what they hold for is not "the public". */
 const NARROWING: ReadonlySet<string> = new Set([
   'aws:sourceip',
@@ -122,8 +125,8 @@ export interface Condition {
 /** Why a condition is refused, in AWS' words. */
 export class BadCondition extends Error {}
 
-/** The whole Condition element; throws BadCondition. */
-export function readConditions(json: unknown, hasVariables: boolean): readonly Condition[] {
+/** The whole Condition element; throws BadCondition. `isTrust`: of a policy that says who may assume a role. */
+export function readConditions(json: unknown, hasVariables: boolean, isTrust = false): readonly Condition[] {
   const conditions: Condition[] = [];
   for (const [name, block] of entriesOf(json)) {
     const { operator, set, ifExists } = readOperator(name);
@@ -131,7 +134,7 @@ export function readConditions(json: unknown, hasVariables: boolean): readonly C
       const texts = (Array.isArray(values) ? values : [values]).map(readScalar);
       if (texts.length === 0) throw new BadCondition('Policy has an invalid condition value');
       const wanted = texts.map((text) => readWanted(text, operator, hasVariables));
-      conditions.push({ operator, set, ifExists, key: readKey(key), values: wanted });
+      conditions.push({ operator, set, ifExists, key: readKey(key, isTrust), values: wanted });
     }
   }
   return conditions;
@@ -155,11 +158,12 @@ function readOperator(name: string): Pick<Condition, 'operator' | 'set' | 'ifExi
 }
 
 /** Lower-case, but for the name of a tag. */
-function readKey(name: string): string {
+function readKey(name: string, isTrust: boolean): string {
   const slash = name.indexOf('/');
   const key = slash < 0 ? name.toLowerCase() : name.slice(0, slash + 1).toLowerCase() + name.slice(slash + 1);
   const family = slash < 0 ? key : key.slice(0, slash + 1);
-  if (!KEYS.has(family) || (slash >= 0 && slash === name.length - 1)) {
+  const isKnown = KEYS.has(family) || (isTrust && TRUST_KEYS.has(key));
+  if (!isKnown || (slash >= 0 && slash === name.length - 1)) {
     throw new BadCondition('Policy has an invalid condition key');
   }
   return key;

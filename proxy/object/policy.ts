@@ -33,8 +33,12 @@ const STATEMENT_FIELDS: ReadonlySet<string> = new Set([
   'Condition',
 ]);
 
-/** Everybody; everyone of an account; one user, `account:name`. */
-type Principal = { readonly anybody: true } | { readonly account: string } | { readonly user: string };
+/** Everybody; everyone of an account; one user, `account:name`; whoever assumed a role, `account:name`. */
+type Principal =
+  | { readonly anybody: true }
+  | { readonly account: string }
+  | { readonly user: string }
+  | { readonly role: string };
 
 interface Statement {
   readonly allows: boolean;
@@ -65,7 +69,7 @@ export interface PolicyQuestion {
 
 /** Fault MalformedPolicy, in AWS' words where they are known. `isNew`: what is stored is not held to younger rules. */
 export function readPolicy(text: string, bucket: string, isNew = false): Policy {
-  return readDocument(text, bucket, isNew);
+  return readDocument(text, { bucket, isNew });
 }
 
 /**
@@ -73,10 +77,15 @@ export function readPolicy(text: string, bucket: string, isNew = false): Policy 
  * stand in it, and mean nothing here. Fault MalformedPolicy.
  */
 export function readCallerPolicy(text: string): Policy {
-  return readDocument(text, undefined, false);
+  return readDocument(text, { bucket: undefined, isNew: false });
 }
 
-function readDocument(text: string, bucket: string | undefined, isNew: boolean): Policy {
+/** The policy of a role that says who may assume it: with principals, about no resource. Fault MalformedPolicy. */
+export function readTrustPolicy(text: string): Policy {
+  return readDocument(text, { bucket: undefined, isNew: false, isTrust: true });
+}
+
+function readDocument(text: string, about: Omit<Reading, 'variables'>): Policy {
   if (Buffer.byteLength(text) > POLICY_BYTES_MAX) {
     throw malformed('Policy exceeds the maximum allowed document size.');
   }
@@ -91,7 +100,7 @@ function readDocument(text: string, bucket: string | undefined, isNew: boolean):
   const list: unknown[] = Array.isArray(statement) ? statement : [statement];
   if (list.length === 0) throw malformed('Could not parse the policy: Statement is empty!');
   const variables = version === '2012-10-17';
-  const statements = list.map((each) => readStatement(each, { bucket, variables, isNew }));
+  const statements = list.map((each) => readStatement(each, { ...about, variables }));
   const isPublic = statements.some(isPublicStatement);
   return { statements, isPublic, asksForTags: statements.some(({ conditions }) => conditions.some(asksForTags)) };
 }
@@ -119,8 +128,10 @@ function checkFields(object: Readonly<Record<string, unknown>>, known: ReadonlyS
 }
 
 interface Reading {
-  /** Undefined: the policy belongs to a caller. */
+  /** Undefined: the policy belongs to a caller, or to a role. */
   readonly bucket: string | undefined;
+  /** It says who may assume a role. */
+  readonly isTrust?: boolean;
   readonly variables: boolean;
   readonly isNew: boolean;
 }
@@ -133,21 +144,24 @@ function readStatement(json: unknown, reading: Reading): Statement {
   if (effect === undefined) throw malformed('Missing required field Effect');
   if (effect !== 'Allow' && effect !== 'Deny') throw malformed(`Invalid effect: ${String(effect).slice(0, 100)}`);
   const allows = effect === 'Allow';
-  const isCallers = reading.bucket === undefined;
+  const { isTrust = false } = reading;
+  const isCallers = reading.bucket === undefined && !isTrust;
   if (isCallers && (json['Principal'] ?? json['NotPrincipal']) !== undefined) {
     throw malformed('Policy document should not specify a principal.');
   }
   const [principal, notPrincipals] = isCallers ? ['*', false] : oneOf(json, 'Principal');
   if (notPrincipals && allows) throw malformed('Statement with Effect Allow cannot have NotPrincipal');
   const [action, notActions] = oneOf(json, 'Action');
-  const [resource, notResources] = oneOf(json, 'Resource');
-  const actions = strings(action, 'Policy has invalid action').map((name) => readAction(name, isCallers));
+  if (isTrust && (json['Resource'] ?? json['NotResource']) !== undefined)
+    throw malformed('Has prohibited field Resource');
+  const [resource, notResources] = isTrust ? ['*', false] : oneOf(json, 'Resource');
+  const actions = strings(action, 'Policy has invalid action').map((name) => readAction(name, reading));
   const places = strings(resource, 'Policy has invalid resource');
   const resources = places.map((text) => readResource(text, reading));
   if (reading.isNew && !notActions && !notResources) checkPairs(actions, places);
   return {
     allows,
-    principals: readPrincipals(principal),
+    principals: readPrincipals(principal, isTrust),
     notPrincipals,
     actions,
     notActions,
@@ -175,16 +189,18 @@ function strings(value: unknown, message: string): readonly string[] {
 
 const BAD_PRINCIPAL = 'Invalid principal in policy';
 
-function readPrincipals(value: unknown): readonly Principal[] {
+/** `isTrust`: services and identity providers may be named as well, and are nobody here. */
+function readPrincipals(value: unknown, isTrust: boolean): readonly Principal[] {
   if (value === '*') return [{ anybody: true }];
   if (!isObject(value) || Object.keys(value).length === 0) throw malformed(BAD_PRINCIPAL);
   return Object.entries(value).flatMap(([kind, names]) => {
+    if (isTrust && (kind === 'Service' || kind === 'Federated')) return strings(names, BAD_PRINCIPAL).slice(0, 0) as [];
     if (kind !== 'AWS' && kind !== 'CanonicalUser') throw malformed(BAD_PRINCIPAL);
     return strings(names, BAD_PRINCIPAL).map((name) => readPrincipal(name, kind));
   });
 }
 
-/** `*`, an account, `account:user`, or an ARN of the root or of a user. */
+/** `*`, an account, `account:user`, or an ARN of the root, of a user, of a role or of a session of one. */
 function readPrincipal(name: string, kind: string): Principal {
   if (name === '*' && kind === 'AWS') return { anybody: true };
   const arn = /^arn:aws:iam::([^:*?]*):(?:(root)|user\/(?:[^*?]*\/)?([^/*?]+))$/.exec(name);
@@ -194,6 +210,15 @@ function readPrincipal(name: string, kind: string): Principal {
     if (root !== undefined) throw malformed(BAD_PRINCIPAL);
     // Without an account the user's name is all there is, as of stores whose accounts are users.
     return account === '' ? byId(user) : { user: `${plain(account)}:${user}` };
+  }
+  const role =
+    /^arn:aws:(?:iam::([^:*?]+):role\/(?:[^*?]*\/)?([^/*?]+)|sts::([^:*?]+):(assumed-role\/[^/*?]+\/[^/*?]+))$/.exec(
+      name,
+    );
+  if (role) {
+    const [, account, roleName, ofSession = '', session = ''] = role;
+    if (account !== undefined) return { role: `${plain(account)}:${roleName}` };
+    return { user: `${plain(ofSession)}:${session}` };
   }
   if (name === '' || /[*?\s/]/.test(name) || name.startsWith('arn:')) throw malformed(BAD_PRINCIPAL);
   return byId(name);
@@ -205,15 +230,23 @@ const byId = (id: string): Principal => (id.includes(':') ? { user: plain(id) } 
 const plain = (account: string): string => (account.startsWith('AUTH_') ? account.slice('AUTH_'.length) : account);
 
 const OF_OTHERS = /^(?!s3:)[a-z0-9-]+:[a-z0-9*?]+$/;
+/** With `*`, more may be meant than is known here: policies of AWS say `s3:Describe*`. */
+const MANY_OF_S3 = /^s3:[a-z0-9?]*\*[a-z0-9*?]*$/;
+const OF_STS = /^sts:[a-z*?]+$/;
 
-function readAction(text: string, isCallers: boolean): Pattern {
+function readAction(text: string, { bucket, isTrust }: Reading): Pattern {
   const name = text.toLowerCase();
   const pattern = compilePattern(name, { wild: true, variables: false });
+  if (isTrust) {
+    if (pattern && (name === '*' || OF_STS.test(name))) return pattern;
+    throw malformed('AssumeRole policy may only specify STS AssumeRole actions.');
+  }
+  const isCallers = bucket === undefined;
   const all = isCallers ? CALLER_ACTIONS : ALL_ACTIONS;
   const isKnown =
     name === '*' ||
     (name.startsWith('s3:') && pattern && all.some((each) => like(pattern, each))) ||
-    (isCallers && OF_OTHERS.test(name));
+    (isCallers && (OF_OTHERS.test(name) || MANY_OF_S3.test(name)));
   if (!pattern || !isKnown) throw malformed('Policy has invalid action');
   return pattern;
 }
@@ -253,9 +286,9 @@ function readAnyResource(text: string, variables: boolean): Pattern {
   return pattern;
 }
 
-function conditionsOf(json: unknown, { variables }: Reading): readonly Condition[] {
+function conditionsOf(json: unknown, { variables, isTrust }: Reading): readonly Condition[] {
   try {
-    return readConditions(json, variables);
+    return readConditions(json, variables, isTrust);
   } catch (error) {
     if (error instanceof BadCondition) throw malformed(error.message);
     throw error;
@@ -295,8 +328,18 @@ function applies(statement: Statement, { caller, action, bucket, key, facts }: P
   return holdAll(conditions, facts);
 }
 
-function isMeant(principal: Principal, { account, user }: Caller): boolean {
+/** Whether an Allow that covers it names the caller, and not just everybody or an account. */
+export function namesCaller({ statements }: Policy, question: PolicyQuestion): boolean {
+  const caller = { ...question.caller, account: undefined };
+  const isNamed = (each: Principal): boolean => !('anybody' in each) && isMeant(each, caller);
+  return statements.some(
+    (statement) => statement.allows && statement.principals.some(isNamed) && applies(statement, question),
+  );
+}
+
+function isMeant(principal: Principal, { account, user, role }: Caller): boolean {
   if ('anybody' in principal) return true;
+  if ('role' in principal) return role?.name === principal.role;
   if ('user' in principal) return user !== undefined && user === principal.user;
   return account !== undefined && plain(account) === principal.account;
 }

@@ -1,18 +1,20 @@
 /** STS and IAM on the S3 port: temporary keys, users with keys and policies, and what each of them may do. */
+import { ACTIONS } from '../../proxy/iam/actions.ts';
 import { presign } from '../s3-signer.ts';
 import { type Answer, amzNow, type Rig, type S3Client, type S3Suite, type S3User } from './s3-rig.ts';
 
-interface Keys extends S3User {
+export interface Keys extends S3User {
   readonly token?: string;
 }
 
 const FORM = 'application/x-www-form-urlencoded; charset=utf-8';
-const tag = ({ text }: Answer, name: string): string => new RegExp(`<${name}>(.*?)</${name}>`).exec(text)?.[1] ?? '';
-const allow = (Action: string | string[], Resource: string | string[] = '*', Effect = 'Allow'): string =>
+export const tag = ({ text }: Answer, name: string): string =>
+  new RegExp(`<${name}>(.*?)</${name}>`).exec(text)?.[1] ?? '';
+export const allow = (Action: string | string[], Resource: string | string[] = '*', Effect = 'Allow'): string =>
   JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect, Action, Resource }] });
 
 let count = 0;
-const newName = (): string => `user-${process.pid}-${++count}`;
+export const newName = (): string => `user-${process.pid}-${++count}`;
 
 function act(client: S3Client, parameters: Readonly<Record<string, string>>, user?: Keys | null): Promise<Answer> {
   const body = new URLSearchParams(parameters).toString();
@@ -23,12 +25,20 @@ function act(client: S3Client, parameters: Readonly<Record<string, string>>, use
 const tokenOf = (user?: Keys | null): Record<string, string> =>
   user?.token === undefined ? {} : { 'x-amz-security-token': user.token };
 
-const sts = (client: S3Client, Action: string, more: Readonly<Record<string, string>> = {}, user?: Keys | null) =>
-  act(client, { Action, Version: '2011-06-15', ...more }, user);
-const iam = (client: S3Client, Action: string, more: Readonly<Record<string, string>> = {}, user?: Keys | null) =>
-  act(client, { Action, Version: '2010-05-08', ...more }, user);
+export const sts = (
+  client: S3Client,
+  Action: string,
+  more: Readonly<Record<string, string>> = {},
+  user?: Keys | null,
+) => act(client, { Action, Version: '2011-06-15', ...more }, user);
+export const iam = (
+  client: S3Client,
+  Action: string,
+  more: Readonly<Record<string, string>> = {},
+  user?: Keys | null,
+) => act(client, { Action, Version: '2010-05-08', ...more }, user);
 
-async function keysOf(done: Promise<Answer>): Promise<Keys> {
+export async function keysOf(done: Promise<Answer>): Promise<Keys> {
   const answer = await done;
   if (answer.status !== 200) throw new Error(answer.text);
   const [accessKeyId, secretAccessKey] = [tag(answer, 'AccessKeyId'), tag(answer, 'SecretAccessKey')];
@@ -37,13 +47,19 @@ async function keysOf(done: Promise<Answer>): Promise<Keys> {
 }
 
 /** Status, or the code of the refusal. */
-async function tried({ client, bucket }: Rig, user: Keys, method: string, path = '', query = ''): Promise<string> {
+export async function tried(
+  { client, bucket }: Rig,
+  user: Keys,
+  method: string,
+  path = '',
+  query = '',
+): Promise<string> {
   const sent = { user, headers: tokenOf(user), query, ...(method === 'PUT' ? { body: 'x' } : {}) };
   const { status, code } = await client.ask(method, `/${bucket}${path}`, sent);
   return code ?? String(status);
 }
 
-async function makeUser(client: S3Client, ...policies: string[]): Promise<{ name: string; keys: Keys }> {
+export async function makeUser(client: S3Client, ...policies: string[]): Promise<{ name: string; keys: Keys }> {
   const UserName = newName();
   const made = await iam(client, 'CreateUser', { UserName });
   if (made.status !== 200) throw new Error(made.text);
@@ -145,6 +161,9 @@ export const temporaryKeys: S3Suite = {
       ['Nothing', {}, 'InvalidAction'],
     ] as const) {
       t.equal(tag(await sts(client, action, more), 'Code'), code, `${action} ${JSON.stringify(more).slice(0, 80)}`);
+    }
+    for (const { name } of ACTIONS.filter(({ run }) => run === undefined)) {
+      t.equal(tag(await iam(client, name), 'Code'), 'NotImplemented', name);
     }
     const headers = { 'content-type': FORM };
     const unsigned = await client.ask('POST', '/', {
@@ -265,8 +284,7 @@ export const users: S3Suite = {
         'LimitExceeded',
       ],
       ['GetUserPolicy', { UserName: name, PolicyName: 'none' }, 'NoSuchEntity'],
-      ['GetAccessKeyLastUsed', { AccessKeyId: keys.accessKeyId }, 'NotImplemented'],
-      ['CreateRole', { RoleName: 'x' }, 'NotImplemented'],
+      ['CreateLoginProfile', { UserName: name }, 'NotImplemented'],
       ['CreateUser', { UserName: 'x', PermissionsBoundary: 'y' }, 'NotImplemented'],
     ] as const) {
       t.equal(tag(await iam(client, action, more), 'Code'), code, `${action} ${JSON.stringify(more).slice(0, 80)}`);

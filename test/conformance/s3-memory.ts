@@ -14,7 +14,7 @@ export async function start(tls: Certificate | undefined): Promise<S3Server> {
     ...{ store: createMemoryStore(), clock: memory.clock, random: memory.random, secret: memory.tokenSecret },
     onError: (error) => void errors.push({ error }),
   });
-  const world = { ...memory, iam, users: iam.users(memory.users) };
+  const world = { ...memory, iam: async () => iam, users: iam.users(memory.users) };
   const options = { host: '127.0.0.1', port: 0, ...(tls === undefined ? {} : { tls }) };
   const onError = (error: unknown): void => void errors.push({ error });
   const listener = await nodeEngine(createS3Handler(world), options, { clock: world.clock, onError });
