@@ -23,6 +23,7 @@ const WAITING = [
   'test/conformance/s3-versions',
   'test/crash/full-disk',
   'cli/rebuild-versions',
+  'fabric/rpc/socket',
   'test/conformance/http-uws-tls',
   'test/conformance/swift-expiry',
   'test/conformance/http-node',

@@ -85,7 +85,7 @@ t.test('nbdkit: errors, delays, a server that dies', { skip: skipNbdkit }, async
       'error-pread-rate=50%',
     ),
     bed.nbdkit('--filter=delay', 'memory', '16M', 'rdelay=30'),
-    bed.nbdkit('--filter=delay', 'memory', '16M', 'delay-read=100ms'),
+    bed.nbdkit('--filter=delay', 'memory', '16M', 'delay-read=60'),
   ]);
   const client = await bed.connect(failing.endpoint);
   await t.rejects(client.write(0, Buffer.alloc(4096)), { code: nbdFaults.noSpace });

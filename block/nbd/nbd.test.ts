@@ -29,7 +29,7 @@ function gated(sizeBytes: number) {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 1000 && !condition(); tries++) await systemClock.sleep(5);
+  for (let tries = 0; tries < 10_000 && !condition(); tries++) await systemClock.sleep(5);
 }
 
 t.test('what is written is read back, across blocks, cuts and connections', async (t) => {
