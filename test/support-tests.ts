@@ -156,6 +156,16 @@ const KEYSTONE: readonly Shown[] = [
 ];
 
 const CINDER: readonly Shown[] = [
+  cinder(
+    /^cinder groups:(create-from-source|.*snapshot)|^cinder group-snapshots:/,
+    'group snapshots, and groups of them',
+    'groups',
+  ),
+  cinder(/^cinder group-types:/, 'types of groups', 'groups'),
+  cinder(/^cinder groups:delete/, 'rules of members', 'groups'),
+  cinder(/^cinder-refused groups:.*replication/, 'what a group cannot promise', 'groups'),
+  cinder(/^cinder groups:/, 'groups: made, shown by version, listed, changed', 'groups'),
+  cinder(/^cinder types:\w+-encryption/, 'types that ask for encryption', 'answers'),
   cinder(/^cinder .*backup/i, 'backups, full, incremental and of snapshots'),
   cinder(/^cinder .*(snapshot|revert)/i, 'snapshots, copies and reverts'),
   cinder(/^cinder .*(attach|connect|reserve|detach|roll)/i, 'attachments in both ways'),
@@ -167,7 +177,7 @@ const CINDER: readonly Shown[] = [
   cinder(/^cinder volumes?:(list|detail|summary)/i, 'lists: filters, pages, counts', 'rights'),
   cinder(/^cinder-refused /, 'versions, rights, and what is refused', 'rights'),
   cinder(
-    /^cinder .*(message|extension|filter|cluster|group|consistency|manage|worker|version)/i,
+    /^cinder .*(message|extension|filter|cluster|cgsnapshot|consistency|manage|worker|version)/i,
     'versions, rights, and what is refused',
     'rights',
   ),

@@ -1,5 +1,6 @@
 // Cinder's answers where clients notice: each case is one in which the real API (Zed, 3.70) was asked the same, side by side.
 import t from 'tap';
+import { Fault, fabricFaults } from '../../fabric/errors.ts';
 import { type CinderClient, startCinderBed } from '../../test/cinder-bed.ts';
 
 t.setTimeout(60_000);
@@ -17,6 +18,7 @@ async function bedOf(t: { teardown(fn: () => Promise<void>): void }) {
         backups: 10,
         backup_gigabytes: 100,
         per_volume_gigabytes: -1,
+        groups: 3,
       },
     },
   });
@@ -170,19 +172,14 @@ t.test('lists: what may be asked of them', async (t) => {
 
 t.test('what there is none of', async (t) => {
   const { bed, films, admin } = await bedOf(t);
-  for (const path of ['groups', 'group_snapshots', 'group_types', 'consistencygroups', 'cgsnapshots', 'clusters']) {
+  for (const path of ['consistencygroups', 'cgsnapshots', 'clusters']) {
     t.same(await admin.ok('GET', `/${path}`), { [path]: [] }, path);
     t.equal((await admin.call('GET', `/${path}/${NOBODY}`)).status, 404, path);
   }
-  t.equal((await films.call('POST', '/groups', { group: {} })).status, 501);
+  t.equal((await films.call('POST', '/consistencygroups', { consistencygroup: {} })).status, 501);
   t.equal((await films.call('GET', '/clusters')).status, 403);
   t.same(await admin.ok('GET', '/manageable_volumes?host=h1'), { 'manageable-volumes': [] });
   t.same(await admin.ok('POST', '/workers/cleanup', {}), { cleaning: [], unavailable: [] });
-  const { volume_type: type } = await admin.ok('POST', '/types', { volume_type: { name: 'plain' } });
-  t.same(await admin.ok('GET', `/types/${type.id}/encryption`), {});
-  t.equal((await films.call('GET', `/types/${type.id}/encryption`)).status, 403);
-  t.equal((await admin.call('DELETE', `/types/${type.id}/encryption/x`)).status, 404);
-  t.equal((await admin.call('POST', `/types/${type.id}/encryption`, { encryption: {} })).status, 501);
   t.same(bed.errors, []);
 });
 
@@ -225,6 +222,78 @@ t.test('a volume says which backup it is of', async (t) => {
   t.same((await restored({ volume_id })).metadata, {}, 'of its own one it need not');
   const made = await volumeOf(films, { backup_id: backup.id });
   t.match(await films.ok('GET', `/volumes/${made}`), { volume: { metadata: { src_backup_id: backup.id } } });
+  t.same(bed.errors, []);
+});
+
+t.test('types that ask for encryption', async (t) => {
+  const { bed, films, admin } = await bedOf(t);
+  const make = async (name: string): Promise<string> =>
+    (await admin.ok('POST', '/types', { volume_type: { name } })).volume_type.id;
+  const [sealed, used] = [await make('sealed'), await make('used')];
+  const id = await volumeOf(films, { volume_type: 'used' });
+  const path = `/types/${sealed}/encryption`;
+  const luks = { provider: 'luks', control_location: 'front-end' };
+  const post = async (encryption: object, at = path) => (await admin.call('POST', at, { encryption })).status;
+  t.same(await admin.ok('GET', path), {});
+  t.equal((await admin.call('GET', `${path}/provider`)).status, 404);
+  for (const one of [
+    { provider: 'luks' },
+    { control_location: 'front-end' },
+    { ...luks, control_location: 'both' },
+    { ...luks, key_size: 'x' },
+    { ...luks, key_size: -1 },
+    { ...luks, key_size: 2 ** 31 },
+    { ...luks, key_size: '9999999999' },
+    { ...luks, cipher: 5 },
+    { ...luks, secret: 'x' },
+  ])
+    t.equal(await post(one), 400, JSON.stringify(one));
+  for (const method of ['POST', 'PUT', 'DELETE'])
+    t.match(
+      await admin.call(
+        method,
+        `/types/${used}/encryption${method === 'POST' ? '' : '/x'}`,
+        method === 'DELETE' ? undefined : { encryption: luks },
+      ),
+      { status: 400, body: { badRequest: { message: /Volume type in use/ } } },
+    );
+  t.equal(await post(luks, `/types/${NOBODY}/encryption`), 404);
+  t.equal((await films.call('POST', path, { encryption: luks })).status, 403);
+  t.equal((await films.call('GET', path)).status, 403);
+  const made = await admin.ok('POST', path, { encryption: { ...luks, key_size: '256', cipher: 'aes-xts-plain64' } });
+  t.match(made.encryption, { ...luks, key_size: 256, volume_type_id: sealed, encryption_id: String });
+  t.equal(await post(luks), 400, 'a type has one');
+  t.same(await admin.ok('GET', `${path}/cipher`), { cipher: 'aes-xts-plain64' });
+  t.equal((await admin.call('GET', `${path}/nix`)).status, 404);
+  t.same(await admin.ok('PUT', `${path}/provider`, { encryption: { key_size: 512 } }), {
+    encryption: { key_size: 512 },
+  });
+  t.match(await admin.ok('GET', path), { ...luks, key_size: 512, volume_type_id: sealed, deleted: false });
+
+  const refused = { status: 400, body: { badRequest: { message: /no key manager/ } } };
+  t.match(await films.call('POST', '/volumes', { volume: { size: 1, volume_type: 'sealed' } }), refused);
+  t.match(await films.call('POST', `/volumes/${id}/action`, { 'os-retype': { new_type: 'sealed' } }), refused);
+  await admin.ok('PUT', '/default-types/films', { default_type: { volume_type: 'sealed' } });
+  t.match(await films.call('POST', '/volumes', { volume: { size: 1 } }), refused, 'nor by default');
+  t.equal((await admin.call('DELETE', `${path}/x`)).status, 202);
+  t.equal((await admin.call('DELETE', `${path}/x`)).status, 404);
+  await volumeOf(films);
+  t.same(bed.errors, []);
+});
+
+t.test('a type that a volume is on its way to cannot become an encrypted one', async (t) => {
+  const { bed, films, admin } = await bedOf(t);
+  const { volume_type: type } = await admin.ok('POST', '/types', { volume_type: { name: 'next' } });
+  const { qos_specs: qos } = await admin.ok('POST', '/qos-specs', { qos_specs: { name: 'q', total_iops_sec: '5' } });
+  await admin.ok('GET', `/qos-specs/${qos.id}/associate?vol_type_id=${type.id}`);
+  const id = await volumeOf(films);
+  const [agent] = bed.agents;
+  agent?.failures.set('limitVolume', new Fault(fabricFaults.unreachable, {}, 'away for a while'));
+  await films.ok('POST', `/volumes/${id}/action`, { 'os-retype': { new_type: 'next' } });
+  const encryption = { provider: 'luks', control_location: 'back-end' };
+  t.equal((await admin.call('POST', `/types/${type.id}/encryption`, { encryption })).status, 400);
+  agent?.failures.clear();
+  t.match(await films.until(`/volumes/${id}`, 'available'), { volume_type: 'next' });
   t.same(bed.errors, []);
 });
 

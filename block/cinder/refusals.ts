@@ -34,3 +34,6 @@ export const invalidVolume = (reason: string): Fault => badRequest(`Invalid volu
 export const invalidSnapshot = (reason: string): Fault => badRequest(`Invalid snapshot: ${reason}`);
 export const invalidBackup = (reason: string): Fault => badRequest(`Invalid backup: ${reason}`);
 export const invalidInput = (reason: string): Fault => badRequest(`Invalid input received: ${reason}`);
+export const invalidGroup = (reason: string): Fault => badRequest(`Invalid Group: ${reason}`);
+export const invalidGroupSnapshot = (reason: string): Fault => badRequest(`Invalid GroupSnapshot: ${reason}`);
+export const invalidGroupType = (reason: string): Fault => badRequest(`Invalid group type: ${reason}`);

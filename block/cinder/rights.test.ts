@@ -57,8 +57,9 @@ t.test('versions, rights, and what is refused', async (t) => {
     t.equal((await films.call('GET', path)).status, 403, path);
   t.equal((await films.call('GET', '/messages', undefined, '3.2')).status, 404);
   t.equal((await films.call('GET', '/attachments', undefined, '3.26')).status, 404);
-  t.same((await films.call('GET', '/groups')).body, { groups: [] }, 'there are none');
-  t.equal((await films.call('POST', '/groups', { group: {} })).status, 501);
+  t.equal((await films.call('GET', '/groups', undefined, '3.12')).status, 404);
+  t.same((await films.call('GET', '/consistencygroups')).body, { consistencygroups: [] }, 'there are none');
+  t.equal((await films.call('POST', '/consistencygroups', { consistencygroup: {} })).status, 501);
   t.equal((await films.call('GET', '/clusters')).status, 403);
   const { volume } = await films.ok('POST', '/volumes', { volume: { size: '1' } }, '3.0');
   t.notOk('group_id' in volume || 'volume_type_id' in volume || 'consumes_quota' in volume);

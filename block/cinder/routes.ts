@@ -5,6 +5,9 @@ import { attachmentRoutes } from './api/attachments.ts';
 import { backupRoutes } from './api/backups.ts';
 import { connectionRoutes } from './api/connections.ts';
 import { encryptionRoutes } from './api/encryption.ts';
+import { groupSnapshotRoutes } from './api/group-snapshots.ts';
+import { groupTypeRoutes } from './api/group-types.ts';
+import { groupRoutes } from './api/groups.ts';
 import { metadataRoutes } from './api/metadata.ts';
 import { discoveryRoutes, messageRoutes } from './api/misc.ts';
 import { qosRoutes } from './api/qos.ts';
@@ -40,7 +43,7 @@ export function cinderRoutes(cinder: Cinder): Route[] {
   return [
     ...[volumeRoutes, metadataRoutes, encryptionRoutes, volumeActionRoutes, connectionRoutes, attachmentRoutes],
     ...[snapshotRoutes, backupRoutes, typeRoutes, qosRoutes, transferRoutes, quotaRoutes, messageRoutes],
-    ...[serviceRoutes, discoveryRoutes, refusedRoutes],
+    ...[groupRoutes, groupSnapshotRoutes, groupTypeRoutes, serviceRoutes, discoveryRoutes, refusedRoutes],
   ].flatMap((make) => make(cinder));
 }
 

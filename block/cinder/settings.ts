@@ -11,6 +11,8 @@ export interface CinderSettings {
   readonly container: string;
   /** Quotas of a project, by Cinder's names; -1 is unlimited. */
   readonly quotas: Readonly<Record<string, number>>;
+  /** Name of the group type that `GET /group_types/default` shows. */
+  readonly defaultGroupType: string | null;
   /** How long a task goes on trying to reach a host. */
   readonly hostPatienceMs: number;
 }
@@ -30,5 +32,6 @@ export const SETTINGS_DEFAULT: CinderSettings = {
     backup_gigabytes: 1000,
     groups: 10,
   },
+  defaultGroupType: null,
   hostPatienceMs: 60_000,
 };

@@ -39,6 +39,7 @@ export interface VolumeRow {
   readonly migrationStatus?: string | undefined;
   /** Of the snapshots to come: volumes of one family in one project share it. */
   readonly lineage: string;
+  readonly groupId?: string | undefined;
 }
 
 export interface SnapshotRow {
@@ -57,6 +58,7 @@ export interface SnapshotRow {
   readonly updatedAtMs?: number | undefined;
   readonly metadata: Words;
   readonly lineage: string;
+  readonly groupSnapshotId?: string | undefined;
 }
 
 export interface BackupRow {
@@ -117,6 +119,64 @@ export interface TypeRow {
   readonly qosId?: string | undefined;
   /** Projects that may use one that is not public. */
   readonly projects: readonly string[];
+  readonly createdAtMs: number;
+  readonly updatedAtMs?: number | undefined;
+  /** No volume of such a type can be made: there is no key manager. */
+  readonly encryption?: TypeEncryption | undefined;
+}
+
+/** What a type asks of its volumes' encryption, by Cinder's names. */
+export interface TypeEncryption {
+  readonly encryption_id: string;
+  readonly provider: string;
+  readonly control_location: string;
+  readonly cipher: string | null;
+  /** Bits. */
+  readonly key_size: number | null;
+  readonly createdAtMs: number;
+  readonly updatedAtMs?: number | undefined;
+}
+
+export interface GroupTypeRow {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string | null;
+  readonly isPublic: boolean;
+  readonly specs: Readonly<Record<string, string | null>>;
+  readonly createdAtMs: number;
+  readonly updatedAtMs?: number | undefined;
+}
+
+/** Volumes on one host that are created, snapshotted and deleted together. */
+export interface GroupRow {
+  readonly id: string;
+  readonly projectId: string;
+  readonly userId: string;
+  readonly name: string | null;
+  readonly description: string | null;
+  /** available, error, error_deleting; creating and deleting belong to a task. */
+  readonly status: string;
+  /** Absent where no host could take it. */
+  readonly host?: string | undefined;
+  readonly zone: string;
+  readonly groupTypeId: string;
+  /** Types that its volumes may have. */
+  readonly typeIds: readonly string[];
+  readonly groupSnapshotId?: string | undefined;
+  readonly sourceGroupId?: string | undefined;
+  readonly createdAtMs: number;
+  readonly updatedAtMs?: number | undefined;
+}
+
+export interface GroupSnapshotRow {
+  readonly id: string;
+  readonly projectId: string;
+  readonly userId: string;
+  readonly groupId: string;
+  readonly groupTypeId: string;
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly status: string;
   readonly createdAtMs: number;
   readonly updatedAtMs?: number | undefined;
 }
@@ -180,10 +240,23 @@ export const volumes = new Collection<VolumeRow>('volume.volumes', {
   type: (row) => row.typeId,
   snapshot: (row) => row.snapshotId,
   backup: (row) => row.backupId,
+  group: (row) => row.groupId,
 });
 export const snapshots = new Collection<SnapshotRow>('volume.snapshots', {
   project: (row) => row.projectId,
   volume: (row) => row.volumeId,
+  group: (row) => row.groupSnapshotId,
+});
+export const groupTypes = new Collection<GroupTypeRow>('volume.group_types', { name: (row) => row.name });
+export const groups = new Collection<GroupRow>('volume.groups', {
+  project: (row) => row.projectId,
+  type: (row) => row.groupTypeId,
+  snapshot: (row) => row.groupSnapshotId,
+  group: (row) => row.sourceGroupId,
+});
+export const groupSnapshots = new Collection<GroupSnapshotRow>('volume.group_snapshots', {
+  project: (row) => row.projectId,
+  group: (row) => row.groupId,
 });
 export const backups = new Collection<BackupRow>('volume.backups', {
   project: (row) => row.projectId,

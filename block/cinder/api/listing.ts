@@ -37,6 +37,8 @@ export interface ListSpec<T> {
   /** `count` with `with_count` from 3.45 on. */
   readonly counts?: boolean;
   readonly more?: readonly Filter[];
+  /** Names in the query that do not filter. */
+  readonly also?: readonly string[];
 }
 
 /** The project's own, or everybody's for an admin who asks for it. */
@@ -57,7 +59,7 @@ const COUNT_SINCE = '3.45';
 export function listed<T>(call: Call, spec: ListSpec<T>): Answer {
   const { collection, rows, fields, show, filters, like = [], sortKeys, counts = false, more = [] } = spec;
   const page = readPage(call.query);
-  checkFilters(call, spec.resource);
+  checkFilters(call, spec);
   const sort = readSort(call.query, { keys: sortKeys, key: 'created_at' });
   const isLike = call.version.atLeast(LIKE_SINCE);
   const asked = readFilters(call.query, { names: filters, like: isLike ? like : [] });
@@ -79,9 +81,9 @@ export function listed<T>(call: Call, spec: ListSpec<T>): Answer {
 }
 
 /** No thing has what is not known of it: an admin's mistake in the name of a filter finds nothing rather than everything. */
-function unknown<T>(call: Call, { filters, like = [], resource }: ListSpec<T>): Filter[] {
+function unknown<T>(call: Call, { filters, like = [], resource, also = [] }: ListSpec<T>): Filter[] {
   if (resource === undefined || !isAdmin(call)) return [];
-  const known = [...PAGING_NAMES, ...OTHER_NAMES, ...filters, ...RESOURCE_FILTERS[resource]];
+  const known = [...PAGING_NAMES, ...OTHER_NAMES, ...filters, ...RESOURCE_FILTERS[resource], ...also];
   const isKnown = (name: string): boolean => known.includes(name) || like.includes(name.replace(/~$/, ''));
   return call.query.names.every(isKnown) ? [] : [() => false];
 }
@@ -90,9 +92,9 @@ function unknown<T>(call: Call, { filters, like = [], resource }: ListSpec<T>): 
 const OTHER_NAMES = ['project_id', 'force'];
 
 /** Members are told of filters that nothing here knows. */
-function checkFilters(call: Call, resource: FilteredResource | undefined): void {
+function checkFilters<T>(call: Call, { resource, also = [] }: ListSpec<T>): void {
   if (resource === undefined || !call.version.atLeast(LIKE_SINCE) || isAdmin(call)) return;
-  readFilters(call.query, { names: RESOURCE_FILTERS[resource], strict: true });
+  readFilters(call.query, { names: [...RESOURCE_FILTERS[resource], ...also], strict: true });
 }
 
 /** `metadata={'a': 'b'}` as Python prints it, or JSON. */

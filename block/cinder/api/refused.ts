@@ -18,7 +18,7 @@ interface Absent {
   readonly missing?: string;
 }
 
-const GROUPS = 'groups of volumes come later: a snapshot is of one volume at one moment';
+const GROUPS = 'the older form of groups: use /groups';
 const MANAGE = 'volumes and snapshots are files and objects of our own form, which nobody else makes';
 const CLUSTERS = 'a volume is on one host, not on a cluster of them';
 
@@ -50,10 +50,6 @@ function manageable(at: string, kind: 'volume' | 'snapshot', min?: string): Abse
 }
 
 const ABSENT: readonly Absent[] = [
-  ...collection('groups', { min: '3.13', rules: 'group', why: GROUPS, what: 'Group' }),
-  { name: 'groups-from', path: '/groups/action', why: GROUPS, rule: 'group:create', min: '3.14', methods: ['POST'] },
-  ...collection('group_snapshots', { min: '3.14', rules: 'group', why: GROUPS, what: 'GroupSnapshot' }),
-  ...collection('group_types', { min: '3.11', rules: 'group', why: GROUPS, what: 'Group type' }),
   ...collection('consistencygroups', { rules: 'group', why: GROUPS, what: 'Group' }),
   ...collection('cgsnapshots', { rules: 'group', why: GROUPS, what: 'GroupSnapshot' }),
   ...manageable('manageable_volumes', 'volume', '3.8'),

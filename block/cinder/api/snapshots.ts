@@ -1,15 +1,13 @@
 /** /snapshots and their actions. A snapshot stands alone in the object store: it is deleted in any order, on any host. */
 import type { WriteTx } from '../../../control/contract.ts';
 import { type Call, type Route, route } from '../../../control/service/types.ts';
-import { type Cinder, newId, startTask } from '../cinder.ts';
+import { type Cinder, startTask } from '../cinder.ts';
 import { isoTime } from '../iso-time.ts';
-import { snapshotAmounts } from '../model/quota-amounts.ts';
-import { typeName } from '../model/types.ts';
-import { badRequest, invalidSnapshot, invalidVolume, notImplemented } from '../refusals.ts';
+import { putSnapshot } from '../model/new-snapshot.ts';
+import { badRequest, invalidSnapshot, notImplemented } from '../refusals.ts';
 import { type SnapshotRow, snapshots, volumes } from '../tables.ts';
 import { DELETE_SNAPSHOT } from '../tasks/delete-snapshot.ts';
 import { change } from '../tasks/kind.ts';
-import { CREATE_SNAPSHOT } from '../tasks/snapshot.ts';
 import { hasWords, listed, readWords, rowsFor } from './listing.ts';
 import {
   action,
@@ -19,7 +17,6 @@ import {
   named,
   oneOf,
   owned,
-  projectOf,
   STRING,
   TEXT,
   targetIn,
@@ -176,7 +173,7 @@ const showBrief = (_: Call, one: SnapshotRow): Body => ({
 /** As the answers to creation and update have it. */
 const showMade = (call: Call, one: SnapshotRow): Body => ({
   ...showBrief(call, one),
-  ...(call.version.atLeast('3.14') && { group_snapshot_id: null }),
+  ...(call.version.atLeast('3.14') && { group_snapshot_id: one.groupSnapshotId ?? null }),
   ...(call.version.atLeast('3.41') && { user_id: one.userId }),
   ...(call.version.atLeast('3.65') && { consumes_quota: true }),
 });
@@ -193,26 +190,10 @@ function show(call: Call, one: SnapshotRow): Body {
 }
 
 async function create(cinder: Cinder, tx: WriteTx, call: Call, body: Body): Promise<SnapshotRow> {
-  const isForced = force(call, body);
+  const allowed = force(call, body) ? ['available', 'in-use'] : ['available'];
   const volume = await owned(tx, call, { rows: volumes, what: 'Volume', id: body['volume_id'] as string });
-  const allowed = isForced ? ['available', 'in-use'] : ['available'];
-  const { host, sizeGb, typeId, status, lineage } = volume;
-  if (!allowed.includes(status) || host === undefined)
-    throw invalidVolume(`Volume ${volume.id} status must be ${oneOf(allowed)}, but current status is: ${status}.`);
-  const projectId = projectOf(call);
-  const id = newId(cinder);
-  await cinder.quotas.take(tx, volume.projectId, snapshotAmounts(sizeGb, await typeName(tx, typeId)));
   const { name = null, description = null } = named(body);
-  startTask(cinder, tx, { kind: CREATE_SNAPSHOT, input: { snapshotId: id }, resource: `snapshot/${id}`, call });
-  return snapshots.put(tx, {
-    ...{
-      id,
-      projectId: volume.projectId === projectId ? projectId : volume.projectId,
-      userId: call.credentials.userId,
-    },
-    ...{ volumeId: volume.id, name, description, sizeGb, status: 'creating', progress: '0%', host, typeId, lineage },
-    ...{ createdAtMs: cinder.clock.nowMs(), metadata: words(body['metadata']) },
-  });
+  return putSnapshot(cinder, tx, { call, volume, allowed, name, description, metadata: words(body['metadata']) });
 }
 
 /** Since 3.66 an attached volume needs no force, and `force` may only say so. */
@@ -228,6 +209,8 @@ async function remove(cinder: Cinder, call: Call, { id, force }: { id: string; f
     const one = await owned(tx, call, { rows: snapshots, what: 'Snapshot', id });
     const allowed = ['available', 'error', 'error_deleting'];
     if (one.status === 'deleting' && !force) return;
+    if (one.groupSnapshotId !== undefined)
+      throw invalidSnapshot(`Snapshot ${id} must not be part of a group: it goes with ${one.groupSnapshotId}.`);
     if (!force && !allowed.includes(one.status))
       throw invalidSnapshot(`Volume Snapshot status must be ${oneOf(allowed)}, but it is ${one.status}.`);
     await change(cinder, tx, snapshots, { id, status: 'deleting' });

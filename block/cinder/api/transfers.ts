@@ -128,7 +128,11 @@ async function create(cinder: Cinder, call: Call, body: Body): Promise<{ row: Tr
     const volume = await owned(tx, call, { rows: volumes, what: 'Volume', id: body['volume_id'] as string });
     const open = await attachments.by(tx, 'volume', volume.id);
     if (volume.status !== 'available' || open.length > 0) throw invalidVolume('status must be available');
+    if (volume.groupId !== undefined)
+      throw invalidVolume(`Volume ${volume.id} must not be part of a group to be transferred.`);
     const taken = await snapshots.by(tx, 'volume', volume.id);
+    const held = taken.find(({ groupSnapshotId }) => groupSnapshotId !== undefined);
+    if (held) throw badRequest(`Invalid snapshot: snapshot ${held.id} must not be part of a group snapshot`);
     const busy = taken.find(({ status }) => status !== 'available' && status !== 'error');
     if (busy) throw badRequest(`Invalid snapshot: snapshot ${busy.id} status must be available`);
     await change(cinder, tx, volumes, { id: volume.id, status: 'awaiting-transfer', previousStatus: volume.status });

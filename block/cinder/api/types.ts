@@ -4,11 +4,12 @@ import { type Call, type Route, route } from '../../../control/service/types.ts'
 import { type Cinder, newId } from '../cinder.ts';
 import { isoTime } from '../iso-time.ts';
 import { DEFAULT_TYPE, defaultType, findType, getType, mayUse } from '../model/types.ts';
-import { badRequest, conflict, notFound, notImplemented } from '../refusals.ts';
+import { badRequest, conflict, notFound } from '../refusals.ts';
 import { DEFAULT_TYPES, type TypeRow, types, volumes, type Words } from '../tables.ts';
 import { change } from '../tasks/kind.ts';
 import { listed, readWords } from './listing.ts';
 import { BOOLEAN, type Body, bool, isAdmin, NAME, TEXT, WORDS, WORDS_OR_NULL, wrapped } from './shared.ts';
+import { typeEncryptionRoutes } from './type-encryption.ts';
 
 const CREATE = wrapped(
   'volume_type',
@@ -74,7 +75,7 @@ export function typeRoutes(cinder: Cinder): Route[] {
     }),
     ...specRoutes(cinder, visible),
     ...accessRoutes(cinder),
-    ...encryptionRoutes(cinder),
+    ...typeEncryptionRoutes(cinder),
     ...defaultRoutes(cinder),
   ];
 }
@@ -102,15 +103,10 @@ function brief(call: Call, { id, name, isPublic, description, extraSpecs }: Type
 
 async function list(cinder: Cinder, call: Call) {
   const admin = isAdmin(call);
-  const asked = call.query.get('is_public');
+  const asked = admin ? checkPublic(call) : undefined;
   const every = await cinder.store.read((tx) => types.all(tx));
-  const wanted = (type: TypeRow): boolean => {
-    if (!admin) return mayUse(type, call.credentials.projectId);
-    if (asked === undefined) return type.isPublic;
-    return asked.toLowerCase() === 'none' || type.isPublic === bool(asked);
-  };
-  if (admin && asked !== undefined && !/^(?:none|true|false|t|f|yes|no|y|n|on|off|1|0)$/i.test(asked))
-    throw badRequest(`Invalid is_public filter [${asked.slice(0, 32)}]`);
+  const wanted = (type: TypeRow): boolean =>
+    admin ? asked === undefined || type.isPublic === asked : mayUse(type, call.credentials.projectId);
   const specs = call.version.atLeast('3.52') ? readWords(call.query.get('extra_specs')) : undefined;
   const has = ({ extraSpecs }: TypeRow): boolean =>
     Object.entries(specs ?? {}).every(([key, value]) => extraSpecs[key] === String(value));
@@ -127,6 +123,15 @@ async function list(cinder: Cinder, call: Call) {
       created_at: isoTime(createdAtMs),
     }),
   });
+}
+
+/** Which an admin wants to see; undefined: all. */
+export function checkPublic({ query }: Call): boolean | undefined {
+  const asked = query.get('is_public');
+  if (asked === undefined) return true;
+  if (!/^(?:none|true|false|t|f|yes|no|y|n|on|off|1|0)$/i.test(asked))
+    throw badRequest(`Invalid is_public filter [${asked.slice(0, 32)}]`);
+  return asked.toLowerCase() === 'none' ? undefined : bool(asked);
 }
 
 async function create(cinder: Cinder, body: Body): Promise<TypeRow> {
@@ -281,39 +286,6 @@ function accessRoutes(cinder: Cinder): Route[] {
         };
       },
     }),
-  ];
-}
-
-/** No volume is encrypted by its type: types have no encryption to show, change or take away, and none can be made. */
-function encryptionRoutes({ store }: Cinder): Route[] {
-  const path = '/types/{type_id}/encryption';
-  const policy = 'volume_extension:volume_type_encryption:get';
-  const missing = (name: string, method: 'GET' | 'PUT' | 'DELETE', at: string, rule: string): Route =>
-    route({
-      ...{ name, method, path: at, policy: rule, note: 'refused, 404: volumes are not encrypted by their types' },
-      run(call) {
-        throw notFound('Volume type encryption for type', (call.params as { type_id: string }).type_id);
-      },
-    });
-  const change1 = 'volume_extension:type_update';
-  return [
-    route({
-      ...{ name: 'types:show-encryption', method: 'GET', path, policy, note: 'always empty' },
-      async run(call) {
-        await store.read((tx) => getType(tx, call.params.type_id));
-        return { body: {} };
-      },
-    }),
-    route({
-      ...{ name: 'types:create-encryption', method: 'POST', path, policy: change1 },
-      note: 'refused, 501: volumes are not encrypted by their types',
-      run() {
-        throw notImplemented('Encryption of volumes by their types is not offered.');
-      },
-    }),
-    missing('types:show-encryption-item', 'GET', `${path}/{key}`, policy),
-    missing('types:update-encryption', 'PUT', `${path}/{key}`, change1),
-    missing('types:delete-encryption', 'DELETE', `${path}/{key}`, change1),
   ];
 }
 

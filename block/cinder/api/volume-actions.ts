@@ -1,6 +1,7 @@
 /** POST /volumes/{id}/action: what changes a volume and its state. Attaching in the older way is in connections.ts. */
 import { type Call, type Route, route } from '../../../control/service/types.ts';
 import { type Cinder, newId, startTask } from '../cinder.ts';
+import { checkEncryption } from '../model/new-volume.ts';
 import { growthAmounts, volumeAmounts } from '../model/quota-amounts.ts';
 import { allocate, choose, disabledHosts, fits, isMultiattach } from '../model/scheduler.ts';
 import { checkSize } from '../model/sizes.ts';
@@ -317,6 +318,9 @@ async function retype(cinder: Cinder, call: Call, id: string, asked: Body): Prom
       throw invalidInput('The volume type cannot be used by this project.');
     if ((status !== 'available' && status !== 'in-use') || host === undefined)
       throw invalidVolume(`Volume ${id} status must be available or in-use to be retyped, but it is ${status}.`);
+    if (volume.groupId !== undefined)
+      throw invalidVolume(`Volume ${id} must not be part of a group to be retyped: it is in group ${volume.groupId}.`);
+    checkEncryption(type);
     if (type.id === typeId) throw badRequest(`New volume type must be different: volume ${id} has it already.`);
     if (status === 'in-use' && isMultiattach(type) !== volume.multiattach)
       throw invalidInput('Changing the multiattach property of a volume that is in use is not allowed.');
@@ -362,6 +366,8 @@ async function migrate(cinder: Cinder, call: Call, id: string, asked: Body): Pro
       throw invalidVolume(
         `Volume ${id} status must be available and it must not be attached to be migrated, but it is ${status}.`,
       );
+    if (volume.groupId !== undefined)
+      throw invalidVolume(`Volume ${id} must not be part of a group to be migrated: it is in group ${volume.groupId}.`);
     if (host === to) throw invalidVolume(`Destination host must be different from the current host.`);
     // A host that is switched off takes what an administrator sends there.
     const wish = { sizeGb, type: await getType(tx, typeId), zone: undefined, onlyHost: to };

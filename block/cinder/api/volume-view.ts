@@ -60,7 +60,7 @@ export function showMadeVolume(call: Call, { volume, typeName, attached }: Volum
     ...{ consistencygroup_id: null, multiattach: volume.multiattach },
     attachments: attached.map((one) => showAttached(one, admin)),
     ...(admin && { migration_status: volume.migrationStatus ?? null }),
-    ...(version.atLeast('3.13') && { group_id: null }),
+    ...(version.atLeast('3.13') && { group_id: volume.groupId ?? null }),
     ...(admin && version.atLeast('3.21') && { provider_id: null }),
     ...(version.atLeast('3.48') && { shared_targets: false, service_uuid: serviceUuid(volume.host) }),
     ...(admin && version.atLeast('3.61') && { cluster_name: null }),

@@ -4,7 +4,7 @@ import { type Call, type Route, route } from '../../../control/service/types.ts'
 import { type Cinder, startTask } from '../cinder.ts';
 import { isoTime, parseTime } from '../iso-time.ts';
 import { type NewVolume, putVolume } from '../model/new-volume.ts';
-import { badRequest, invalidInput, invalidVolume, notFound } from '../refusals.ts';
+import { badRequest, invalidInput, invalidVolume } from '../refusals.ts';
 import { attachments, snapshots, type VolumeRow, volumes } from '../tables.ts';
 import { DELETE_VOLUME, type DeleteInput } from '../tasks/delete-volume.ts';
 import { change } from '../tasks/kind.ts';
@@ -187,8 +187,8 @@ async function listVolumes(cinder: Cinder, call: Call, show: (call: Call, parts:
   const metadata = readWords(call.query.get('metadata'));
   const image = call.version.atLeast('3.4') ? readWords(call.query.get('glance_metadata')) : undefined;
   const rowOf = (item: Body) => (item['row'] as VolumeParts).volume;
-  // Group filters name groups, of which there are none.
-  const inGroup: Filter[] = call.version.atLeast('3.10') && call.query.has('group_id') ? [() => false] : [];
+  const group = call.version.atLeast('3.10') ? call.query.get('group_id') : undefined;
+  const inGroup: Filter[] = group === undefined ? [] : [(item) => rowOf(item).groupId === group];
   return listed(call, {
     ...{
       collection: 'volumes',
@@ -273,6 +273,7 @@ function readNew({ hosts }: Cinder, whole: Readonly<Record<string, Body>>): NewV
     ...{ name, description, sizeGb: gigabytes(body['size']), typeName: text(body['volume_type']), zone },
     ...{ metadata: words(body['metadata']), snapshotId: text(body['snapshot_id']) },
     ...{ sourceVolumeId: text(body['source_volid']), backupId: text(body['backup_id']) },
+    ...{ groupId: (body['group_id'] ?? body['consistencygroup_id'] ?? undefined) as string | undefined },
     ...{ sameHost: ids(hints['same_host']), differentHost: ids(hints['different_host']) },
   };
 }
@@ -280,8 +281,6 @@ function readNew({ hosts }: Cinder, whole: Readonly<Record<string, Body>>): NewV
 function refuseNew(body: Body): void {
   if (typeof (body['imageRef'] ?? body['image_id']) === 'string')
     throw badRequest('There is no image service: a volume cannot be made of an image here.');
-  const group = body['consistencygroup_id'] ?? body['group_id'];
-  if (typeof group === 'string') throw notFound('Group', group);
   if (bool(body['multiattach']))
     throw badRequest(
       'multiattach parameter has been removed: use a volume type with extra spec multiattach="<is> True".',
@@ -306,11 +305,15 @@ export async function beginDelete(cinder: Cinder, call: Call, input: DeleteInput
     const taken = await snapshots.by(tx, 'volume', volumeId);
     const open = await attachments.by(tx, 'volume', volumeId);
     if (volume.status === 'deleting' && !force) return;
-    if (!force && (!DELETABLE.includes(volume.status) || open.length > 0))
+    // One that no host could take was never in it.
+    const isMember = volume.groupId !== undefined && volume.host !== undefined;
+    if (isMember || (!force && (!DELETABLE.includes(volume.status) || open.length > 0)))
       throw invalidVolume(
         `Volume status must be ${oneOf(DELETABLE)} and must not be migrating, attached, belong to a group, have snapshots, ` +
-          `awaiting a transfer, or be disassociated from snapshots after volume transfer. It is ${volume.status}.`,
+          `awaiting a transfer, or be disassociated from snapshots after volume transfer. It is ${volume.status}${isMember ? `, in group ${volume.groupId}` : ''}.`,
       );
+    const held = taken.find(({ groupSnapshotId }) => groupSnapshotId !== undefined);
+    if (held) throw invalidVolume(`Snapshot ${held.id} of the volume is part of a group snapshot.`);
     if (taken.length > 0 && !cascade) throw invalidVolume(`Volume still has ${taken.length} dependent snapshots.`);
     const busy = taken.find(
       ({ status }) => !force && !['available', 'error', 'error_deleting', 'deleting'].includes(status),

@@ -8,7 +8,17 @@ interface Identified {
 type Indexes<T, Names extends string> = Readonly<Record<Names, (row: T) => string | undefined>>;
 
 /** The kinds of index a row of Cinder may have. */
-export type IndexName = 'project' | 'volume' | 'host' | 'type' | 'name' | 'qos' | 'snapshot' | 'backup' | 'task';
+export type IndexName =
+  | 'project'
+  | 'volume'
+  | 'host'
+  | 'type'
+  | 'name'
+  | 'qos'
+  | 'snapshot'
+  | 'backup'
+  | 'task'
+  | 'group';
 
 export class Collection<T extends Identified> {
   readonly table: Table<T>;

@@ -24,6 +24,11 @@ export const EVENTS = {
   backupCreate: ['VOLUME_BACKUP', '013', 'create backup', '020', 'Backup driver failed to create backup.'],
   backupDelete: ['VOLUME_BACKUP', '014', 'delete backup', '025', 'Backup driver failed to delete backup.'],
   backupRestore: ['VOLUME_BACKUP', '015', 'restore backup', '026', 'Backup driver failed to restore backup.'],
+  groupSchedule: ['GROUP', '001', 'schedule allocate group', '003', 'Could not find any available weighted backend.'],
+  groupCreate: ['GROUP', '008', 'create group', '001', 'Not all of its volumes could be created.'],
+  groupDelete: ['GROUP', '008', 'delete group', '001', 'Not all of its volumes could be deleted.'],
+  groupSnapshotCreate: ['GROUP_SNAPSHOT', '009', 'create group snapshot', '013', 'Not all snapshots could be created.'],
+  groupSnapshotDelete: ['GROUP_SNAPSHOT', '010', 'delete group snapshot', '016', 'Not all snapshots could be deleted.'],
 } as const;
 export type EventName = keyof typeof EVENTS;
 

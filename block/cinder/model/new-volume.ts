@@ -6,8 +6,18 @@ import type { WriteTx } from '../../../control/contract.ts';
 import type { Call } from '../../../control/service/types.ts';
 import { owned, projectOf } from '../api/shared.ts';
 import { type Cinder, newId, startTask } from '../cinder.ts';
-import { invalidBackup, invalidInput, invalidSnapshot, invalidVolume } from '../refusals.ts';
-import { backups, LINEAGES, snapshots, type TypeRow, type VolumeRow, volumes, type Words } from '../tables.ts';
+import { badRequest, invalidBackup, invalidGroup, invalidInput, invalidSnapshot, invalidVolume } from '../refusals.ts';
+import {
+  backups,
+  type GroupRow,
+  groups,
+  LINEAGES,
+  snapshots,
+  type TypeRow,
+  type VolumeRow,
+  volumes,
+  type Words,
+} from '../tables.ts';
 import { CREATE_VOLUME, type CreateInput } from '../tasks/create-volume.ts';
 import type { Pool } from './hosts.ts';
 import { addMessage } from './messages.ts';
@@ -28,6 +38,17 @@ export interface NewVolume {
   readonly backupId?: string | undefined;
   readonly sameHost?: readonly string[] | undefined;
   readonly differentHost?: readonly string[] | undefined;
+  readonly groupId?: string | undefined;
+}
+
+export interface Making {
+  readonly call: Call;
+  readonly asked: NewVolume;
+  readonly pools: readonly Pool[];
+  /** False for a volume that a restore will make. */
+  readonly task?: boolean;
+  /** That is being made with it; else the one of `asked` is looked up. */
+  readonly group?: GroupRow;
 }
 
 /** What it is made of. */
@@ -41,15 +62,13 @@ interface Source {
   readonly from: NonNullable<CreateInput['source']>;
 }
 
-/** `task` is false for a volume that a restore will make. */
-export async function putVolume(
-  cinder: Cinder,
-  tx: WriteTx,
-  { call, asked, pools, task = true }: { call: Call; asked: NewVolume; pools: readonly Pool[]; task?: boolean },
-): Promise<VolumeRow> {
+export async function putVolume(cinder: Cinder, tx: WriteTx, making: Making): Promise<VolumeRow> {
+  const { call, asked, pools, task = true } = making;
   const projectId = projectOf(call);
   const source = await findSource(tx, call, asked);
   const type = await typeFor(tx, projectId, asked, source);
+  checkEncryption(type);
+  const group = making.group ?? (await groupFor(tx, call, asked, type));
   const sizeGb = asked.sizeGb ?? source?.sizeGb;
   if (sizeGb === undefined) throw invalidInput('Volume size must be given.');
   if (source && sizeGb < source.sizeGb)
@@ -58,7 +77,8 @@ export async function putVolume(
   const id = newId(cinder);
   const hints = await hintedHosts(tx, asked);
   const disabled = await disabledHosts(tx);
-  const wish = { sizeGb, type, zone: asked.zone, onlyHost: source?.onlyHost, ...hints };
+  const zone = group?.zone ?? asked.zone;
+  const wish = { sizeGb, type, zone, onlyHost: source?.onlyHost, ...hints, ...(group && besides(hints, group)) };
   const origin = asked.backupId === undefined ? {} : { src_backup_id: asked.backupId };
   const metadata = { ...asked.metadata, ...origin };
   const choice = await choose(tx, wish, { pools, settings: cinder.settings, disabled });
@@ -66,7 +86,7 @@ export async function putVolume(
   if (choice) await allocate(tx, choice.host, sizeGb);
   const volume = await volumes.put(tx, {
     ...{ id, projectId, userId: call.credentials.userId, name: asked.name, description: asked.description, sizeGb },
-    ...{ host: choice?.host, zone: choice?.zone ?? asked.zone ?? cinder.settings.zone, typeId: type.id },
+    ...{ host: choice?.host, zone: choice?.zone ?? zone ?? cinder.settings.zone, typeId: type.id, groupId: group?.id },
     ...{ status: choice ? 'creating' : 'error', createdAtMs: cinder.clock.nowMs(), metadata },
     ...{ imageMetadata: source?.imageMetadata ?? {}, bootable: source?.bootable ?? false, readOnly: false },
     ...{ snapshotId: asked.snapshotId, sourceVolumeId: asked.sourceVolumeId, backupId: asked.backupId },
@@ -79,6 +99,34 @@ export async function putVolume(
     startTask(cinder, tx, { kind: CREATE_VOLUME, input, resource: `volume/${id}`, call });
   }
   return volume;
+}
+
+/** A type that asks for what no volume can have would be a promise. */
+export function checkEncryption({ name, encryption }: TypeRow): void {
+  if (encryption === undefined) return;
+  throw badRequest(
+    `Volume type ${name} asks for encryption by ${encryption.provider}, but there is no key manager here that could keep a volume's key: no volume of an encrypted type can be made.`,
+  );
+}
+
+async function groupFor(tx: WriteTx, call: Call, asked: NewVolume, type: TypeRow): Promise<GroupRow | undefined> {
+  if (asked.groupId === undefined) return undefined;
+  const group = await owned(tx, call, { rows: groups, what: 'Group', id: asked.groupId });
+  if (group.projectId !== projectOf(call)) throw invalidInput('The group belongs to another project.');
+  if (group.status !== 'available' && group.status !== 'creating')
+    throw invalidGroup("Originating group status must be one of 'available, creating' values");
+  if (asked.typeName === undefined)
+    throw invalidInput('volume_type must be provided when creating a volume in a group.');
+  if (!group.typeIds.includes(type.id))
+    throw invalidInput(`Invalid volume_type provided: ${type.name} (requested type must be supported by this group).`);
+  if (asked.zone !== undefined && asked.zone !== group.zone)
+    throw invalidInput(`Availability zone '${asked.zone}' is not the group's, which is '${group.zone}'.`);
+  return group;
+}
+
+/** All volumes of a group are on its host. */
+function besides({ sameHosts }: { readonly sameHosts?: readonly string[] }, { host }: GroupRow) {
+  return { sameHosts: [host ?? ''].filter((one) => sameHosts === undefined || sameHosts.includes(one)) };
 }
 
 /** A family of volumes in one project shares the chunks of its snapshots; in another project a new family begins. */

@@ -9,6 +9,8 @@ export const RESOURCE_FILTERS = {
   ],
   backup: ['name', 'name~', 'status', 'status~', 'volume_id'],
   snapshot: [...['name', 'name~', 'status', 'status~', 'volume_id', 'metadata', 'availability_zone', 'consumes_quota']],
+  group: ['name', 'name~'],
+  group_snapshot: ['name', 'name~', 'status', 'status~', 'group_id'],
   attachment: ['volume_id', 'status', 'status~', 'instance_id', 'attach_status'],
   message: [
     ...['resource_uuid', 'resource_uuid~', 'resource_type', 'event_id', 'event_id~', 'request_id', 'message_level'],

@@ -85,6 +85,16 @@ export function fits({ host, zone, status, backendName, capabilities }: Pool, wi
   return Object.entries(wish.type.extraSpecs).every(([key, wanted]) => meets(has, key, wanted));
 }
 
+/** The host of a new group: the one with the most free space that fits all types of its volumes. */
+export function chooseForGroup(
+  { types, zone }: { readonly types: readonly TypeRow[]; readonly zone: string },
+  { pools, disabled }: { readonly pools: readonly Pool[]; readonly disabled: ReadonlySet<string> },
+): string | undefined {
+  const fitting = pools.filter((pool) => !disabled.has(pool.host) && types.every((type) => fits(pool, { type, zone })));
+  const free = ({ status }: Pool): number => status?.freeBytes ?? 0;
+  return fitting.sort((a, b) => free(b) - free(a))[0]?.host;
+}
+
 /** Scopes other than `capabilities` are not about scheduling, as in Cinder. */
 function meets(has: Readonly<Record<string, string>>, key: string, wanted: string): boolean {
   const [scope, name] = key.includes(':') ? (key.split(':', 2) as [string, string]) : ['capabilities', key];

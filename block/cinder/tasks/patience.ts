@@ -80,6 +80,12 @@ export class Patience {
     await Promise.race([this.#cinder.clock.sleep(ms), this.#stopped]);
   }
 
+  /** Until rows have changed since they were read, or a moment has passed. */
+  async changed(revision: number): Promise<void> {
+    this.#step.progress(0);
+    await Promise.race([this.#cinder.store.waitForChange(revision, PAUSE_MAX_MS), this.#stopped]);
+  }
+
   /** The volume when it is made, copied and usable; throws its error. */
   async made(host: string, id: string): Promise<VolumeView> {
     return this.until(async () => {
