@@ -3,12 +3,20 @@
  * all of it. They can be attached like an account's own, and never change.
  * https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html
  */
-import { arnOf, type IamPolicy } from './contract.ts';
+import { hash } from 'node:crypto';
+import { arnOf, type IamPolicy, ID_LETTERS } from './contract.ts';
 
 export const AWS_ACCOUNT = 'aws';
 
 /** Nobody asks for its second: it is older than any account. */
 const MADE_MS = Date.UTC(2015, 1, 6, 18, 40);
+
+/** Follows from the name: 16 letters as ids have them. */
+const idOf = (name: string): string =>
+  `ANPA${[...hash('sha256', name, 'buffer')]
+    .slice(0, 16)
+    .map((byte) => ID_LETTERS[byte % 32])
+    .join('')}`;
 
 interface Said {
   readonly Action?: string | readonly string[];
@@ -20,13 +28,7 @@ function policy(name: string, description: string, ...said: readonly Said[]): Ia
   const document = JSON.stringify({ Version: '2012-10-17', Statement });
   return {
     ...{ account: AWS_ACCOUNT, name, path: '/', description, createdMs: MADE_MS, updatedMs: MADE_MS },
-    // 16 letters that follow from the name.
-    id: `ANPA${Buffer.from(name)
-      .toString('hex')
-      .toUpperCase()
-      .replace(/[^A-F2-7]/g, 'Q')
-      .padEnd(16, 'Q')
-      .slice(-16)}`,
+    id: idOf(name),
     ...{ inForce: 'v1', made: 1, versions: [{ id: 'v1', document, createdMs: MADE_MS }] },
   };
 }

@@ -129,6 +129,9 @@ export interface IamDirectory {
   useOfKey(account: string, accessKeyId: string): Promise<KeyUse>;
 }
 
+/** After the four that say of what kind it is. */
+export const ID_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
 export const iamFaults = {
   noSuchEntity: 'NoSuchEntity',
   alreadyExists: 'EntityAlreadyExists',

@@ -81,3 +81,55 @@ t.test('names of two users are never taken for one', async (t) => {
   await directory.delete('user', ALICE);
   t.ok(users.byAccessKey(accessKeyId));
 });
+
+const ROLE = { account: 'test', name: 'reader', path: '/', description: '', maxSessionS: 3600 };
+const CREW = { account: 'test', name: 'crew' };
+
+t.test('another proxy follows groups, policies, roles and other names', async (t) => {
+  const map = createMemoryMap();
+  const [one, two] = [await open(t, map), await open(t, map)];
+  await one.directory.create('user', { ...ALICE, path: '/', policies: {} });
+  const { accessKeyId } = await one.directory.createKey(ALICE);
+  await one.directory.create('group', { ...CREW, path: '/', policies: { read: ALLOW } });
+  await one.directory.setMember(CREW, 'alice', true);
+  t.ok(mayRead(one.users, accessKeyId), 'at once');
+  t.ok(await until(() => mayRead(two.users, accessKeyId)));
+  await two.directory.rename('group', CREW, { name: 'team' });
+  await two.directory.rename('user', ALICE, { name: 'alicia', path: '/x/' });
+  t.ok(mayRead(two.users, accessKeyId), 'under other names');
+  t.ok(await until(() => one.users.byAccessKey(accessKeyId)?.name === 'alicia' && mayRead(one.users, accessKeyId)));
+  t.equal(one.users.byName('test', 'alice'), undefined);
+
+  const version = { id: 'v1', document: ALLOW, createdMs: 0 };
+  const about = { path: '/', description: '', updatedMs: 0, inForce: 'v1', made: 1, versions: [version] };
+  const deny = { ...version, id: 'v2', document: ALLOW.replace('"Allow"', '"Deny"') };
+  await one.directory.create('policy', { account: 'test', name: 'p', ...about });
+  const role = await one.directory.create('role', { ...ROLE, trust: '', policies: {} });
+  await one.directory.attach('role', ROLE, 'arn:aws:iam::test:policy/p');
+  const asked = { action: 's3:GetObject', bucket: 'b', key: 'k', facts: () => undefined };
+  const said = ({ users }: typeof one): unknown => users.roles?.byId(role.id)?.rights.ask(asked);
+  t.equal(said(one), 'allow');
+  t.ok(await until(() => said(two) === 'allow'));
+  await two.directory.change('policy', { account: 'test', name: 'p' }, (row) => ({
+    ...row,
+    ...{ inForce: 'v2', versions: [version, deny] },
+  }));
+  t.equal(said(two), 'deny');
+  t.ok(await until(() => said(one) === 'deny'), 'by the policy alone');
+  await two.directory.detach('role', ROLE, 'arn:aws:iam::test:policy/p');
+  await two.directory.delete('role', ROLE);
+  t.ok(await until(() => one.users.roles?.has('test') === false));
+});
+
+t.test('what a later version wrote gives no rights, and what an earlier one wrote gives its own', async (t) => {
+  const map = createMemoryMap();
+  const { directory, users } = await open(t, map);
+  await directory.create('user', { ...ALICE, path: '/', policies: { read: ALLOW } });
+  const { accessKeyId } = await directory.createKey(ALICE);
+  t.ok(mayRead(users, accessKeyId), 'a row without groups, attachments and tags');
+  t.ok(mayRead((await open(t, map)).users, accessKeyId));
+  await directory.change('user', ALICE, (row) => ({ ...row, format: 2 }));
+  t.notOk(mayRead(users, accessKeyId));
+  await directory.change('user', ALICE, ({ format: _, ...row }) => ({ ...row, groups: ['gone'] }));
+  t.notOk(mayRead(users, accessKeyId), 'a group that is not there might deny');
+});

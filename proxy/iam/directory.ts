@@ -18,6 +18,7 @@ import {
   type IamPolicy,
   type IamRows,
   type IamUser,
+  ID_LETTERS,
   iamFaults,
   type KeyUse,
   type Kind,
@@ -45,7 +46,6 @@ import {
 } from './records.ts';
 import { type Touched, View, type ViewWorld } from './view.ts';
 
-const ID_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 const ID_LENGTH = 16;
 const SALT_BYTES = 16;
 

@@ -72,8 +72,9 @@ function roleOf(call: QueryCall, arn: string, { name, externalId }: Wanted): Ass
     return usual(key);
   };
   const isIt = role !== undefined && arn === arnOf('role', role, role.path);
-  const lasts = user.session === undefined || caller.role !== undefined;
-  const may = isIt && lasts && mayAssume({ caller, facts }, { trust: readTrustPolicy(role.trust), account, arn });
+  // Keys of GetSessionToken may, keys of an AssumeRole without a role may not.
+  const isWhole = user.session === undefined || user.session.name === '' || caller.role !== undefined;
+  const may = isIt && isWhole && mayAssume({ caller, facts }, { trust: readTrustPolicy(role.trust), account, arn });
   if (may) return role;
   const message = `User: ${callerArn(call)} is not authorized to perform: sts:AssumeRole on resource: ${arn}`;
   throw queryFault('AccessDenied', message);
@@ -82,13 +83,14 @@ function roleOf(call: QueryCall, arn: string, { name, externalId }: Wanted): Ass
 /** Seconds. From a role to the next it is at most an hour, as AWS has it. */
 function lifeOf(call: QueryCall, role: AssumableRole | undefined): number {
   const lifeS = countOf(call, 'DurationSeconds', ROLE_LIFE);
-  const mostS = role === undefined ? lifeS : call.user.session === undefined ? role.maxSessionS : CHAINED_LIFE_S;
+  const isChained = call.caller.role !== undefined;
+  const mostS = role === undefined ? lifeS : isChained ? CHAINED_LIFE_S : role.maxSessionS;
   if (lifeS <= mostS) return lifeS;
   throw queryFault(
     'ValidationError',
-    call.user.session === undefined
-      ? 'The requested DurationSeconds exceeds the MaxSessionDuration set for this role.'
-      : 'The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.',
+    isChained
+      ? 'The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.'
+      : 'The requested DurationSeconds exceeds the MaxSessionDuration set for this role.',
   );
 }
 

@@ -2,7 +2,10 @@
 import assert from 'node:assert';
 import { decodeSession, encodeSession } from '../../proxy/auth/session-format.ts';
 import { QUERY_CODES } from '../../proxy/iam/errors.ts';
+import { mayAssume } from '../../proxy/object/authorise.ts';
+import { ANONYMOUS } from '../../proxy/object/contract.ts';
 import { callerPolicies } from '../../proxy/object/identity-policy.ts';
+import { readTrustPolicy } from '../../proxy/object/policy.ts';
 import { createS3Handler } from '../../proxy/s3/handler.ts';
 import { createMemoryWorld, OWNER } from '../memory-world.ts';
 import { bodyOf, makeRequest, sha256Hex, signHeaders } from '../s3-signer.ts';
@@ -18,8 +21,8 @@ const tokens: FuzzParser = {
   name: 'session-token',
   open: () => ({
     name: 'session-token',
-    seeds: ['', POLICY].map((policy) => {
-      const texts = { parent: 'AKIA', name: 'me', role: 'r', policy };
+    seeds: ['', POLICY, undefined].map((policy = '', at) => {
+      const texts = { parent: 'AKIA', name: 'me', role: 'r', policy, roleId: at === 2 ? 'AROA' : undefined };
       return encodeSession(SECRET, { ...texts, expiresMs: 1e12, nonce: Buffer.alloc(8), parentSecret: 's' });
     }),
     codes: new Set<string>(),
@@ -49,6 +52,31 @@ const policies: FuzzParser = {
   }),
 };
 
+const trusts: FuzzParser = {
+  name: 'trust-policy',
+  open: () => ({
+    name: 'trust-policy',
+    seeds: ['arn:aws:iam::test:root', 'arn:aws:iam::test:role/x/r', 'arn:aws:sts::test:assumed-role/r/me'].map(
+      (AWS) =>
+        `{"Statement":{"Effect":"Allow","Principal":{"AWS":"${AWS}","Service":"x"},"Action":"sts:AssumeRole","Condition":{"StringLike":{"sts:ExternalId":"a*"}}}}`,
+    ),
+    words: ['"Principal":', '"Federated"', '"NotPrincipal"', '"Resource"', 'sts:', 'arn:aws:iam::', '*', '/'],
+    codes: new Set(['MalformedPolicy']),
+    run(input) {
+      const trust = readTrustPolicy(input.toString('utf8'));
+      const caller = {
+        ...ANONYMOUS,
+        account: 'AUTH_test',
+        user: 'test:assumed-role/r/me',
+        own: { ask: () => undefined },
+      };
+      const facts = (): undefined => undefined;
+      const asked = { caller: { ...caller, own: { ...caller.own, asksForTags: false } }, facts };
+      return String(mayAssume(asked, { trust, account: 'test', arn: 'arn:aws:iam::test:role/r' }));
+    },
+  }),
+};
+
 const forms: FuzzParser = {
   name: 'query-form',
   open() {
@@ -63,8 +91,20 @@ const forms: FuzzParser = {
         'Action=GetSessionToken&DurationSeconds=900',
         'Action=GetCallerIdentity&Version=2011-06-15',
         'Action=ListUsers&MaxItems=1',
+        'Action=TagUser&UserName=x&Tags.member.1.Key=a&Tags.member.1.Value=b',
+        'Action=CreatePolicy&PolicyName=x&PolicyDocument=%7B%7D&Path=%2Fa%2F',
       ],
-      words: ['Action=', '&Policy=%7B', '&UserName=', '%00', '&DurationSeconds=', 'AssumeRole', 'GetUser'],
+      words: [
+        'Action=',
+        '&Policy=%7B',
+        '&UserName=',
+        '%00',
+        '&DurationSeconds=',
+        'AssumeRole',
+        'GetUser',
+        '.member.1',
+        'Role',
+      ],
       codes: new Set(Object.keys(QUERY_CODES)),
       async run(input) {
         const timestamp = new Date(world.clock.nowMs()).toISOString().replace(/[-:]|\.\d+/g, '');
@@ -82,4 +122,4 @@ const forms: FuzzParser = {
   },
 };
 
-export const IAM_PARSERS: readonly FuzzParser[] = [tokens, policies, forms];
+export const IAM_PARSERS: readonly FuzzParser[] = [tokens, policies, trusts, forms];
