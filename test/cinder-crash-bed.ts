@@ -8,12 +8,14 @@ import {
   attachments,
   backups,
   connections,
+  groupSnapshots,
+  groups,
   leftovers,
   snapshots,
   types,
   volumes,
 } from '../block/cinder/tables.ts';
-import type { ControlStore } from '../control/contract.ts';
+import type { ControlStore, ReadTx } from '../control/contract.ts';
 import { createMemoryMap, type MemoryMap } from '../control/store/memory-map.ts';
 import { createMemoryStore } from '../control/store/open.ts';
 import { listActive } from '../control/tasks/task-rows.ts';
@@ -191,6 +193,7 @@ async function ask(handler: HttpHandler, method: string, path: string, body: unk
 export async function disagreements(store: ControlStore, { agents, objects }: Remains): Promise<string[]> {
   const wrong: string[] = [];
   const usage: Record<string, number> = { volumes: 0, gigabytes: 0, snapshots: 0, backups: 0, backup_gigabytes: 0 };
+  usage['groups'] = 0;
   const add = (name: string, amount: number): void => {
     usage[name] = (usage[name] ?? 0) + amount;
   };
@@ -242,6 +245,8 @@ export async function disagreements(store: ControlStore, { agents, objects }: Re
       add('backups', 1);
       add('backup_gigabytes', one.sizeGb);
     }
+    add('groups', (await groups.all(tx)).length);
+    wrong.push(...(await groupDisagreements(tx)));
     for (const host of ['h1', 'h2']) {
       const gigabytes = (await tx.get(ALLOCATED, host))?.gigabytes ?? 0;
       if (gigabytes !== allocated[host]) wrong.push(`${host} is promised ${gigabytes}, not ${allocated[host]}`);
@@ -254,6 +259,35 @@ export async function disagreements(store: ControlStore, { agents, objects }: Re
         wrong.push(`quota ${name}: ${used?.numbers?.[name]} of ${count}`);
     }
   });
+  return wrong;
+}
+
+/** Groups, group snapshots and their members. */
+async function groupDisagreements(tx: ReadTx): Promise<string[]> {
+  const wrong: string[] = [];
+  const all = await groups.all(tx);
+  for (const { id, status, host } of all) {
+    const members = await volumes.by(tx, 'group', id);
+    if (!SETTLED.includes(status)) wrong.push(`group ${id} is ${status}`);
+    if (members.some((row) => row.host !== host)) wrong.push(`group ${id} of ${host} has volumes elsewhere`);
+    if (status === 'available' && members.some((row) => !USABLE.includes(row.status)))
+      wrong.push(`group ${id} is ${status}, its volumes ${members.map((row) => row.status)}`);
+  }
+  for (const { id, groupId } of await volumes.all(tx)) {
+    if (groupId !== undefined && !all.some((group) => group.id === groupId))
+      wrong.push(`volume ${id} is in group ${groupId}, which is gone`);
+  }
+  for (const { id, status, groupId } of await groupSnapshots.all(tx)) {
+    const members = await snapshots.by(tx, 'group', id);
+    const isOfGroup = all.some((group) => group.id === groupId);
+    if (!SETTLED.includes(status) || !isOfGroup) wrong.push(`group snapshot ${id} is ${status}`);
+    if (status === 'available' && members.some((one) => one.status !== 'available'))
+      wrong.push(`group snapshot ${id} is ${status}, its snapshots ${members.map((one) => one.status)}`);
+  }
+  for (const { id, groupSnapshotId } of await snapshots.all(tx)) {
+    if (groupSnapshotId !== undefined && (await groupSnapshots.get(tx, groupSnapshotId)) === undefined)
+      wrong.push(`snapshot ${id} is of ${groupSnapshotId}, which is gone`);
+  }
   return wrong;
 }
 

@@ -10,7 +10,7 @@ import {
   type Remains,
   startCrashBed,
 } from '../../test/cinder-crash-bed.ts';
-import { backups, snapshots, volumes } from './tables.ts';
+import { backups, groupSnapshots, groups, snapshots, volumes } from './tables.ts';
 
 t.setTimeout(120_000);
 /** No action has so many steps. */
@@ -52,12 +52,30 @@ const offered = async (bed: CrashBed) => {
   const { body } = await bed.call('POST', '/volume-transfers', { transfer: { volume_id: id } });
   return { id, transfer: body['transfer']?.['id'] as string, key: body['transfer']?.['auth_key'] as string };
 };
+const inGroup = async (bed: CrashBed, count = 2) => {
+  await bed.call('POST', '/group_types', { group_type: { name: 'g' } });
+  const asked = { group_type: 'g', volume_types: ['__DEFAULT__'] };
+  const group = (await bed.call('POST', '/groups', { group: asked })).body['group']?.['id'] as string;
+  const member = { size: 1, volume_type: '__DEFAULT__', group_id: group };
+  for (let i = 0; i < count; i++) await bed.call('POST', '/volumes', { volume: member });
+  await bed.quiet();
+  return { group };
+};
+const withGroupSnapshot = async (bed: CrashBed) => {
+  const ids = await inGroup(bed);
+  const { body } = await bed.call('POST', '/group_snapshots', { group_snapshot: { group_id: ids.group } });
+  await bed.quiet();
+  return { ...ids, taken: body['group_snapshot']?.['id'] as string };
+};
 const other = async (bed: CrashBed) => {
   const { id } = await volume(bed);
   const host = (await bed.store.read((tx) => volumes.get(tx, id)))?.host;
   return { id, host: host === 'h1' ? 'h2' : 'h1' };
 };
 const act = (bed: CrashBed, id: string | undefined, body: object) => bed.call('POST', `/volumes/${id}/action`, body);
+
+const dropGroup = (bed: CrashBed, id: string | undefined) =>
+  bed.call('POST', `/groups/${id}/action`, { delete: { 'delete-volumes': true } });
 
 const ACTIONS: readonly Action[] = [
   { name: 'create', prepare: async () => ({}), act: (bed) => bed.call('POST', '/volumes', { volume: { size: 1 } }) },
@@ -139,6 +157,40 @@ const ACTIONS: readonly Action[] = [
   },
   { name: 'migrate', prepare: other, act: (bed, { id, host }) => act(bed, id, { 'os-migrate_volume': { host } }) },
   {
+    name: 'group snapshot',
+    prepare: inGroup,
+    act: (bed, { group }) => bed.call('POST', '/group_snapshots', { group_snapshot: { group_id: group } }),
+  },
+  {
+    name: 'delete group snapshot',
+    prepare: withGroupSnapshot,
+    act: (bed, { taken }) => bed.call('DELETE', `/group_snapshots/${taken}`),
+  },
+  {
+    name: 'group of a group snapshot',
+    prepare: withGroupSnapshot,
+    act: (bed, { taken }) => bed.call('POST', '/groups/action', { 'create-from-src': { group_snapshot_id: taken } }),
+  },
+  {
+    name: 'group of a group',
+    prepare: inGroup,
+    act: (bed, { group }) => bed.call('POST', '/groups/action', { 'create-from-src': { source_group_id: group } }),
+  },
+  {
+    name: 'delete group',
+    prepare: inGroup,
+    act: (bed, { group }) => dropGroup(bed, group),
+  },
+  {
+    name: 'delete group while it is made',
+    prepare: (bed) => inGroup(bed, 1),
+    async act(bed, { group }) {
+      const source = { source_group_id: group };
+      const { body } = await bed.call('POST', '/groups/action', { 'create-from-src': source });
+      return dropGroup(bed, body['group']?.['id'] as string);
+    },
+  },
+  {
     name: 'force delete while it is made',
     prepare: async () => ({}),
     async act(bed) {
@@ -168,13 +220,18 @@ async function dieAt(
   return { reached, wrong, remains, next };
 }
 
-/** A death alone makes nothing fail. */
-async function failures({ store }: CrashBed): Promise<string[]> {
-  const rows = await store.read(async (tx) => [
+const everything = ({ store }: CrashBed) =>
+  store.read(async (tx) => [
     ...(await volumes.all(tx)),
     ...(await snapshots.all(tx)),
     ...(await backups.all(tx)),
+    ...(await groups.all(tx)),
+    ...(await groupSnapshots.all(tx)),
   ]);
+
+/** A death alone makes nothing fail. */
+async function failures(bed: CrashBed): Promise<string[]> {
+  const rows = await everything(bed);
   return rows.filter(({ status }) => status.startsWith('error')).map(({ id, status }) => `${id} is ${status}`);
 }
 
@@ -239,11 +296,7 @@ async function failAt(action: Action, method: string) {
   const bed = await startCrashBed(remains);
   await bed.cleared();
   const wrong = await disagreements(bed.store, remains);
-  const left = await bed.store.read(async (tx) => [
-    ...(await volumes.all(tx)),
-    ...(await snapshots.all(tx)),
-    ...(await backups.all(tx)),
-  ]);
+  const left = await everything(bed);
   await bed.kill();
   return { wrong, left };
 }
@@ -252,8 +305,12 @@ async function deleteAll(bed: CrashBed): Promise<void> {
   const { store } = bed;
   for (const { id } of await store.read((tx) => backups.all(tx)))
     await bed.call('POST', `/backups/${id}/action`, { 'os-force_delete': null });
+  for (const { id } of await store.read((tx) => groupSnapshots.all(tx)))
+    await bed.call('DELETE', `/group_snapshots/${id}`);
   for (const { id } of await store.read((tx) => snapshots.all(tx)))
     await bed.call('POST', `/snapshots/${id}/action`, { 'os-force_delete': null });
+  await bed.quiet();
+  for (const { id } of await store.read((tx) => groups.all(tx))) await dropGroup(bed, id);
   await bed.quiet();
   for (const { id } of await store.read((tx) => volumes.all(tx))) await act(bed, id, { 'os-force_delete': null });
   await bed.quiet();

@@ -262,7 +262,11 @@ t.test('group snapshots, and groups of them', async (t) => {
     t.equal((await drop(group.id)).status, 202);
     await films.until(`/groups/${group.id}`, 404);
   }
-  const empty = await groupOf();
+  t.equal((await admin.ok('GET', `/snapshots?group_snapshot_id=${taken.id}`)).snapshots.length, 2);
+  const empty = await groupOf({ volume_types: ['vb'] });
+  const { volume_types: types } = await admin.ok('GET', '/types');
+  const unused = types.find((one: { name: string }) => one.name === 'vb').id;
+  t.equal((await admin.call('DELETE', `/types/${unused}`)).status, 400, 'a group may have volumes of it');
   t.equal((await from({ source_group_id: empty })).status, 400);
   await films.ok('PUT', `/groups/${id}`, { group: { remove_volumes: members[0] as string } });
   t.equal(

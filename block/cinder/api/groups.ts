@@ -52,6 +52,7 @@ export const RESET = action(
   { status: { enum: [...GROUP_STATUSES, ...GROUP_STATUSES.map((one) => one.toUpperCase())] } },
   ['status'],
 );
+const DELETE = wrapped('delete', { 'delete-volumes': BOOLEAN });
 const FAILOVER = { allow_attached_volume: BOOLEAN, secondary_backend_id: TEXT };
 const FILTERS = [
   ...['id', 'name', 'status', 'availability_zone', 'group_type_id', 'user_id', 'host'],
@@ -132,7 +133,7 @@ function actions(cinder: Cinder, target: ReturnType<typeof targetIn>): Route[] {
   return [
     route({
       ...{ name: 'groups:delete', ...act, action: 'delete', min: MIN, policy: 'group:delete' },
-      body: wrapped('delete', { 'delete-volumes': BOOLEAN }),
+      body: DELETE,
       note: 'each volume by a task of its own; what could not be deleted stays, in error_deleting, with the group',
       async run(call) {
         const withVolumes = bool((call.body['delete'] as Body)['delete-volumes']);

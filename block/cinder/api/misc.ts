@@ -77,6 +77,7 @@ const EXTENSIONS: readonly (readonly [alias: string, name: string])[] = [
   ['os-availability-zone', 'AvailabilityZones'],
   ['backups', 'Backups'],
   ['capabilities', 'Capabilities'],
+  ['encryption', 'VolumeTypeEncryption'],
   ['os-extended-services', 'ExtendedServices'],
   ['os-extended-snapshot-attributes', 'ExtendedSnapshotAttributes'],
   ['os-hosts', 'Hosts'],

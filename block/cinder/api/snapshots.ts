@@ -35,7 +35,17 @@ const CREATE = wrapped(
 );
 const UPDATE = wrapped('snapshot', NAMES);
 const SORT = ['id', 'status', 'volume_id', 'size', 'volume_size', 'display_name', 'name', 'created_at', 'updated_at'];
-const FILTERS = ['name', 'display_name', 'status', 'volume_id', 'availability_zone', 'user_id', 'consumes_quota', 'id'];
+const FILTERS = [
+  'name',
+  'display_name',
+  'status',
+  'volume_id',
+  'availability_zone',
+  'user_id',
+  'consumes_quota',
+  'id',
+  'group_snapshot_id',
+];
 
 /** Statuses that an admin may set. */
 const RESETTABLE = [
@@ -160,7 +170,7 @@ const find = ({ store }: Cinder, call: Call, id: string): Promise<SnapshotRow> =
 const fieldsOf = ({ hosts }: Cinder, one: SnapshotRow): Body => ({
   ...{ id: one.id, name: one.name, display_name: one.name, status: one.status, volume_id: one.volumeId },
   ...{ size: one.sizeGb, volume_size: one.sizeGb, user_id: one.userId, consumes_quota: true },
-  availability_zone: hosts.zoneOf(one.host),
+  ...{ availability_zone: hosts.zoneOf(one.host), group_snapshot_id: one.groupSnapshotId },
   ...{ created_at: isoTime(one.createdAtMs), updated_at: isoTime(one.updatedAtMs) },
 });
 

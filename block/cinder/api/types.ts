@@ -5,7 +5,7 @@ import { type Cinder, newId } from '../cinder.ts';
 import { isoTime } from '../iso-time.ts';
 import { DEFAULT_TYPE, defaultType, findType, getType, mayUse } from '../model/types.ts';
 import { badRequest, conflict, notFound } from '../refusals.ts';
-import { DEFAULT_TYPES, type TypeRow, types, volumes, type Words } from '../tables.ts';
+import { DEFAULT_TYPES, groups, type TypeRow, types, volumes, type Words } from '../tables.ts';
 import { change } from '../tasks/kind.ts';
 import { listed, readWords } from './listing.ts';
 import { BOOLEAN, type Body, bool, isAdmin, NAME, TEXT, WORDS, WORDS_OR_NULL, wrapped } from './shared.ts';
@@ -65,7 +65,9 @@ export function typeRoutes(cinder: Cinder): Route[] {
         await store.write(async (tx) => {
           const { id, name } = await getType(tx, call.params.type_id);
           if (name === DEFAULT_TYPE) throw badRequest('The default volume type cannot be deleted.');
-          if ((await volumes.by(tx, 'type', id)).length > 0) throw badRequest('Target volume type is still in use.');
+          const isOfGroup = (await groups.all(tx)).some(({ typeIds }) => typeIds.includes(id));
+          if (isOfGroup || (await volumes.by(tx, 'type', id)).length > 0)
+            throw badRequest('Target volume type is still in use.');
           for (const one of await tx.scan(DEFAULT_TYPES))
             if (one.value.typeId === id) tx.delete(DEFAULT_TYPES, one.key);
           await types.remove(tx, id);
