@@ -3,14 +3,15 @@
  * bytes stay where the parts put them. Aborting closes the upload first, then frees its parts.
  */
 import { createHash } from 'node:crypto';
-import { Fault } from '../../fabric/errors.ts';
+import { Fault, isFault } from '../../fabric/errors.ts';
 import type { Stamp } from '../../fabric/stamp.ts';
 import { encodeHead, FLAG_TOMBSTONE, headStamp, isTombstone } from '../../object-server/contract.ts';
+import { pause } from '../pause.ts';
 import { decide } from '../quorum-decide.ts';
 import type { QuorumWrite } from '../quorum-write.ts';
 import { archiveOf, keeping } from './archive.ts';
 import { commit, objectKey } from './commit.ts';
-import { commitVersion } from './commit-version.ts';
+import { type Committed, commitVersion, type NewVersion } from './commit-version.ts';
 import {
   type ChecksumName,
   type CompletedPart,
@@ -38,12 +39,16 @@ import { withDefaultLock } from './object-lock.ts';
 import { removeParts, type StoredPart, scanParts } from './parts.ts';
 import { checkQuota } from './quota.ts';
 import { rowOf } from './row-writes.ts';
+import type { Version } from './set-aside.ts';
 import { renewed } from './store-record.ts';
-import { findOpenUpload, findUpload, type OpenUpload, uploadRow } from './upload.ts';
+import { findOpenUpload, findUpload, loadUpload, type OpenUpload, uploadRow } from './upload.ts';
 import { versioningOf } from './version-format.ts';
 
 /** All parts but the last must have this size (S3 API reference, CompleteMultipartUpload). */
 export const PART_BYTES_MIN = 5 * 1024 * 1024;
+
+/** How often another request that completes the same upload is waited for. */
+const OTHER_TRIES_MAX = 6;
 
 export interface CompleteOptions {
   readonly parts: readonly CompletedPart[];
@@ -170,7 +175,8 @@ async function publish(
     const { conditions } = options;
     const record = withDefaultLock(container.record, object, engine.cluster.clock.nowMs());
     const made = { container, name: object.name, record, conditions, companions: finished };
-    const done = await commitVersion(engine, made);
+    const done = await publishVersion(engine, upload, made);
+    if (done === undefined) return repeated(await reloaded(engine, upload), options);
     return withExpiration(engine, container, done.record, toInfo(done.record, done.head, true));
   }
   let head: Buffer | undefined;
@@ -191,6 +197,42 @@ async function publish(
   else await write(options.conditions);
   const info = { ...toInfo(object, head as Buffer), stamp: headStamp(head as Buffer) };
   return withExpiration(engine, container, object, info);
+}
+
+/**
+ * One version for one upload, also of two requests at a time: two would share their pins, and deleting one would take them
+ * from the other. Undefined when the other request has made it.
+ */
+async function publishVersion(engine: Engine, upload: OpenUpload, made: NewVersion): Promise<Committed | undefined> {
+  let isThere = false;
+  const only = (current: Version | undefined): boolean => {
+    isThere = current !== undefined && isMadeOf(current.record, made.record);
+    return !isThere;
+  };
+  try {
+    return await commitVersion(engine, { ...made, only });
+  } catch (error) {
+    if (!isThere || !isFault(error, storeFaults.preconditionFailed)) throw error;
+  }
+  for (let attempt = 0; attempt < OTHER_TRIES_MAX; attempt++) {
+    if ((await reloaded(engine, upload)).record.done) return undefined;
+    await pause(engine.cluster, attempt);
+  }
+  // The other one died in the middle: its version may stand on a few replicas alone.
+  return commitVersion(engine, made);
+}
+
+function reloaded(engine: Engine, { container, record, uploadId }: OpenUpload): Promise<OpenUpload> {
+  return loadUpload(engine, container, record.name, uploadId);
+}
+
+/** The same bytes, not equal ones: blobs have ids of their own. */
+function isMadeOf({ extents = [] }: ObjectRecord, { extents: ours = [] }: ObjectRecord): boolean {
+  return (
+    ours.length > 0 &&
+    extents.length === ours.length &&
+    extents.every(({ id, offset }, i) => id === ours[i]?.id && offset === ours[i]?.offset)
+  );
 }
 
 /** The upload's register becomes a tombstone first: from then on no part gets in, and what is there can be freed. */

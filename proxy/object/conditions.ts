@@ -5,21 +5,18 @@ import { headStamp } from '../../object-server/contract.ts';
 import { type Conditions, type ObjectInfo, storeFaults } from './contract.ts';
 import type { ObjectRecord } from './object-format.ts';
 
-/** Last-Modified has seconds; a fraction counts up, as Swift and S3 do, so that a just written object is not "older". */
-const lastModifiedMs = (info: ObjectInfo): number => Math.ceil(stampMs(info.stamp) / 1000) * 1000;
-
 /** Fault PreconditionFailed or NotModified (details.info). */
 export function checkReadConditions(conditions: Conditions | undefined, info: ObjectInfo): void {
   if (!conditions) return;
   const { ifMatch, ifNoneMatch, ifModifiedSinceMs, ifUnmodifiedSinceMs } = conditions;
   if (ifMatch !== undefined) {
     if (!matches(ifMatch, info.etag)) throw new Fault(storeFaults.preconditionFailed, { header: 'If-Match', info });
-  } else if (ifUnmodifiedSinceMs !== undefined && lastModifiedMs(info) > ifUnmodifiedSinceMs) {
+  } else if (ifUnmodifiedSinceMs !== undefined && stampMs(info.stamp) > ifUnmodifiedSinceMs) {
     throw new Fault(storeFaults.preconditionFailed, { header: 'If-Unmodified-Since', info });
   }
   if (ifNoneMatch !== undefined) {
     if (matches(ifNoneMatch, info.etag)) throw new Fault(storeFaults.notModified, { header: 'If-None-Match', info });
-  } else if (ifModifiedSinceMs !== undefined && lastModifiedMs(info) <= ifModifiedSinceMs) {
+  } else if (ifModifiedSinceMs !== undefined && stampMs(info.stamp) <= ifModifiedSinceMs) {
     throw new Fault(storeFaults.notModified, { header: 'If-Modified-Since', info });
   }
 }
@@ -39,7 +36,7 @@ export function checkWriteConditions(
   }
   if (ifNoneMatch !== undefined && current && matches(ifNoneMatch, current.record.etag)) return refuse('If-None-Match');
   if (!current) return undefined;
-  const modifiedMs = Math.ceil(stampMs(headStamp(current.head)) / 1000) * 1000;
+  const modifiedMs = stampMs(headStamp(current.head));
   if (ifUnmodifiedSinceMs !== undefined && modifiedMs > ifUnmodifiedSinceMs) return refuse('If-Unmodified-Since');
   if (ifModifiedSinceMs !== undefined && modifiedMs <= ifModifiedSinceMs) return refuse('If-Modified-Since');
   return undefined;

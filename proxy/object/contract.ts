@@ -158,6 +158,7 @@ export interface ObjectInfo {
 export interface Conditions {
   readonly ifMatch?: readonly string[] | '*' | undefined;
   readonly ifNoneMatch?: readonly string[] | '*' | undefined;
+  /** Compared with the stamp as it is: whoever shows whole seconds says how they are meant. */
   readonly ifModifiedSinceMs?: number | undefined;
   readonly ifUnmodifiedSinceMs?: number | undefined;
   /** Of a write, the store's own: on this very state and no other. Fault ConditionalConflict. */

@@ -2,7 +2,8 @@
  * S3 ACLs as requests write them: a canned name, x-amz-grant- headers, or an XML document; and the document as answers
  * show it. Translates only: what an ACL gives is decided in proxy/object/grants.ts.
  */
-import { childText, type XmlElement, xmlElement } from '../../fabric/xml.ts';
+import { isFault } from '../../fabric/errors.ts';
+import { childText, type XmlElement, xmlElement, xmlFaults } from '../../fabric/xml.ts';
 import {
   type Acl,
   type AclGrant,
@@ -103,13 +104,21 @@ function readId(call: S3Call, id: string): string {
 /** Headers or a document, of PutBucketAcl and PutObjectAcl. */
 export async function readAclRequest(call: S3Call): Promise<AclRequest> {
   const fromHeaders = readAclHeaders(call);
-  const root = await readOptionalXml(call, { bytesMax: DOCUMENT_BYTES_MAX, elementsMax: DOCUMENT_ELEMENTS_MAX });
+  const root = await readRoot(call);
   if (fromHeaders !== undefined && root !== undefined) {
     throw s3Fault('UnexpectedContent', 'This request does not support content');
   }
   if (root !== undefined) return readDocument(call, root);
   if (fromHeaders !== undefined) return fromHeaders;
   throw s3Fault('MissingSecurityHeader', 'Your request was missing a required header: x-amz-acl');
+}
+
+async function readRoot(call: S3Call): Promise<XmlElement | undefined> {
+  try {
+    return await readOptionalXml(call, { bytesMax: DOCUMENT_BYTES_MAX, elementsMax: DOCUMENT_ELEMENTS_MAX });
+  } catch (error) {
+    throw isFault(error, xmlFaults.malformed) ? s3Fault('MalformedACLError') : error;
+  }
 }
 
 function readDocument(call: S3Call, root: XmlElement): AclRequest {

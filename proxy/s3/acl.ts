@@ -6,7 +6,7 @@
 import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { type Acl, OWNERSHIPS, type Ownership } from '../object/acl-types.ts';
 import { effective, privateAcl, type RightsDocuments } from '../object/bucket-rights.ts';
-import type { ContainerInfo } from '../object/contract.ts';
+import type { ContainerInfo, ContainerRef } from '../object/contract.ts';
 import { aclOfNew, DEFAULT_OWNERSHIP, expandAcl, isPrivate, isPublicAcl } from '../object/grants.ts';
 import { aclXml, readAclHeaders, readAclRequest } from './acl-request.ts';
 import { checkVersionId, emptyAnswer, resolve, resolveObject, type S3Call, xmlAnswer } from './call.ts';
@@ -74,6 +74,16 @@ export function readNewRights(call: S3Call, account: string): RightsDocuments {
   const isOff = usual === 'BucketOwnerEnforced';
   const ownership = named ?? (isOff ? (isPlain ? undefined : 'ObjectWriter') : usual);
   return { ...(ownership === undefined ? {} : { ownership }), ...(isPlain ? {} : { acl }) };
+}
+
+/** Of a bucket that its owner makes again: what this request says counts, which is nothing where ACLs are off. */
+export async function resetAcl(call: S3Call, ref: ContainerRef): Promise<void> {
+  const { s3 } = await call.world.store.headContainer(call.context, ref);
+  const { ownership, acl: before, publicAccessBlock } = s3 as RightsDocuments;
+  const { acl } = readNewRights(call, ref.account);
+  if (effective(ownership) === 'BucketOwnerEnforced' || (!before && !acl)) return;
+  if (acl && publicAccessBlock?.blockPublicAcls && isPublicAcl(acl)) throw s3Fault('AccessDenied');
+  await call.world.store.updateContainer(call.context, ref, { s3: { acl: acl ?? null } });
 }
 
 export function readOwnership(text: string): Ownership {

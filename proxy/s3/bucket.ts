@@ -4,7 +4,7 @@ import type { HttpResponse } from '../../fabric/http/contract.ts';
 import { childText, xmlElement } from '../../fabric/xml.ts';
 import { storeFaults, type Tags } from '../object/contract.ts';
 import { checkTags } from '../object/tags.ts';
-import { readNewRights } from './acl.ts';
+import { readNewRights, resetAcl } from './acl.ts';
 import { isBucketName } from './address.ts';
 import { emptyAnswer, isoTime, ownerXml, resolve, type S3Call, xmlAnswer } from './call.ts';
 import { s3Fault } from './errors.ts';
@@ -62,9 +62,10 @@ export async function createBucket(call: S3Call): Promise<HttpResponse> {
   try {
     await call.world.store.createContainer(call.context, ref, { exclusive: true, s3 });
   } catch (error) {
-    // As in AWS' oldest region, where making one's own bucket again is no error.
+    // As in AWS' oldest region, where making one's own bucket again is no error, and resets its ACL.
     const own = isFault(error, storeFaults.containerExists);
     if (!own || call.world.region !== DEFAULT_REGION) throw error;
+    await resetAcl(call, ref);
   }
   call.headers.push('Location', `/${call.bucket}`);
   return emptyAnswer(call, 200);

@@ -79,9 +79,9 @@ export function pushVersion(headers: string[], { versionId }: { readonly version
 let lastSecond = Number.NaN;
 let lastText = '';
 
-/** Unix milliseconds of Last-Modified: a fraction of a second counts up, as in the store's conditions and in Swift. */
+/** Unix milliseconds of Last-Modified: whole seconds, never ahead of the clock (RFC 9110 §8.8.2.1), other than in Swift. */
 export function lastModifiedMs(stamp: Stamp): number {
-  return Math.ceil(stampMs(stamp) / 1000) * 1000;
+  return Math.floor(stampMs(stamp) / 1000) * 1000;
 }
 
 /** `2013-05-24T00:00:00.000Z`: S3 shows whole seconds, as in Last-Modified. */

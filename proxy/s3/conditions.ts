@@ -17,8 +17,8 @@ export function readConditions(headers: HttpRequest['headers']): Conditions | un
     ifMatch: ifMatch === undefined ? undefined : parseEtags(ifMatch),
     ifNoneMatch: ifNoneMatch === undefined ? undefined : parseEtags(ifNoneMatch),
     // RFC 9110 §13.2.2: the dates count only where the entity tags are absent.
-    ifModifiedSinceMs: modified === undefined || ifNoneMatch !== undefined ? undefined : parseHttpDate(modified),
-    ifUnmodifiedSinceMs: unmodified === undefined || ifMatch !== undefined ? undefined : parseHttpDate(unmodified),
+    ifModifiedSinceMs: ifNoneMatch !== undefined ? undefined : readDate(modified),
+    ifUnmodifiedSinceMs: ifMatch !== undefined ? undefined : readDate(unmodified),
   };
 }
 
@@ -54,9 +54,17 @@ export function readSourceConditions(headers: HttpRequest['headers']): Condition
   return {
     ifMatch: ifMatch === undefined ? undefined : parseEtags(ifMatch),
     ifNoneMatch: ifNoneMatch === undefined ? undefined : parseEtags(ifNoneMatch),
-    ifModifiedSinceMs: modified === undefined || ifNoneMatch !== undefined ? undefined : parseHttpDate(modified),
-    ifUnmodifiedSinceMs: unmodified === undefined || ifMatch !== undefined ? undefined : parseHttpDate(unmodified),
+    ifModifiedSinceMs: ifNoneMatch !== undefined ? undefined : readDate(modified),
+    ifUnmodifiedSinceMs: ifMatch !== undefined ? undefined : readDate(unmodified),
   };
+}
+
+/** The store compares to the hundredth of a millisecond; a date of S3 means its whole second, as Last-Modified shows it. */
+const REST_OF_SECOND_MS = 999.995;
+
+function readDate(text: string | undefined): number | undefined {
+  const ms = text === undefined ? undefined : parseHttpDate(text);
+  return ms === undefined ? undefined : ms + REST_OF_SECOND_MS;
 }
 
 /** Quotes are optional, as S3 has it; a weak tag compares like a strong one. */

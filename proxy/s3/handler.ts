@@ -124,9 +124,7 @@ function errorAnswer(world: ProxyWorld, request: HttpRequest, failure: Failure):
   if (answer.status >= 500) logFailure(world, request, { answer, failure });
   const headers = ['x-amz-request-id', requestId, 'x-amz-id-2', hostId];
   if (answer.status === 503) headers.push('Retry-After', RETRY_AFTER_SECONDS);
-  if (answer.code === 'AuthorizationHeaderMalformed' || answer.code === 'NoSuchBucket') {
-    headers.push('x-amz-bucket-region', world.region);
-  }
+  if (tellsRegion(answer, request, failure.address)) headers.push('x-amz-bucket-region', world.region);
   if (answer.code === 'MethodNotAllowed') headers.push('Allow', answer.fields['AllowedMethods'] ?? 'DELETE');
   if (isFault(error)) pushMarker(headers, error.details);
   if (answer.code === 'InvalidRange')
@@ -134,6 +132,12 @@ function errorAnswer(world: ProxyWorld, request: HttpRequest, failure: Failure):
   if (request.method === 'HEAD' || answer.status === 304) return { status: answer.status, headers };
   headers.push('Content-Type', 'application/xml');
   return { status: answer.status, headers, body: errorXml(answer, { resource: request.path, requestId, hostId }) };
+}
+
+/** SDKs ask for a bucket's region by a HEAD without a name, and read it from the refusal. */
+function tellsRegion({ code }: ErrorAnswer, { method }: HttpRequest, { bucket, key }: Address): boolean {
+  if (code === 'AuthorizationHeaderMalformed' || code === 'NoSuchBucket') return true;
+  return code === 'AccessDenied' && method === 'HEAD' && bucket !== '' && key === '';
 }
 
 /** What stands in the object's place is a delete marker. */

@@ -227,6 +227,19 @@ const SELF_PROVEN: ReadonlySet<string> = new Set([
   'x-amz-user-agent',
 ]);
 
+/** Words of closed lists, numbers and base64: no client writes other than ASCII there, signed or not. */
+const ASCII_AMZ: ReadonlySet<string> = new Set([
+  'x-amz-acl',
+  'x-amz-checksum-algorithm',
+  'x-amz-checksum-type',
+  'x-amz-decoded-content-length',
+  'x-amz-sdk-checksum-algorithm',
+  'x-amz-server-side-encryption',
+  'x-amz-storage-class',
+  'x-amz-trailer',
+]);
+const ASCII_WORD = /^[\x21-\x7e]+$/;
+
 const EXACT: ReadonlyMap<string, HeaderRule> = new Map(
   AMZ_HEADERS.filter(({ name }) => !name.endsWith('*')).map((rule) => [rule.name, rule]),
 );
@@ -291,11 +304,12 @@ function checkWriteHeaders(request: HttpRequest, use: HeaderUse): void {
  * signature, or refused. Where the grammar is ASCII alone, being well-formed is enough: what came in can only be the cut
  * form of a header that no client sends. That is so for ranges and conditions of reads, and for the stored headers that
  * SDKs leave unsigned (minio-go Content-Type in streamed uploads, the JavaScript SDK Cache-Control and, in presigned
- * URLs, Content-Type). Content-Disposition carries names of files, in whatever bytes.
+ * URLs, Content-Type; all of them checksums, where nobody signs). Content-Disposition carries names of files, in
+ * whatever bytes.
  */
 function checkProven(request: HttpRequest, use: HeaderUse, covered: ReadonlySet<string>): void {
   const name = unprovenHeader(request, covered, (header) => {
-    if (header.startsWith('x-amz-')) return !SELF_PROVEN.has(header);
+    if (header.startsWith('x-amz-')) return !SELF_PROVEN.has(header) && !isAsciiAmz(header, request);
     if (STORED_SET.has(header)) return use.stores === true && !isWellFormed(header, request.headers.get(header) ?? '');
     const isObeyed =
       (use.conditions !== undefined && CONDITION_SET.has(header)) || (use.ranges === true && RANGE_SET.has(header));
@@ -306,6 +320,12 @@ function checkProven(request: HttpRequest, use: HeaderUse, covered: ReadonlySet<
   const message =
     'No signature covers this header, and this port cannot tell whether it arrived as it was sent. Sign it, or use the port that serves every API.';
   throw s3Fault('InvalidArgument', message, { ArgumentName: name });
+}
+
+/** What SDKs send along without a signature, where anybody may write. */
+function isAsciiAmz(header: string, { headers }: HttpRequest): boolean {
+  const isOfList = ASCII_AMZ.has(header) || header.startsWith('x-amz-checksum-');
+  return isOfList && ASCII_WORD.test(headers.get(header) ?? '');
 }
 
 const ETAG = /^(?:\*|(?:W\/)?"[\x21\x23-\x7e]*"(?:\s*,\s*(?:W\/)?"[\x21\x23-\x7e]*")*|[0-9a-fA-F]{32}(?:-\d+)?)$/;
@@ -322,9 +342,10 @@ const STORED_GRAMMAR: Readonly<Record<string, RegExp>> = {
 };
 
 function isWellFormed(name: string, value: string): boolean {
+  const isDate = parseHttpDate(value) !== undefined;
+  if (name === 'expires') return isDate;
   if (STORED_SET.has(name)) return STORED_GRAMMAR[name]?.test(value) === true;
   if (name === 'range') return /^bytes=[0-9, -]*[0-9-]$/.test(value);
-  const isDate = parseHttpDate(value) !== undefined;
   if (name.endsWith('-since')) return isDate;
   return ETAG.test(value) || (name === 'if-range' && isDate);
 }

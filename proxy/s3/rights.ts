@@ -34,8 +34,19 @@ function change(call: S3Call, ref: ContainerRef, documents: RightsDocuments): Pr
   return call.world.store.updateContainer(call.context, ref, { s3: { ...documents } });
 }
 
+/** A policy is its owner's account's own: others are refused even where it lets them (AWS' reference, PutBucketPolicy). */
+async function loadOwn(call: S3Call): Promise<Documents> {
+  const loaded = await load(call);
+  const { account, reseller } = call.context.caller;
+  if (account !== loaded.ref.account && reseller !== true) {
+    const fields = { Method: call.request.method, ResourceType: 'BUCKETPOLICY', AllowedMethods: '' };
+    throw s3Fault('MethodNotAllowed', '', fields);
+  }
+  return loaded;
+}
+
 export async function getPolicy(call: S3Call): Promise<HttpResponse> {
-  const { documents } = await load(call);
+  const { documents } = await loadOwn(call);
   if (!documents.policy) throw s3Fault('NoSuchBucketPolicy', '', { BucketName: call.bucket });
   call.headers.push('Content-Type', 'application/json');
   return { status: 200, headers: call.headers, body: documents.policy };
@@ -43,7 +54,7 @@ export async function getPolicy(call: S3Call): Promise<HttpResponse> {
 
 export async function putPolicy(call: S3Call): Promise<HttpResponse> {
   const bytes = await readBytes(call, { bytesMax: POLICY_BODY_BYTES_MAX, elementsMax: 0 });
-  const { ref, documents } = await load(call);
+  const { ref, documents } = await loadOwn(call);
   const text = bytes.toString('utf8');
   const policy = readPolicy(text, ref.container, true);
   if (documents.publicAccessBlock?.blockPublicPolicy && policy.isPublic) throw s3Fault('AccessDenied');
@@ -52,7 +63,7 @@ export async function putPolicy(call: S3Call): Promise<HttpResponse> {
 }
 
 export async function deletePolicy(call: S3Call): Promise<HttpResponse> {
-  const { ref, documents } = await load(call);
+  const { ref, documents } = await loadOwn(call);
   if (documents.policy) await change(call, ref, { policy: null });
   return emptyAnswer(call, 204);
 }

@@ -2,6 +2,7 @@
  * What a listener that may cut bytes off the ends of header values takes on trust: nothing that is stored or decides over
  * a write, unless its grammar leaves no room for such bytes. The same bytes on both engines, through a raw socket.
  */
+import { createHash } from 'node:crypto';
 import t, { type Test } from 'tap';
 import { createS3Handler } from '../../proxy/s3/handler.ts';
 import { createMemoryWorld, OWNER } from '../memory-world.ts';
@@ -144,8 +145,35 @@ async function obeyed(bed: Bed): Promise<void> {
   const owner = { 'x-amz-expected-bucket-owner': 'AUTH_test' };
   const anonymous = await ask({ method: 'GET', path, unsigned: owner, by: 'nobody' });
   t.equal(anonymous.status, isCutting ? 400 : 200, 'nothing proves an anonymous x-amz- header');
+  await byAnybody(bed);
   const added = await ask({ method: 'PUT', path, unsigned: { 'x-amz-meta-a': 'b' }, body: 'z', by: 'presign' });
   t.equal(added.status, 403, 'x-amz- headers are signed, or refused, everywhere');
+}
+
+/** SDKs send checksums without being asked, with requests that nobody signs as well. */
+async function byAnybody({ t, ask, isCutting }: Bed): Promise<void> {
+  const path = '/unproven/anybody';
+  const open = { 'x-amz-acl': 'public-read-write' };
+  t.equal((await ask({ method: 'PUT', path: '/unproven', query: 'acl', signed: open })).status, 200);
+  const checksum = createHash('sha256').update('x').digest('base64');
+  const words = {
+    'x-amz-sdk-checksum-algorithm': 'SHA256',
+    'x-amz-checksum-sha256': checksum,
+    'x-amz-acl': 'public-read',
+  };
+  const date = { expires: 'Tue, 01 Jan 2030 00:00:00 GMT', 'x-amz-storage-class': 'STANDARD_IA' };
+  const put = await ask({ method: 'PUT', path, unsigned: { ...words, ...date }, body: 'x', by: 'nobody' });
+  t.equal(put.status, 200, put.body.toString());
+  const got = await ask({ method: 'GET', path, unsigned: { 'x-amz-checksum-mode': 'ENABLED' }, by: 'nobody' });
+  for (const [name, value] of Object.entries({ ...date, 'x-amz-checksum-sha256': checksum })) {
+    t.equal(got.headers.get(name)?.[0], value);
+  }
+  const wrong = { ...words, 'x-amz-checksum-sha256': createHash('sha256').update('y').digest('base64') };
+  const bad = await ask({ method: 'PUT', path, unsigned: wrong, body: 'x', by: 'nobody' });
+  t.match(bad.body.toString(), '<Code>BadDigest</Code>');
+  const stored = { 'x-amz-meta-a': 'b' };
+  const meta = await ask({ method: 'PUT', path, unsigned: stored, body: 'x', by: 'nobody' });
+  t.equal(meta.status, isCutting ? 400 : 200, 'what may be of any bytes has to be signed');
 }
 
 /** A URL arrives byte for byte on every engine. */

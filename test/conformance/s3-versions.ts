@@ -312,6 +312,26 @@ export const versions: S3Suite = {
     t.equal((await list(rig, '&prefix=once')).length, 1);
   },
 
+  'an upload that is completed twice at a time': async (rig) => {
+    const { t, client, bucket } = rig;
+    await set(rig, 'Enabled');
+    await put(rig, 'source', Buffer.alloc(100_000, 's'));
+    for (let round = 0; round < 6; round++) {
+      const path = `/${bucket}/twice-${round}`;
+      const begun = await client.ask('POST', path, { query: 'uploads' });
+      const uploadId = tag(begun.text, 'UploadId') as string;
+      const query = `partNumber=1&uploadId=${uploadId}`;
+      const part = await client.ask('PUT', path, { query, headers: { 'x-amz-copy-source': `${bucket}/source` } });
+      const etag = tag(part.text, 'ETag') as string;
+      const body = `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${etag}</ETag></Part></CompleteMultipartUpload>`;
+      const complete = (): Promise<Answer> => client.ask('POST', path, { query: `uploadId=${uploadId}`, body });
+      const done = await Promise.all(Array.from({ length: 6 }, complete));
+      t.strictSame([...new Set(done.map(({ status }) => status))], [200]);
+      const ids = new Set(done.map(({ headers }) => headers['x-amz-version-id']));
+      t.strictSame(await list(rig, `&prefix=twice-${round}`), [`twice-${round} ${[...ids].join()} *`], 'one version');
+    }
+  },
+
   'tags of versions': async (rig) => {
     const { t, client, bucket } = rig;
     const path = `/${bucket}/o`;

@@ -2,6 +2,7 @@
 import type { Test } from 'tap';
 import { runAwsCli } from './s3-aws-cli.ts';
 import { runBoto3 } from './s3-boto3.ts';
+import { buckets } from './s3-buckets.ts';
 import { cors } from './s3-cors.ts';
 import { errors } from './s3-errors.ts';
 import { forms } from './s3-forms.ts';
@@ -29,6 +30,7 @@ export function s3Conformance(t: Test, start: StartS3, { isTls = false, realClie
     t.teardown(() => client.close());
     for (const [area, suite] of Object.entries({
       objects,
+      buckets,
       uploads,
       errors,
       refusals,
