@@ -58,6 +58,8 @@ export interface Roles {
   byName(account: string, name: string): AssumableRole | undefined;
   /** Whether the account has any. */
   has(account: string): boolean;
+  /** What a managed policy says now, of an account or of AWS. */
+  policy(arn: string): CallerPolicies | undefined;
 }
 
 export interface Users {

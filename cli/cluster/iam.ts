@@ -12,6 +12,7 @@ import { systemDisk } from '../../fabric/system-disk.ts';
 import type { Users } from '../../proxy/contract.ts';
 import type { IamDirectory } from '../../proxy/iam/contract.ts';
 import { openIamDirectory, type RunningDirectory } from '../../proxy/iam/directory.ts';
+import { ofAws } from '../../proxy/iam/rights.ts';
 
 export interface ClusterIam {
   /** The directory, which is made when it is first asked for. */
@@ -56,6 +57,7 @@ export async function openClusterIam(
       roles: {
         byId: (id) => users.roles?.byId(id),
         byName: (account, name) => users.roles?.byName(account, name),
+        policy: (arn) => (users.roles ? users.roles.policy(arn) : ofAws(arn)),
         has: (account) => users.roles?.has(account) === true,
       },
       ...(others.learn && { learn: (id: string) => others.learn?.(id) ?? Promise.resolve(false) }),

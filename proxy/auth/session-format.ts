@@ -3,9 +3,9 @@
  * nothing is stored. Access key id and secret follow from it, so that the three belong together.
  *
  *     base64( version | expires, Unix seconds u32 | nonce, 8 bytes | texts, deflated | HMAC-SHA256, 32 bytes )
- *     version        1, and 2 for roles that an account's owner made: older proxies know no such token
+ *     version        1, and 2 where IAM's roles or managed policies are meant: older proxies know no such token
  *     texts          [parent's access key id, session's name, role's name, policy or ''] as JSON; in version 2 the role's id
- *                    comes after them
+ *                    or '', and ARNs of policies, come after them
  *     HMAC           of all before it, then the parent's secret: new keys end all sessions of the old ones
  *     access key id  ASIA + 16 letters of HMAC-SHA256("id", the bytes before the HMAC)
  *     secret         40 characters of HMAC-SHA256("key", the same)
@@ -14,7 +14,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 
 const VERSION = 1;
-const VERSION_ROLE = 2;
+const VERSION_MORE = 2;
 const HEAD_BYTES = 5;
 const NONCE_BYTES = 8;
 const MAC_BYTES = 32;
@@ -31,6 +31,8 @@ export interface SessionTexts {
   readonly policy: string;
   /** Of the role that was assumed; absent where the session is of the parent's own rights. */
   readonly roleId?: string | undefined;
+  /** Of managed policies that are the session's as well. */
+  readonly arns?: readonly string[] | undefined;
 }
 
 export interface SessionClaim extends SessionTexts {
@@ -48,11 +50,12 @@ export interface NewSession extends SessionTexts {
 }
 
 export function encodeSession(secret: Uint8Array, session: NewSession): string {
-  const { parent, name, role, policy, roleId, expiresMs, nonce, parentSecret } = session;
+  const { parent, name, role, policy, roleId = '', arns = [], expiresMs, nonce, parentSecret } = session;
+  const isMore = roleId !== '' || arns.length > 0;
   const head = Buffer.alloc(HEAD_BYTES);
-  head[0] = roleId === undefined ? VERSION : VERSION_ROLE;
+  head[0] = isMore ? VERSION_MORE : VERSION;
   head.writeUInt32BE(Math.ceil(expiresMs / 1000), 1);
-  const parts = [parent, name, role, policy, ...(roleId === undefined ? [] : [roleId])];
+  const parts = [parent, name, role, policy, ...(isMore ? [roleId, ...arns] : [])];
   const texts = deflateRawSync(Buffer.from(JSON.stringify(parts), 'utf8'));
   const body = Buffer.concat([head, nonce.subarray(0, NONCE_BYTES), texts]);
   return Buffer.concat([body, macOf(secret, body, parentSecret)]).toString('base64');
@@ -64,10 +67,10 @@ export function decodeSession(secret: Uint8Array, token: string): SessionClaim |
   const bytes = Buffer.from(token, 'base64');
   const end = bytes.length - MAC_BYTES;
   const version = bytes[0];
-  const isKnown = version === VERSION || version === VERSION_ROLE;
+  const isKnown = version === VERSION || version === VERSION_MORE;
   if (!isKnown || end <= HEAD_BYTES + NONCE_BYTES || bytes.toString('base64') !== token) return undefined;
   const body = bytes.subarray(0, end);
-  const texts = readTexts(body.subarray(HEAD_BYTES + NONCE_BYTES), version === VERSION_ROLE);
+  const texts = readTexts(body.subarray(HEAD_BYTES + NONCE_BYTES), version === VERSION_MORE);
   if (texts === undefined) return undefined;
   const letters = derive(secret, 'id', body).subarray(0, 16);
   return {
@@ -79,13 +82,17 @@ export function decodeSession(secret: Uint8Array, token: string): SessionClaim |
   };
 }
 
-function readTexts(deflated: Uint8Array, hasRole: boolean): SessionTexts | undefined {
+function readTexts(deflated: Uint8Array, isMore: boolean): SessionTexts | undefined {
   try {
     const json: unknown = JSON.parse(inflateRawSync(deflated, { maxOutputLength: TEXTS_BYTES_MAX }).toString('utf8'));
-    if (!Array.isArray(json) || json.length !== (hasRole ? 5 : 4) || !json.every((each) => typeof each === 'string'))
+    if (
+      !Array.isArray(json) ||
+      (isMore ? json.length < 5 : json.length !== 4) ||
+      !json.every((each) => typeof each === 'string')
+    )
       return undefined;
-    const [parent, name, role, policy, roleId] = json as [string, string, string, string, string?];
-    return { parent, name, role, policy, roleId };
+    const [parent, name, role, policy, roleId, ...arns] = json as [string, string, string, string, ...string[]];
+    return { parent, name, role, policy, roleId: roleId || undefined, arns };
   } catch {
     return undefined;
   }

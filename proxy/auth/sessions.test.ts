@@ -2,7 +2,9 @@
 import t from 'tap';
 import { createSeededRandom } from '../../fabric/random.ts';
 import { MEMBER, OWNER } from '../../test/memory-world.ts';
-import type { User } from '../contract.ts';
+import type { AssumableRole, User } from '../contract.ts';
+import type { CallerPolicies } from '../object/contract.ts';
+import { callerPolicies } from '../object/identity-policy.ts';
 import { callerOf } from './callers.ts';
 import { decodeSession, encodeSession, TOKEN_LENGTH_MAX } from './session-format.ts';
 import { Sessions } from './sessions.ts';
@@ -14,6 +16,8 @@ const POLICY = JSON.stringify({
 
 function setUp(tokenSecret = Buffer.alloc(32, 1)) {
   const keys = new Map<string, User>([OWNER, MEMBER].map((user) => [user.accessKeyId, user]));
+  const roles = new Map<string, AssumableRole>();
+  const managed = new Map<string, CallerPolicies>();
   const clock = {
     ms: 1_700_000_000_000,
     nowMs: () => clock.ms,
@@ -26,10 +30,16 @@ function setUp(tokenSecret = Buffer.alloc(32, 1)) {
     byName: () => undefined,
     byAccessKey: (id: string) => keys.get(id),
     hasAccount: () => false,
+    roles: {
+      byId: (id: string) => roles.get(id),
+      byName: () => undefined,
+      has: () => roles.size > 0,
+      policy: (arn: string) => managed.get(arn),
+    },
   };
   const sessions = new Sessions({ users, clock, random: createSeededRandom(1), tokenSecret });
   const use = (id: string, token: string): User => sessions.users.bySession?.(id, token) as User;
-  return { sessions, clock, keys, use };
+  return { sessions, clock, keys, use, roles, managed };
 }
 
 const ROLE = { name: 'me', role: 'reader', policy: POLICY, lifeMs: 900_000 };
@@ -55,6 +65,31 @@ t.test('a policy narrows them', async (t) => {
   t.equal(ask('s3:GetObject', 'b', 'k'), 'allow');
   t.equal(ask('s3:PutObject', 'b', 'k'), undefined);
   t.equal(ask('s3:GetObject', 'c', 'k'), undefined);
+});
+
+t.test('a role takes the place of who asked, and managed policies narrow it', async (t) => {
+  const { sessions, use, roles, managed } = setUp();
+  const [arn, rights] = ['arn:aws:iam::test:policy/p', callerPolicies([POLICY])];
+  const role = { account: 'other', name: 'reader', path: '/', id: 'AROA', trust: '', maxSessionS: 3600, rights };
+  roles.set('AROA', role);
+  managed.set(arn, callerPolicies([POLICY.replace('s3:GetObject', 's3:*')]));
+  const keys = sessions.issue(OWNER, { ...ROLE, policy: '', roleId: 'AROA', arns: [arn] });
+  const user = use(keys.accessKeyId, keys.token);
+  t.match(user, { account: 'other', admin: false, session: { roleId: 'AROA' } });
+  t.equal(user.session?.parent, OWNER);
+  t.match(user.caller, { account: 'AUTH_other', user: 'other:assumed-role/reader/me', admin: false, own: rights });
+  const asked = { action: 's3:PutObject', bucket: 'b', key: 'k', facts: () => undefined };
+  t.equal(user.caller?.session?.ask(asked), 'allow');
+  managed.delete(arn);
+  t.equal(user.caller?.session?.ask(asked), 'deny', 'a policy that is gone leaves nothing');
+  t.equal(use(keys.accessKeyId, keys.token), user, 'read once');
+  roles.set('AROA', { ...role, rights: callerPolicies([]) });
+  t.not(use(keys.accessKeyId, keys.token), user, 'the role is another');
+  const next = sessions.issue(user, { ...ROLE, policy: '', roleId: 'AROA' });
+  t.equal(use(next.accessKeyId, next.token).session?.parent, OWNER, 'it ends with the first keys');
+  roles.clear();
+  t.throws(() => use(keys.accessKeyId, keys.token), { code: 'InvalidToken' });
+  t.throws(() => sessions.issue(OWNER, { ...ROLE, arns: ['x'.repeat(9000)] }), { code: 'PackedPolicyTooLarge' });
 });
 
 t.test('what ends them', async (t) => {

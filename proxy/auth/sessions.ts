@@ -1,13 +1,14 @@
 /**
  * Temporary keys: given out for a user's own, checked from their token alone. What they may do is what the user may, or the
- * role that was assumed, and of that what the session's policy allows. They end with their time, with the keys that asked for them, and when those are
- * made inactive. The cache saves reading a token twice; a stranger cannot fill it.
+ * role that was assumed, and of that what the session's policies allow. They end with their time, with the role, with the keys
+ * that asked for them, and when those are made inactive. The cache saves reading a token twice; a stranger cannot fill it.
  */
 import type { Clock } from '../../fabric/clock.ts';
+import { Fault } from '../../fabric/errors.ts';
 import type { Random } from '../../fabric/random.ts';
 import type { AssumableRole, User, Users } from '../contract.ts';
 import type { Caller } from '../object/contract.ts';
-import { callerPolicies } from '../object/identity-policy.ts';
+import { callerPolicies, joined, NOTHING } from '../object/identity-policy.ts';
 import { callerOf } from './callers.ts';
 import { decodeSession, encodeSession, type SessionClaim, type SessionTexts } from './session-format.ts';
 import { refusal, sigv4Faults } from './sigv4-faults.ts';
@@ -61,7 +62,10 @@ export class Sessions {
     };
   }
 
-  /** `roleId`: of the role that is assumed; without one the user's own rights are meant. */
+  /**
+   * `roleId`: of the role that is assumed; without one the user's own rights are meant. Fault PackedPolicyTooLarge for more
+   * policies than a token holds.
+   */
   issue(user: User, { lifeMs, ...session }: NewSession): SessionKeys {
     const { clock, random, tokenSecret } = this.#world;
     const parent = user.session?.parent ?? user;
@@ -70,7 +74,9 @@ export class Sessions {
       ...{ parent: parent.accessKeyId, parentSecret: parent.secretAccessKey, nonce: random.bytes(NONCE_BYTES) },
       ...{ ...session, expiresMs },
     });
-    const { accessKeyId, secretAccessKey } = decodeSession(tokenSecret, token) as SessionClaim;
+    const claim = decodeSession(tokenSecret, token);
+    if (claim === undefined) throw new Fault('PackedPolicyTooLarge');
+    const { accessKeyId, secretAccessKey } = claim;
     return { accessKeyId, secretAccessKey, token, expiresMs };
   }
 
@@ -98,14 +104,14 @@ export class Sessions {
 
   #verify(token: string, claim: SessionClaim, { parent, role }: Pick<Known, 'parent' | 'role'>): Known {
     if (!claim.isSignedWith(parent.secretAccessKey)) throw refusal(sigv4Faults.invalidToken);
-    const { accessKeyId, secretAccessKey, name, policy, roleId } = claim;
+    const { accessKeyId, secretAccessKey, name, roleId } = claim;
     const caller = role === undefined ? callerOf(parent) : callerOfRole(role, name);
     const isOwn = role === undefined;
     const user: User = {
       ...(isOwn ? parent : { account: role.account, name: role.name, key: parent.key, admin: false }),
       accessKeyId,
       secretAccessKey,
-      caller: policy === '' ? caller : { ...caller, session: callerPolicies([policy]) },
+      caller: this.#narrowed(caller, claim),
       session: { name, role: role?.name ?? claim.role, parent, roleId },
     };
     const known = { claim, parent, role, user };
@@ -113,6 +119,14 @@ export class Sessions {
     if (this.#known.size >= CACHE_MAX) this.#known.delete(this.#known.keys().next().value as string);
     this.#known.set(token, known);
     return known;
+  }
+
+  /** To what the session's own policies allow, if it has any. */
+  #narrowed(caller: Caller, { policy, arns = [] }: SessionClaim): Caller {
+    if (policy === '' && arns.length === 0) return caller;
+    const { users } = this.#world;
+    const others = arns.map((arn) => () => users.roles?.policy(arn) ?? NOTHING);
+    return { ...caller, session: joined(callerPolicies(policy === '' ? [] : [policy]), others) };
   }
 }
 

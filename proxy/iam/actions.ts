@@ -66,9 +66,9 @@ export const ACTIONS: readonly ActionRow[] = [
   row(
     'sts',
     'AssumeRole',
-    'RoleArn RoleSessionName DurationSeconds Policy ExternalId',
+    'RoleArn RoleSessionName DurationSeconds Policy PolicyArns.member.N.arn ExternalId',
     sts.assumeRole,
-    'the role’s rights, and of them what Policy allows; in an account without roles the caller’s own, and RoleArn only names the session',
+    'the role’s rights, and of them what Policy and PolicyArns allow; in an account without roles the caller’s own, and RoleArn only names the session',
   ),
   row('sts', 'GetCallerIdentity', '', sts.getCallerIdentity),
   row('sts', 'GetSessionToken', 'DurationSeconds', sts.getSessionToken),

@@ -10,6 +10,7 @@ import { learnKey } from '../auth/learn-key.ts';
 import type { Sessions } from '../auth/sessions.ts';
 import type { Authentication, Sigv4 } from '../auth/sigv4.ts';
 import type { ProxyWorld } from '../contract.ts';
+import { commonFact } from '../request-facts.ts';
 import { ACTIONS, type ActionRow, XMLNS } from './actions.ts';
 import type { IamDirectory } from './contract.ts';
 import { queryErrorOf, queryErrorXml, queryFault } from './errors.ts';
@@ -106,7 +107,18 @@ async function run(
     return iam();
   };
   const { region, clock } = world;
-  return row.run({ action: row.name, user, caller, sessions, openIam, region, nowMs: clock.nowMs(), parameters: own });
+  const fact = (key: string): readonly string[] | undefined => commonFact(request, clock, key);
+  return row.run({
+    action: row.name,
+    user,
+    caller,
+    sessions,
+    openIam,
+    region,
+    nowMs: clock.nowMs(),
+    fact,
+    parameters: own,
+  });
 }
 
 async function authenticate(

@@ -16,6 +16,8 @@ export interface QueryCall {
   readonly openIam: () => Promise<IamDirectory>;
   readonly region: string;
   readonly nowMs: number;
+  /** What conditions may ask about the request itself. */
+  readonly fact: (key: string) => readonly string[] | undefined;
   /** Of the form, without Action and Version. */
   readonly parameters: ReadonlyMap<string, string>;
 }

@@ -4,14 +4,10 @@
  * version, or is not here, forbids everything.
  */
 import type { CallerPolicies } from '../object/contract.ts';
-import { callerPolicies } from '../object/identity-policy.ts';
+import { callerPolicies, joined, NOTHING } from '../object/identity-policy.ts';
 import { AWS_DOCUMENTS } from './aws-policies.ts';
 import { arnOf, FORMAT, type IamHolder, type IamPolicy, type IamUser } from './contract.ts';
 import { ownerOf } from './records.ts';
-
-type Asked = Parameters<CallerPolicies['ask']>[0];
-
-export const NOTHING: CallerPolicies = { ask: () => 'deny', asksForTags: false };
 
 export class Rights {
   /** Of managed policies, by ARN. */
@@ -40,14 +36,19 @@ export class Rights {
     else this.#groups.set(owner, this.of(row));
   }
 
+  /** A managed one. */
+  policy(arn: string): CallerPolicies | undefined {
+    return this.#documents.get(arn) ?? ofAws(arn);
+  }
+
   of(row: IamUser): CallerPolicies {
     if (isLater(row)) return NOTHING;
     const { account, policies, attached = [], groups = [] } = row;
     const own = read(Object.values(policies));
     if (attached.length === 0 && groups.length === 0) return own;
     const owners = groups.map((name) => ownerOf({ account, name }));
-    return new Joined(own, [
-      ...attached.map((arn) => () => this.#documents.get(arn) ?? ofAws(arn)),
+    return joined(own, [
+      ...attached.map((arn) => () => this.policy(arn) ?? NOTHING),
       ...owners.map((owner) => () => this.#groups.get(owner) ?? NOTHING),
     ]);
   }
@@ -58,9 +59,9 @@ const isLater = ({ format = FORMAT }: { readonly format?: number }): boolean => 
 /** Those of AWS, each read when the first one asks. */
 const ofAwsRead = new Map<string, CallerPolicies>();
 
-function ofAws(arn: string): CallerPolicies {
+export function ofAws(arn: string): CallerPolicies | undefined {
   const document = AWS_DOCUMENTS.get(arn);
-  if (document === undefined) return NOTHING;
+  if (document === undefined) return undefined;
   const found = ofAwsRead.get(arn) ?? read([document]);
   ofAwsRead.set(arn, found);
   return found;
@@ -71,31 +72,5 @@ function read(documents: readonly string[]): CallerPolicies {
     return callerPolicies(documents);
   } catch {
     return NOTHING;
-  }
-}
-
-/** Several as one: an explicit Deny goes before any Allow. */
-class Joined implements CallerPolicies {
-  readonly #own: CallerPolicies;
-  readonly #others: readonly (() => CallerPolicies)[];
-
-  constructor(own: CallerPolicies, others: readonly (() => CallerPolicies)[]) {
-    this.#own = own;
-    this.#others = others;
-  }
-
-  get asksForTags(): boolean {
-    return this.#own.asksForTags || this.#others.some((each) => each().asksForTags);
-  }
-
-  ask(asked: Asked): 'allow' | 'deny' | undefined {
-    let answer = this.#own.ask(asked);
-    if (answer === 'deny') return 'deny';
-    for (const each of this.#others) {
-      const said = each().ask(asked);
-      if (said === 'deny') return 'deny';
-      answer ??= said;
-    }
-    return answer;
   }
 }

@@ -10,12 +10,14 @@ import { mayAssume } from '../object/authorise.ts';
 import { callerPolicies } from '../object/identity-policy.ts';
 import { readTrustPolicy } from '../object/policy.ts';
 import type { Facts } from '../object/policy-pattern.ts';
+import { AWS_ACCOUNT } from './aws-policies.ts';
 import { arnOf } from './contract.ts';
 import { queryFault } from './errors.ts';
-import { countOf, invalid, isoSecond, matching, type QueryCall } from './query-call.ts';
+import { countOf, invalid, isoSecond, listOf, matching, type QueryCall } from './query-call.ts';
 import { callerArn, factsOf, saidOf, sessionArn } from './subjects.ts';
 
 const POLICY_LENGTH_MAX = 2048;
+const POLICY_ARNS_MAX = 10;
 const ARN_LENGTH_MIN = 20;
 const ARN_LENGTH_MAX = 2048;
 const SESSION_NAME = /^[\w+=,.@-]{2,64}$/;
@@ -40,8 +42,9 @@ export function assumeRole(call: QueryCall): string {
   const policy = readPolicy(parameters.get('Policy') ?? '');
   const title = role?.name ?? (arn.slice(arn.lastIndexOf('/') + 1) || user.name);
   const lifeMs = lifeOf(call, role) * 1000;
-  const keys = call.sessions.issue(user, { name, role: title, policy, lifeMs, roleId: role?.id });
   const account = role?.account ?? user.account;
+  const arns = policyArns(call, account);
+  const keys = call.sessions.issue(user, { name, role: title, policy, lifeMs, roleId: role?.id, arns });
   const assumed =
     xmlElement('Arn', sessionArn(account, title, name)) +
     xmlElement('AssumedRoleId', `${role?.id ?? caller.user}:${name}`);
@@ -114,6 +117,20 @@ function checkLasting(call: QueryCall, action: string): void {
   if (user.session !== undefined)
     throw queryFault('AccessDenied', `Cannot call ${action.slice(4)} with session credentials`);
   if (saidOf(call, caller.own, action, '') === 'deny') throw queryFault('AccessDenied');
+}
+
+/** Managed policies that the session is to have, of the role's account or of AWS. */
+function policyArns(call: QueryCall, account: string): readonly string[] {
+  const arns = listOf(call, 'PolicyArns').map((fields) => fields.get('arn') ?? '');
+  if (arns.length > POLICY_ARNS_MAX) {
+    throw invalid('PolicyArns', `Member must have length less than or equal to ${POLICY_ARNS_MAX}`);
+  }
+  for (const arn of arns) {
+    const isHere = [account, AWS_ACCOUNT].some((each) => arn.startsWith(`arn:aws:iam::${each}:policy/`));
+    if (isHere && call.sessions.users.roles?.policy(arn)) continue;
+    throw queryFault('MalformedPolicyDocument', `Policy ${arn.slice(0, 200)} does not exist.`);
+  }
+  return arns;
 }
 
 function readPolicy(text: string): string {

@@ -8,7 +8,7 @@ import type { CallerPolicies } from '../object/contract.ts';
 import { AWS_ACCOUNT } from './aws-policies.ts';
 import { arnOf, type HolderKind, type IamDirectory, type IamPolicy, type Named } from './contract.ts';
 import { queryFault } from './errors.ts';
-import { checked, isoSecond, matching, type QueryCall, required } from './query-call.ts';
+import { checked, matching, type QueryCall, required } from './query-call.ts';
 import { missing } from './records.ts';
 
 /** Names of users, for those that are made. */
@@ -39,6 +39,8 @@ export async function meant(call: QueryCall, kind: HolderKind, { isOwn = false }
   }
   const { account } = user;
   const of = { account, name: isSelf ? user.name : checked(call, field, NAME_PATTERNS[kind]) };
+  // Whoever may nothing here opens nothing.
+  if (caller.own === undefined) checkMay(call, arnOf(kind, of));
   const iam = await openIam();
   const path = isOwner(call) ? '/' : (await iam.find(kind, of))?.path;
   checkMay(call, arnOf(kind, of, path));
@@ -120,12 +122,8 @@ export function saidOf(
 }
 
 /** What conditions may ask about a request here. */
-export function factsOf({ caller, nowMs }: QueryCall): (key: string) => readonly string[] | undefined {
-  return (key) => {
-    if (key === 'aws:currenttime') return [isoSecond(nowMs)];
-    if (key === 'aws:epochtime') return [String(Math.floor(nowMs / 1000))];
-    return callerFacts(caller, key);
-  };
+export function factsOf({ caller, fact }: QueryCall): (key: string) => readonly string[] | undefined {
+  return (key) => callerFacts(caller, key) ?? fact(key);
 }
 
 export function callerArn({ user }: QueryCall): string {

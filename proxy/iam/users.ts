@@ -102,6 +102,7 @@ export const deleteAccessKey: QueryAction = async (call) => {
 export const getAccessKeyLastUsed: QueryAction = async (call) => {
   const id = checked(call, 'AccessKeyId', KEY_ID);
   const { account } = call.user;
+  if (call.caller.own === undefined) checkMay(call, arnOf('user', { account, name: '*' }));
   const iam = await call.openIam();
   const { name, last } = await iam.useOfKey(account, id).catch((error: unknown) => {
     // Who may not ask may not know whether there is one either.

@@ -71,6 +71,7 @@ export class View {
   readonly roles: Roles = {
     byId: (id) => this.#rolesById.get(id),
     byName: (account, name) => this.#roles.get(joinKey(account, name)),
+    policy: (arn) => this.#rights.policy(arn),
     has: (account) => [...this.#roles.keys()].some((owner) => owner.startsWith(joinKey(account, ''))),
   };
 

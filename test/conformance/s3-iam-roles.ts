@@ -119,6 +119,16 @@ export const roles: S3Suite = {
     const narrow = await keysOf(assume(client, RoleArn, { Policy: allow(['s3:GetObject', 's3:ListAllMyBuckets']) }));
     t.equal(await tried(rig, narrow, 'GET', '/k'), '200');
     t.equal(await tried(rig, narrow, 'PUT', '/k'), 'AccessDenied', 'the session’s policy');
+    const arns = { 'PolicyArns.member.1.arn': 'arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess' };
+    const managed = await keysOf(assume(client, RoleArn, arns));
+    t.equal(
+      [await tried(rig, managed, 'GET', '/k'), await tried(rig, managed, 'PUT', '/k')].join(' '),
+      '200 AccessDenied',
+    );
+    t.equal(
+      await verdict(assume(client, RoleArn, { 'PolicyArns.member.1.arn': `${arns['PolicyArns.member.1.arn']}X` })),
+      'MalformedPolicyDocument',
+    );
     const all = await client.ask('GET', '/', { user: narrow, headers: { 'x-amz-security-token': narrow.token ?? '' } });
     t.equal(all.code, 'AccessDenied', 'gives nothing');
 
