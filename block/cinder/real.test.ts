@@ -3,13 +3,14 @@
 import { execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
+import type { ControlStore } from '../../control/contract.ts';
 import { systemClock } from '../../fabric/clock.ts';
 import { createLocalPeer } from '../../fabric/rpc/local.ts';
 import { type CinderClient, startCinderBed } from '../../test/cinder-bed.ts';
 import { startCinderCloud } from '../../test/cinder-cloud.ts';
 import { findTool, missing } from '../../test/tools.ts';
 import { HostBed } from '../../test/volumes/host.ts';
-import { backups, snapshots, volumes } from './tables.ts';
+import { backups, groupSnapshots, groups, snapshots, volumes } from './tables.ts';
 
 t.setTimeout(120_000);
 const run = promisify(execFile);
@@ -95,6 +96,49 @@ t.test('bytes come back', { skip }, async (t) => {
   t.same(bed.errors, []);
 });
 
+t.test('bytes of a group come back', { skip }, async (t) => {
+  const { bed: hostBed, host, links } = await realHost(t);
+  const bed = await startCinderBed({ links });
+  t.teardown(() => bed.stop());
+  const films = bed.client('films');
+  await bed.client('films', 'admin').ok('POST', '/group_types', { group_type: { name: 'g' } });
+  const made = { group: { group_type: 'g', volume_types: ['__DEFAULT__'] } };
+  const { group } = await films.ok('POST', '/groups', made);
+  const membersOf = async (id: string): Promise<string[]> =>
+    (await films.ok('GET', `/groups/${id}?list_volume=1`)).group.volumes;
+  for (let i = 0; i < 2; i++)
+    await films.ok('POST', '/volumes', { volume: { size: 1, volume_type: '__DEFAULT__', group_id: group.id } });
+  const members = await membersOf(group.id);
+  for (const [i, id] of members.entries()) {
+    await films.until(`/volumes/${id}`, 'available');
+    await written(films, id, 7 + i);
+  }
+  const { group_snapshot: taken } = await films.ok('POST', '/group_snapshots', {
+    group_snapshot: { group_id: group.id },
+  });
+  await films.until(`/group_snapshots/${taken.id}`, 'available');
+  for (const id of members) await written(films, id, 1);
+  const from = { group_snapshot_id: taken.id };
+  const { group: copy } = await films.ok('POST', '/groups/action', { 'create-from-src': from });
+  await films.until(`/groups/${copy.id}`, 'available');
+  for (const id of await membersOf(copy.id)) {
+    const { volume } = await films.ok('GET', `/volumes/${id}`);
+    const { snapshot } = await films.ok('GET', `/snapshots/${volume.snapshot_id}`);
+    await reads(films, id, 7 + members.indexOf(snapshot.volume_id));
+  }
+  const drop = async (id: string): Promise<void> => {
+    await films.ok('POST', `/groups/${id}/action`, { delete: { 'delete-volumes': true } });
+    await films.until(`/groups/${id}`, 404);
+  };
+  await drop(copy.id);
+  await films.ok('DELETE', `/group_snapshots/${taken.id}`);
+  await films.until(`/group_snapshots/${taken.id}`, 404);
+  await drop(group.id);
+  t.same(hostBed.left(), []);
+  t.same((await host.volumes.manager.snapshots.list({})).snapshots, []);
+  t.same(bed.errors, []);
+});
+
 async function deleteAll(client: CinderClient): Promise<void> {
   for (const kind of ['backups', 'volumes'] as const) {
     for (const { id } of (await client.ok('GET', `/${kind}`))[kind]) {
@@ -105,6 +149,7 @@ async function deleteAll(client: CinderClient): Promise<void> {
 }
 
 interface NamedRow {
+  readonly id: string;
   readonly name: string | null;
   readonly status: string;
 }
@@ -142,19 +187,64 @@ function openstack(env: Record<string, string>, lines: readonly (string | (() =>
   });
 }
 
-t.test('openstack and cinder', { skip: skip || missing('openstack') || missing('cinder') }, async (t) => {
-  const { links } = await realHost(t);
-  const { env, bed } = await startCinderCloud(t, links);
-  const tables = { volumes, snapshots, backups };
-  const is = async (kind: keyof typeof tables, name: string, status: string): Promise<void> => {
+const TABLES = { volumes, snapshots, backups, groups, groupSnapshots };
+
+/** Until the thing of this name has this status, or is gone. */
+function waiter(store: ControlStore) {
+  return async (kind: keyof typeof TABLES, name: string, status?: string): Promise<NamedRow | undefined> => {
     const endMs = performance.now() + SESSION_MS / 2;
     for (;;) {
-      const rows = await bed.store.read<readonly NamedRow[]>((tx) => tables[kind].all(tx));
-      if (rows.some((row) => row.name === name && row.status === status)) return;
+      const rows = await store.read<readonly NamedRow[]>((tx) => TABLES[kind].all(tx));
+      const row = rows.find((one) => one.name === name);
+      if (row?.status === status) return row;
       if (performance.now() > endMs) throw new Error(`${name} never became ${status}: ${JSON.stringify(rows)}`);
       await systemClock.sleep(20);
     }
   };
+}
+
+function command(env: Record<string, string>, ...args: string[]) {
+  const options = { env: { PATH: process.env['PATH'] ?? '', ...env }, timeout: SESSION_MS };
+  return run(findTool('cinder') as string, ['--os-volume-api-version', '3.44', ...args], options);
+}
+
+/** Of a cloud with a type `fast`. */
+async function groupCommands(t: Test, env: Record<string, string>, store: ControlStore): Promise<void> {
+  const is = waiter(store);
+  const { documents, errors } = await openstack(env, [
+    'volume type create --encryption-provider luks --encryption-control-location front-end sealed -f json',
+    'volume type show --encryption-type sealed -f json',
+    'volume create --size 1 --type sealed none -f json',
+    'volume group type create gt -f json',
+    'volume group create --name g1 gt fast -f json',
+    async () => {
+      const group = await is('groups', 'g1', 'available');
+      await command(env, 'create', '--group-id', String(group?.id), '--volume-type', 'fast', '--name', 'member', '1');
+    },
+    () => is('volumes', 'member', 'available'),
+    'volume group snapshot create --name gs1 g1 -f json',
+    () => is('groupSnapshots', 'gs1', 'available'),
+    'volume group snapshot list -f json',
+    'volume group snapshot delete gs1',
+    () => is('groupSnapshots', 'gs1'),
+    'volume group set --name g2 g1',
+    () => is('groups', 'g2', 'available'),
+    'volume group delete --force g2',
+    () => is('groups', 'g2'),
+    'volume group list -f json',
+  ]);
+  const [, sealed, , group, taken, all] = documents;
+  t.match(errors.trim(), /^[^\n]*no key manager[^\n]*$/, 'and no other error');
+  t.match(sealed, { encryption: { provider: 'luks', control_location: 'front-end' } });
+  t.match([group, taken], [{ Name: 'g1' }, { Name: 'gs1' }]);
+  t.match(all, [{ Name: 'gs1' }]);
+  t.same(documents.at(-1), []);
+}
+
+t.test('openstack and cinder', { skip: skip || missing('openstack') || missing('cinder') }, async (t) => {
+  const { links } = await realHost(t);
+  const { env, bed } = await startCinderCloud(t, links);
+  const is = waiter(bed.store);
   const first = await openstack(env, [
     'volume type create --property volume_backend_name=local --description t fast -f json',
     'volume qos create --consumer back-end --property total_iops_sec=300 q -f json',
@@ -195,21 +285,11 @@ t.test('openstack and cinder', { skip: skip || missing('openstack') || missing('
   t.match(second.documents[0], { name: 'b1' });
   t.match(second.documents.at(-1), [{ Name: 'disk2', Size: 2 }]);
 
-  const command = (...args: string[]) =>
-    run(findTool('cinder') as string, args, { env: { PATH: process.env['PATH'] ?? '', ...env }, timeout: SESSION_MS });
-  const attached = await command(
-    '--os-volume-api-version',
-    '3.44',
-    'attachment-create',
-    created.id,
-    '--connect',
-    'True',
-    '--host',
-    'h1',
-  );
+  const attached = await command(env, 'attachment-create', created.id, '--connect', 'True', '--host', 'h1');
   t.match(attached.stdout, /driver_volume_type\s*\| nbd/);
   const uri = /\| uri\s*\| (\S+)/.exec(attached.stdout)?.[1] as string;
   await run('qemu-io', ['-f', 'raw', '-c', 'write -q -P 5 0 64k', uri]);
   t.pass('and written to');
+  await groupCommands(t, env, bed.store);
   t.same(bed.errors, []);
 });
