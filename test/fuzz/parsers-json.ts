@@ -144,6 +144,12 @@ const CINDER_BODIES = [
   { quota_set: { volumes: 5, gigabytes: -1 } },
   { qos_specs: { name: 'q', consumer: 'back-end' } },
   { transfer: { volume_id: 'v', name: 't' } },
+  { group_type: { name: 'g', is_public: true, group_specs: { a: 'b' } } },
+  { group: { name: 'g', group_type: 'g', volume_types: ['__DEFAULT__'], add_volumes: 'v,w', remove_volumes: 'v' } },
+  { 'create-from-src': { source_group_id: 'g', name: 'g' } },
+  { delete: { 'delete-volumes': true } },
+  { group_snapshot: { group_id: 'g', name: 's' } },
+  { encryption: { provider: 'luks', control_location: 'front-end', key_size: 256, cipher: null } },
   { metadata: { a: 'b' } },
 ];
 
