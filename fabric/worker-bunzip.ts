@@ -2,7 +2,7 @@
  * bzip2 on a thread of its own, because a block takes a tenth of a second: pieces in, pieces out, with a bound on what is
  * under way in both directions, however much comes out of little. The thread ends with the body.
  */
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 
 /** Compressed pieces handed over and not taken yet. */
 const INPUT_MAX = 4;
@@ -50,7 +50,7 @@ class Thread {
     const file = new URL(`./worker-bunzip-thread${import.meta.url.slice(-3)}`, import.meta.url);
     this.#worker = new Worker(file, { workerData, transferList: [port2] });
     this.#worker.on('error', (error) => this.#end(error));
-    this.#worker.on('exit', () => this.#end(undefined));
+    this.#worker.on('exit', () => this.#hearOut());
     port1.on('message', (answer: BunzipAnswer) => this.#hear(answer));
   }
 
@@ -59,6 +59,14 @@ class Thread {
     else if ('piece' in answer) this.#pieces.push(answer.piece);
     else return this.#end(answer.end === null ? undefined : new Error(answer.end));
     this.#wakeAll();
+  }
+
+  /** Its end is told apart from what it said, and may come first: without a last word the output is not whole. */
+  #hearOut(): void {
+    for (let said = receiveMessageOnPort(this.#port); said; said = receiveMessageOnPort(this.#port)) {
+      this.#hear(said.message as BunzipAnswer);
+    }
+    this.#end(new Error('the thread ended before the output did'));
   }
 
   #end(error: Error | undefined): void {
