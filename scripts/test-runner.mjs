@@ -41,6 +41,7 @@ const LONGEST = [
   'test/sim/sim',
   'test/crash/crash',
   'test/clients/clients-tls',
+  'test/clients/clients-aws',
   'test/conformance/swift-cluster',
   'cli/services',
   'test/conformance/s3-cluster-tls',

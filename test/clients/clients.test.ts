@@ -8,7 +8,6 @@ t.test('real clients over HTTP', (t) =>
   testClients(t, {
     tls: false,
     clients: [
-      ['aws s3api', '--s3-port'],
       ['swift', '--port'],
       ['boto3', '--port'],
       ['JavaScript SDK', '--s3-port'],
