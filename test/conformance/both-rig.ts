@@ -22,6 +22,13 @@ export interface Both {
 /** `data`: of a cluster that was closed. `config`: TOML. */
 export async function openBoth(t: Test, data?: string, config = ''): Promise<Both> {
   const directory = data ?? mkdtempSync(path.join(tmpdir(), 'needletail-both-'));
+  let closing: Promise<void> | undefined;
+  let close = async (): Promise<void> => {};
+  // Before the start, which may be refused.
+  t.teardown(async () => {
+    await close();
+    if (data === undefined) rmSync(directory, { recursive: true, force: true });
+  });
   const file = path.join(directory, 'needletail.toml');
   writeFileSync(file, config);
   const ports = { port: 0, s3Port: 0 };
@@ -34,16 +41,11 @@ export async function openBoth(t: Test, data?: string, config = ''): Promise<Bot
   const people = { owner: s3, stranger: alt.s3, member: member.s3, ids };
   const server = { host: '127.0.0.1', port, region: s3.region, ...people, close: async () => {} };
   const client = new S3Client({ server, certificate: undefined, folder: directory });
-  let closing: Promise<void> | undefined;
-  const close = (): Promise<void> => {
+  close = () => {
     client.close();
     closing ??= running.stop();
     return closing;
   };
-  t.teardown(async () => {
-    await close();
-    if (data === undefined) rmSync(directory, { recursive: true, force: true });
-  });
   let token = '';
   return {
     data: directory,
