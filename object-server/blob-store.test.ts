@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { createSeededRandom } from '../fabric/random.ts';
@@ -111,4 +111,19 @@ t.test('a bulk file without a readable header is still read', async (t) => {
   device = await bed.open();
   t.ok((await collect((await device.blobRead(key, 0, bytes.length)).stream)).equals(bytes));
   await device.close();
+});
+
+t.test('a bulk file that was made and no more, before the process was killed, is made anew', async (t) => {
+  const bed = createBed();
+  t.teardown(() => bed.remove());
+  await (await bed.open()).close();
+  const file = join(bed.directory, 'bulk', '00000001.seg');
+  writeFileSync(file, '');
+  const device = await bed.open();
+  const id = random.bytes(16);
+  const bytes = random.bytes(MIB);
+  await device.blobWrite(blobKey(1, id), blobStream(id, bytes));
+  t.ok((await collect((await device.blobRead(blobKey(1, id), 0, bytes.length)).stream)).equals(bytes));
+  await device.close();
+  t.equal(readFileSync(file).toString('latin1', 0, 4), 'NTSG', 'it begins with its header');
 });

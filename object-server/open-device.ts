@@ -35,7 +35,7 @@ import { probeEpoch } from './log-reader.ts';
 import { createHeadLoader } from './record-reader.ts';
 import { Registers } from './registers.ts';
 import { ReplayLog, replay } from './replay.ts';
-import { LANE, type Lane, lsnSegment } from './segment-format.ts';
+import { LANE, type Lane, lsnSegment, SEGMENT_HEADER_BYTES } from './segment-format.ts';
 import { laneName, type SegmentProblem, Segments } from './segments.ts';
 import { SpaceWatch } from './space-watch.ts';
 import { Usage } from './usage.ts';
@@ -201,12 +201,17 @@ async function rescue(
   return lost;
 }
 
-/** Chunks are found by position and verified by themselves: a bulk file needs no header to be read, or given back. */
+/**
+ * Chunks are found by position and verified by themselves: a bulk file needs no header to be read, or given back. The newest
+ * may have been made without its header, by a process that was killed: it goes, or chunks would fill it from the start.
+ */
 async function adoptAll(lane: Segments, problems: readonly SegmentProblem[]): Promise<void> {
   for (const { path } of problems) {
-    await lane.adopt(numberOf(path), 0).catch(() => {
+    const number = numberOf(path);
+    const adopted = await lane.adopt(number, 0).catch(() => {
       // Not even to be opened: its chunks are repaired one by one as they are asked for.
     });
+    if (number === lane.lastNumber && adopted && adopted.bytes <= SEGMENT_HEADER_BYTES) await lane.discard(number);
   }
 }
 

@@ -177,8 +177,14 @@ export class Segments {
     const { disk, owner, lane } = this.#options;
     const { number, epoch, firstLsn } = segment;
     const file = await disk.open(this.path(number), 'create');
+    try {
+      await file.write([encodeSegmentHeader({ lane, number, epoch, firstLsn, ...owner })], 0);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    // Only now: whoever finds the file writes and syncs at once, and the header must not come after what follows it.
     segment.file = file;
-    await file.write([encodeSegmentHeader({ lane, number, epoch, firstLsn, ...owner })], 0);
     return file;
   }
 
