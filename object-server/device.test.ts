@@ -1,7 +1,7 @@
 import t from 'tap';
 import { createMemoryKv } from '../fabric/memory-kv.ts';
 import { apply, bodyOf, createBed, objectKey, put, remove, stampAt } from '../test/engine-bed.ts';
-import { KIND } from './contract.ts';
+import { encodeHead, FLAG_FOREIGN, headStamp, type Key, KIND, type Mutation } from './contract.ts';
 import { LOCAL, localRest } from './local-format.ts';
 
 t.test('what is applied is read back, through restarts of both kinds', async (t) => {
@@ -158,4 +158,28 @@ t.test('a foreign disk is refused', async (t) => {
   await t.rejects(bed.open({ deviceId: 4 }), { code: 'ForeignDisk' });
   await t.rejects(bed.open({ clusterId: 'd2'.repeat(16) }), { code: 'ForeignDisk' });
   await (await bed.open()).close();
+});
+
+t.test('what is made of other keys’ blobs is handed back when it is replaced', async (t) => {
+  const bed = createBed();
+  t.teardown(() => bed.remove());
+  const device = await bed.open();
+  const context = { writer: 1, settled: stampAt(0) };
+  const foreign = (key: Key, ballot: number): Mutation => ({
+    head: encodeHead({ key, ballot: stampAt(ballot), stamp: stampAt(ballot), flags: FLAG_FOREIGN }),
+  });
+  const replaced = async (mutation: Mutation): Promise<string | undefined> => {
+    const [outcome] = await device.apply([mutation], context);
+    return outcome?.result === 'ok' && outcome.replaced ? headStamp(outcome.replaced) : undefined;
+  };
+  const [key, plain] = [objectKey(20), objectKey(21)];
+  await apply(device, foreign(key, 10), put(plain, stampAt(10)));
+  await device.checkpoint();
+  t.equal(await replaced(foreign(key, 10)), undefined, 'the same again replaces nothing');
+  t.equal(await replaced(foreign(key, 9)), undefined, 'nor does what is older');
+  t.equal(await replaced(foreign(key, 11)), stampAt(10));
+  t.equal(await replaced(remove(key, stampAt(12))), stampAt(11));
+  t.equal(await replaced(put(key, stampAt(13))), undefined, 'a tombstone is made of nothing');
+  t.equal(await replaced(remove(plain, stampAt(11))), undefined, 'nor is what has its own');
+  await device.close();
 });

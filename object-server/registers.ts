@@ -11,18 +11,29 @@ import { blobKeyBeside, chunkRecordBytes, decodeBlob, isBlobKey } from './blob-f
 import { type Lsn, type Mutation, OUTCOME_OK, type Outcome, type Projection } from './contract.ts';
 import { deviceFaults } from './faults.ts';
 import type { Index, IndexRange } from './index.ts';
-import { handoffKey, type Key, keyKind, SPACE_HANDOFF, SPACE_REPLICATED } from './key-format.ts';
+import { handoffKey, type Key, KIND, keyKind, SPACE_HANDOFF, SPACE_REPLICATED } from './key-format.ts';
 import type { DeviceLimits } from './limits.ts';
 import { encodeMarks, encodeMs, encodeStamp, LOCAL, localU32, seal } from './local-format.ts';
 import type { Log } from './log.ts';
 import type { FoundFrame } from './log-reader.ts';
 import { Entry } from './memtable.ts';
-import { checkBody, checkHead, encodeHead, headBallot, headKey, headRefs, isTombstone } from './register-format.ts';
+import {
+  checkBody,
+  checkHead,
+  encodeHead,
+  FLAG_FOREIGN,
+  headBallot,
+  headKey,
+  headRefs,
+  isTombstone,
+} from './register-format.ts';
 import { FRAME, FRAME_HANDOFF, FRAME_MOVED, type FrameType, LANE, lsnSegment } from './segment-format.ts';
 import { Unsettled } from './unsettled.ts';
 import type { Usage } from './usage.ts';
 
 const REF_BYTES = 16;
+/** Of registers that may be made of other keys' blobs. */
+const FOREIGN_KINDS: ReadonlySet<string> = new Set([KIND.object, KIND.version, KIND.part]);
 const NO_BYTES = Buffer.alloc(0);
 const OUTCOME_GUARD: Outcome = { result: 'guard' };
 const OUTCOME_MISSING_BLOB: Outcome = { result: 'missing-blob' };
@@ -122,8 +133,9 @@ export class Registers {
     checkBody(head, body);
     this.#nowMs = nowMs;
     const again = held?.ballot === ballot;
+    const foreign = held && !again ? foreignHead(key, held) : undefined;
     this.write(key, head, { body, handoffFor, moved: again, origin: again ? (held as Entry).origin : 0 }, held);
-    return OUTCOME_OK;
+    return foreign ? { result: 'ok', replaced: foreign } : OUTCOME_OK;
   }
 
   #damaged(key: Key): boolean {
@@ -385,6 +397,18 @@ export interface WriteHow {
   /** Not news: the same version again. */
   readonly moved?: boolean;
   readonly origin?: number;
+}
+
+/** What refers to other keys' blobs. Such a register has no body of its own. */
+function foreignHead(key: Key, held: Entry): Buffer | undefined {
+  if (held.tombstone || held.bodyBytes > 0 || !FOREIGN_KINDS.has(keyKind(key))) return undefined;
+  try {
+    const { head } = held;
+    return ((head[1] as number) & FLAG_FOREIGN) !== 0 ? head : undefined;
+  } catch {
+    // Its head has rotted: what it pinned is not known. That space is lost, nothing else.
+    return undefined;
+  }
 }
 
 export const isReplicated = (key: Key): boolean => key.startsWith(SPACE_REPLICATED);

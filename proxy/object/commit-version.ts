@@ -16,7 +16,7 @@ import { checkWriteConditions } from './conditions.ts';
 import { type Conditions, storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
 import { decodeMeta, gravestoneHead, type ObjectRecord, type Pin, recordHead } from './object-format.ts';
-import { dropPins } from './pins.ts';
+import { dropVersionPins } from './pins.ts';
 import { noVersionRow, rowsBeside, rowsOf } from './row-writes.ts';
 import { goneVersion, setAside, type Version, withoutNull } from './set-aside.ts';
 import { versioningOf, versionKey } from './version-format.ts';
@@ -49,7 +49,7 @@ export async function commitVersion(engine: Engine, change: NewVersion): Promise
     if (done === undefined) continue;
     if (done.result === 'ok') {
       await alignRow(engine, change, done);
-      if (done.replaced.length > 0) dropPins(engine, done.replaced, writer.keptPins);
+      dropVersionPins(engine, { replaced: done.replaced, gone: writer.gone }, writer.keptPins);
       engine.touched(change.container);
       if (writer.refusal) throw writer.refusal;
       return { ...(writer.standing as Committed), replaced: writer.replaced };
@@ -64,6 +64,8 @@ class Writer {
   standing: Committed | undefined;
   keptPins: readonly Pin[] = [];
   replaced = false;
+  /** The null version that this one replaces for good. */
+  gone: readonly Buffer[] = [];
   /** To be thrown once the round that refuses has settled what earlier ones left. */
   refusal: Fault | undefined;
   readonly #engine: Engine;
@@ -166,6 +168,7 @@ class Writer {
     const head = current ? withBallot(current.head, ballot) : gravestoneHead(names, this.#key, ballot);
     const rows = rowsBeside(container, name, head, ballot);
     this.keptPins = liveVersion(current)?.record.pins ?? [];
+    this.gone = [];
     return { write: [{ head, body: current?.body }, ...this.#withoutGivenUp(ballot), ...rows] };
   }
 
@@ -182,6 +185,7 @@ class Writer {
     const made = proposed ?? this.#propose(isEnabled ? ballot : undefined, ballot);
     const { record } = made;
     this.keptPins = record.pins ?? [];
+    this.gone = [];
     this.replaced ||= this.#shown(before) !== undefined;
     if (before && (isEnabled || before.record.version !== undefined)) {
       const aside = await setAside(this.#engine, object, before, ballot);
@@ -194,6 +198,7 @@ class Writer {
     const head = proposed ? withBallot(proposed.head, ballot) : made.head;
     this.standing = { record, head };
     const more = companions?.(ballot, { stamp: headStamp(head), record }) ?? [];
+    if (!isEnabled && before && before.record.version === undefined) this.gone = [before.register.head];
     const replaced = isEnabled ? [] : await withoutNull(this.#engine, object, before, ballot);
     const gone = [...replaced, ...this.#withoutGivenUp(ballot)];
     return { write: [{ head, body }, ...more, ...gone, ...rowsOf(object, { record, head }, ballot)] };

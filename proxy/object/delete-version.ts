@@ -19,8 +19,8 @@ import type { Engine } from './engine.ts';
 import { newestAside } from './find-version.ts';
 import { gravestoneHead, type Pin } from './object-format.ts';
 import { lockFault } from './object-lock.ts';
-import { dropPins } from './pins.ts';
-import { noVersionRow, rowsBeside } from './row-writes.ts';
+import { dropVersionPins } from './pins.ts';
+import { noVersionRow, rowsBeside, versionRow } from './row-writes.ts';
 import { goneVersion, type Version, versionAs } from './set-aside.ts';
 import { orderOf, versionIdOf, versionKey } from './version-format.ts';
 
@@ -42,7 +42,8 @@ export async function deleteVersion(engine: Engine, deletion: Deletion): Promise
     if (done === undefined) continue;
     if (done.result === 'ok') {
       await alignRow(engine, deletion, done);
-      if (done.replaced.length > 0) dropPins(engine, done.replaced, run.keptPins);
+      dropVersionPins(engine, { replaced: done.replaced, gone: run.gone }, run.keptPins);
+      if (run.refusal) throw run.refusal;
       engine.touched(deletion.container);
       const { versionId } = deletion;
       const deleteMarker = run.found?.record.marker === true;
@@ -57,12 +58,17 @@ class Run {
   /** What was there the first time that somebody looked. */
   found: Version | undefined;
   keptPins: readonly Pin[] = [];
+  gone: readonly Buffer[] = [];
+  /** To be thrown once the round that refuses has put right what earlier ones left of it. */
+  refusal: Fault | undefined;
   /** Of what plain requests get afterwards. */
   currentId: string | undefined;
   readonly #engine: Engine;
   readonly #deletion: Deletion;
   readonly #key: Key;
   readonly #own: OwnRounds = new Set();
+  /** Rows of an earlier round may be there without the rest. */
+  #hasWritten = false;
   readonly #copyRow: CopyRow;
 
   constructor(engine: Engine, deletion: Deletion) {
@@ -91,6 +97,8 @@ class Run {
   async #judge(current: ReadRegister | undefined, ballot: Stamp): Promise<Decision> {
     const { versionId, conditions, bypass } = this.#deletion;
     this.#copyRow.drop();
+    this.gone = [];
+    this.refusal = undefined;
     const live = liveVersion(current);
     const isNewest = live !== undefined && versionIdOf(live.record) === versionId;
     if (isNewest && this.#deletion.onlyOlder) return KEEP;
@@ -102,15 +110,30 @@ class Run {
     this.found ??= found;
     if (!found && !(held && this.#own.size > 0)) return KEEP;
     const locked = found && lockFault(found.record, this.#engine.cluster.clock.nowMs(), bypass);
-    if (locked) return { keep: true, refuse: locked };
+    if (locked) return this.#refuse(locked, current, { found, isNewest }, ballot);
     if (found && conditions && this.#own.size === 0) {
       const fault = checkWriteConditions(conditions, recordOf(this.#engine, found.register));
-      if (fault) return { keep: true, refuse: fault };
+      if (fault) return this.#refuse(fault, current, { found, isNewest }, ballot);
     }
     const orders = new Set<Stamp>();
     for (const each of [found, aside, this.found]) if (each) orders.add(orderOf(each.record, each.register.head));
     const object = isNewest || !current ? await this.#before(ballot) : this.#unchanged(current, ballot);
+    if (found) this.gone = [found.register.head];
+    this.#hasWritten = true;
     return { write: [...object, ...this.#gone(orders, ballot)] };
+  }
+
+  #refuse(
+    fault: Fault,
+    current: ReadRegister | undefined,
+    { found, isNewest }: { readonly found: Version; readonly isNewest: boolean },
+    ballot: Stamp,
+  ): Decision {
+    if (!this.#hasWritten || !current) return { keep: true, refuse: fault };
+    this.refusal = fault;
+    const { record, register } = found;
+    const row = versionRow(this.#deletion.container, { record, head: register.head }, ballot);
+    return { write: [...this.#unchanged(current, ballot), ...(isNewest ? [] : [row])] };
   }
 
   /** The object as the version before the newest has it; a tombstone when there is none. */

@@ -126,7 +126,7 @@ async function storePart(
     const head = recordHead(record, { key, stamp });
     const done = await writeUnder(engine.cluster, stamp, [{ head, guardKey: upload.key, guardStamp: upload.stamp }]);
     if (done.result === 'ok') {
-      dropPins(engine, done.replaced, record.pins);
+      // What it replaces keeps its pins: the upload may be on its way to being completed with that.
       return { partNumber, sizeBytes: record.size, etag: record.etag, stamp, checksums: record.sums ?? {} };
     }
     if (done.result === 'guard' && !(await stillOpen(engine, upload))) {

@@ -4,7 +4,15 @@
  * leaves a pin too many (garbage), never one too few (a hole).
  */
 import { Fault } from '../../fabric/errors.ts';
-import { encodeHead, FLAG_TOMBSTONE, type Key, KIND, SPACE_REPLICATED } from '../../object-server/contract.ts';
+import {
+  encodeHead,
+  FLAG_TOMBSTONE,
+  headKey,
+  type Key,
+  KIND,
+  keyKind,
+  SPACE_REPLICATED,
+} from '../../object-server/contract.ts';
 import { writeUnder } from '../quorum-decide.ts';
 import { storeFaults } from './contract.ts';
 import type { Engine } from './engine.ts';
@@ -41,6 +49,22 @@ export function dropPins(engine: Engine, replaced: readonly Buffer[], kept: read
   for (const pin of kept) pins.delete(pinKey(pin));
   if (pins.size === 0) return;
   engine.later('drop pins', () => releasePins(engine, [...pins.values()]));
+}
+
+/**
+ * The same where there are versions: of a register that was replaced, only a version's own says that the version is gone;
+ * what stood in the object's place may be set aside, or still stand there on a replica that was behind. `gone` are heads
+ * of versions that are known to be. Two versions can have come of one upload whose completion was interrupted: what they
+ * are made of stays.
+ */
+export function dropVersionPins(
+  engine: Engine,
+  { replaced, gone = [] }: { readonly replaced: readonly Buffer[]; readonly gone?: readonly Buffer[] },
+  kept: readonly Pin[],
+): void {
+  const versions = replaced.filter((head) => keyKind(headKey(head)) === KIND.version);
+  const heads = [...versions, ...gone].filter((head) => decodeMeta<ObjectRecord>(head).parts === undefined);
+  if (heads.length > 0) dropPins(engine, heads, kept);
 }
 
 export async function releasePins(engine: Engine, pins: readonly Pin[]): Promise<void> {

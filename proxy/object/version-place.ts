@@ -19,7 +19,7 @@ import type { Engine } from './engine.ts';
 import { checkVersion } from './get.ts';
 import { gravestoneHead, type Pin, recordHead, toInfo } from './object-format.ts';
 import { lockFault } from './object-lock.ts';
-import { dropPins } from './pins.ts';
+import { dropPins, dropVersionPins } from './pins.ts';
 import { writable } from './put.ts';
 import { rowsBeside } from './row-writes.ts';
 import { setAside, type Version, withoutNull } from './set-aside.ts';
@@ -95,6 +95,8 @@ class Place {
   readonly #engine: Engine;
   readonly #named: Named;
   #kept: readonly Pin[] = [];
+  /** The null version that nothing can name any more. */
+  #gone: readonly Buffer[] = [];
   /** Why what stands there could not be set aside in this round. */
   #obstacle: WriteResult | undefined;
 
@@ -111,13 +113,18 @@ class Place {
       const done = await this.#round(judge, own);
       if (done.result === 'ok') {
         await alignRow(this.#engine, this.#named, done);
-        if (done.replaced.length > 0) dropPins(this.#engine, done.replaced, this.#kept);
+        this.#dropPins(done.replaced);
         this.#engine.touched(this.#named.container);
         return;
       }
       await recover(this.#engine, this.#named, done, attempt);
     }
     throw new Fault(storeFaults.quorumUnavailable, { reason: 'contended' });
+  }
+
+  #dropPins(replaced: readonly Buffer[]): void {
+    if (versioningOf(this.#named.container) === undefined) dropPins(this.#engine, replaced, this.#kept);
+    else dropVersionPins(this.#engine, { replaced, gone: this.#gone }, this.#kept);
   }
 
   async #round(judge: PlaceJudge, own: OwnRounds): Promise<WriteResult> {
@@ -129,6 +136,7 @@ class Place {
       this.key,
       (current, ballot, _granted, mine) => {
         this.#obstacle = undefined;
+        this.#gone = [];
         this.copyRow.drop();
         return judge(current, ballot, mine);
       },
@@ -162,7 +170,10 @@ class Place {
   async leave(before: Version, ballot: Stamp, keepsNull = false): Promise<readonly QuorumWrite[] | undefined> {
     if (versioningOf(this.#named.container) === undefined) return [];
     const object = { ...this.#named, key: this.key };
-    if (before.record.version === undefined && !keepsNull) return withoutNull(this.#engine, object, before, ballot);
+    if (before.record.version === undefined && !keepsNull) {
+      this.#gone = [before.register.head];
+      return withoutNull(this.#engine, object, before, ballot);
+    }
     const aside = await setAside(this.#engine, object, before, ballot);
     if (aside.result !== 'ok') {
       this.#obstacle = aside;

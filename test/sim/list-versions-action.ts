@@ -71,7 +71,7 @@ function noteShown(attempt: Attempt, { container, entry, end }: Seen & { readonl
   if (made === undefined) return;
   if (!entry.deleteMarker) {
     learnEtag(history, made, entry.etag);
-    history.versions.saw({ made, ref, id: entry.versionId, marker: false });
+    history.versions.saw({ made, ref, id: entry.versionId, marker: false }, attempt.start);
   }
   const apply = expect((state) => !history.acknowledged.has(made) || findLayer(state, made) !== undefined);
   note(attempt, stackRegister(ref), { text: `listed: ${made}`, end, pure: true, apply });
@@ -101,7 +101,10 @@ function noteMissing(
       if (isListed(known)) continue;
       // A null version's row goes with any write that may replace it.
       const mayHide = (): boolean =>
-        known.id === NULL_ID || !history.acknowledged.has(made) || history.versions.doubtful.has(made);
+        known.id === NULL_ID ||
+        !history.acknowledged.has(made) ||
+        history.versions.doubtful.has(made) ||
+        history.versions.wasBeingDeleted(made, { start: attempt.start, end });
       const apply = expect((state) => mayHide() || findLayer(state, made) === undefined);
       note(attempt, stackRegister(ref), { text: `not listed: ${made}`, end, pure: true, apply });
     }

@@ -129,7 +129,7 @@ function noteMade(
 ): void {
   const { history, start, id } = attempt;
   history.acknowledged.add(version.made);
-  history.versions.learn(version);
+  history.versions.learn(version, end);
   history.versions.used({ container: version.ref.container, start, end, label: `#${id} ${text}`, modes });
 }
 
@@ -259,6 +259,8 @@ function removeVersion(attempt: Attempt): Action {
           if (isThere({ ...each, lock: '' })) history.versions.doubtful.add(each.made);
         return note(attempt, register, { text, end: NEVER, apply: take(isThere, { meets: false }) });
       }
+      for (const each of history.versions.of(ref))
+        if (isThere({ ...each, lock: '' })) history.versions.triedToDelete(each.made, { start: attempt.start, end });
       const code = outcome.fault?.code;
       if (code === storeFaults.accessDenied) {
         const apply = expect((state) => readStack(state).some((layer) => isThere(layer) && layer.lock !== ''));

@@ -33,23 +33,34 @@ export class VersionBook {
   readonly known = new Map<number, KnownVersion>();
   /** Versions that somebody may have begun to delete: until the reconciler comes by, their rows may be gone. */
   readonly doubtful = new Set<number>();
+  readonly #deletions: { readonly made: number; readonly start: number; readonly end: number }[] = [];
   readonly #changes: Change[] = [];
   readonly #uses: Use[] = [];
 
-  readonly #told = new Set<number>();
+  readonly #told = new Map<number, number>();
 
-  /** Its maker was told. */
-  learn(version: KnownVersion): void {
-    this.#told.add(version.made);
+  /** Its maker was told at `end`. */
+  learn(version: KnownVersion, end: number): void {
+    this.#told.set(version.made, end);
     this.known.set(version.made, version);
   }
 
-  /** A listing shows it: of a write that is still under way it may be an id that will be given up. */
-  saw(version: KnownVersion): void {
+  /** A listing from `start` on shows it: of a write that was still under way it may be an id that was given up. */
+  saw(version: KnownVersion, start: number): void {
     const before = this.known.get(version.made);
-    if (!this.#told.has(version.made)) this.known.set(version.made, version);
-    else if (before && before.id !== version.id)
+    const told = this.#told.get(version.made);
+    if (told === undefined) this.known.set(version.made, version);
+    else if (before && before.id !== version.id && told < start)
       throw new Error(`operation ${version.made} made ${before.id}, and ${version.id} is shown`);
+  }
+
+  /** Somebody tried: while that was under way its row may have been gone before the version was, or was found to be locked. */
+  triedToDelete(made: number, { start, end }: { readonly start: number; readonly end: number }): void {
+    this.#deletions.push({ made, start, end });
+  }
+
+  wasBeingDeleted(made: number, { start, end }: { readonly start: number; readonly end: number }): boolean {
+    return this.#deletions.some((one) => one.made === made && one.start < end && one.end > start);
   }
 
   /** `end` Infinity: nobody knows whether. */
