@@ -1,28 +1,38 @@
-// npm run crash -- [--rounds N] [--seconds S] [--seed N] [--mode zone|all|main|mixed] [--keep]
-//   --delay-sync: instead, one run of S seconds with every fdatasync and fsync late by 80 ms (strace)
-//   --fail-sync: instead, one run in which every fdatasync of one zone fails with EIO from some moment on (strace)
-// Exit 0 when nothing acknowledged was lost and no listing was wrong, or when strace cannot be had; else 1.
+/** Kills processes of a cluster that is being written to, and looks for what was acknowledged (docs/crash-campaign.md). */
 import process from 'node:process';
-import { parseArgs } from 'node:util';
+import { campaignOptions } from '../campaign-options.ts';
 import { type CampaignOptions, isWhole, MODES, type Mode, runCampaign } from './campaign.ts';
 import { missingStrace, runDelayed, runFailing } from './strace.ts';
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '8' },
-    seconds: { type: 'string', default: '8' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    mode: { type: 'string', default: 'mixed' },
-    'delay-sync': { type: 'boolean', default: false },
-    'fail-sync': { type: 'boolean', default: false },
-    keep: { type: 'boolean', default: false },
-  },
-});
+const HELP = `npm run crash -- [options]
+  --rounds N      default 8
+  --seconds S     of load in each, default 8
+  --seed N
+  --mode MODE     what is killed: ${MODES.join(', ')}; default mixed
+  --keep          the data stays where it is
+  --delay-sync    instead, one run of S seconds with every fdatasync and fsync late by 80 ms (strace)
+  --fail-sync     instead, one run in which every fdatasync of one zone fails with EIO from some moment on (strace)
+exit 0 when nothing acknowledged was lost and no listing was wrong, or when strace cannot be had; else 1
+`;
+
+const options = {
+  rounds: { type: 'string', default: '8' },
+  seconds: { type: 'string', default: '8' },
+  seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+  mode: { type: 'string', default: 'mixed' },
+  'delay-sync': { type: 'boolean', default: false },
+  'fail-sync': { type: 'boolean', default: false },
+  keep: { type: 'boolean', default: false },
+} as const;
+const values = campaignOptions(HELP, options, ['rounds', 'seconds', 'seed']);
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 async function main(): Promise<boolean> {
-  if (!(MODES as readonly string[]).includes(values.mode)) throw new Error(`--mode is one of ${MODES.join(', ')}`);
+  if (!(MODES as readonly string[]).includes(values.mode)) {
+    process.stderr.write(`--mode: '${values.mode}' is none of ${MODES.join(', ')} (--help lists the options)\n`);
+    process.exit(2);
+  }
   const options: CampaignOptions = {
     rounds: Number(values.rounds),
     seconds: Number(values.seconds),

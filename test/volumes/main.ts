@@ -1,23 +1,32 @@
-// npm run crash-volumes -- [--only TEXT] [--from STEP] [--seed N]
-//   Every step of every action on a volume: the agent dies before it and after it, and for some of them its successor dies too
-//   while it starts. Minutes. Exit 1 when something was not true afterwards.
+/**
+ * Every step of every action on a volume: the agent dies before it and after it, and for some of them its successor dies too
+ * while it starts.
+ */
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 import { createSeededRandom } from '../../fabric/random.ts';
+import { campaignOptions } from '../campaign-options.ts';
 import { crashRun, describe, type Run } from './crash.ts';
 import { HostBed } from './host.ts';
 import { prepare, SCENARIOS } from './scenarios.ts';
 
 const SECOND_STEPS_MAX = 12;
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', default: '' },
-    from: { type: 'string', default: '1' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    steps: { type: 'boolean', default: false },
-  },
-});
+const HELP = `npm run crash-volumes -- [options]
+the agent of volumes dies at every step of every action; takes minutes
+  --only TEXT   actions whose name holds it
+  --from STEP   the first step of each, default 1
+  --seed N      of where successors die, too
+  --steps       name the steps
+exit 1 when something was not true afterwards
+`;
+
+const options = {
+  only: { type: 'string', default: '' },
+  from: { type: 'string', default: '1' },
+  seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+  steps: { type: 'boolean', default: false },
+} as const;
+const values = campaignOptions(HELP, options, ['from', 'seed']);
 const random = createSeededRandom(Number(values.seed));
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 say(`seed ${values.seed}`);
