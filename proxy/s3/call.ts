@@ -84,14 +84,18 @@ export function lastModifiedMs(stamp: Stamp): number {
   return Math.floor(stampMs(stamp) / 1000) * 1000;
 }
 
-/** `2013-05-24T00:00:00.000Z`: S3 shows whole seconds, as in Last-Modified. */
+/**
+ * `2013-05-24T00:00:00.123Z`. Its second is that of Last-Modified; clients that compare a file's time with it (`aws s3 sync`)
+ * would send anew what was written and uploaded within one second, if that was all it said.
+ */
 export function isoTime(stamp: Stamp): string {
-  const second = lastModifiedMs(stamp) / 1000;
+  const ms = Math.floor(stampMs(stamp));
+  const second = Math.floor(ms / 1000);
   if (second !== lastSecond) {
-    lastText = new Date(second * 1000).toISOString();
+    lastText = new Date(second * 1000).toISOString().slice(0, -4);
     lastSecond = second;
   }
-  return lastText;
+  return `${lastText}${String(ms % 1000).padStart(3, '0')}Z`;
 }
 
 /** Of an entry of a listing. */

@@ -1,11 +1,8 @@
-// npm run clients -- [--only REGEX] [--transport http|tls] [--debian] [--check] [--no-install]
-// Every real client on every listener, over HTTP and TLS; prints each step that failed, and the table of docs/clients.md,
-// which it brings up to date unless --check is given. --debian prefers the tools in /usr/bin to others in PATH.
-// Exit 0 when no step failed, else 1. A client that is not installed keeps its rows.
+/** Every real client on every listener, over HTTP and TLS; a client that is not installed keeps its rows of the table. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { campaignOptions } from '../campaign-options.ts';
 import type { Outcome, RealClient } from './contract.ts';
 import { CLIENTS, clientsOn, LISTENERS, runClient } from './runs.ts';
 import { startServer } from './server.ts';
@@ -15,15 +12,24 @@ const DOCUMENT = fileURLToPath(new URL('../../../docs/clients.md', import.meta.u
 const API_NAMES = { s3: 'S3', swift: 'Swift', cloud: 'Keystone, Cinder' } as const;
 const TRANSPORTS = ['http', 'tls'] as const;
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', default: '' },
-    transport: { type: 'string' },
-    debian: { type: 'boolean', default: false },
-    check: { type: 'boolean', default: false },
-    'no-install': { type: 'boolean', default: false },
-  },
-});
+const HELP = `npm run clients -- [options]
+prints each step that failed, and the table of docs/clients.md, which it brings up to date
+  --only REGEX       clients of such names
+  --transport NAME   http or tls; default both
+  --debian           prefer the tools in /usr/bin to others in PATH
+  --check            the document stays as it is
+  --no-install       no Debian packages are installed
+exit 0 when no step failed, else 1
+`;
+
+const options = {
+  only: { type: 'string', default: '' },
+  transport: { type: 'string' },
+  debian: { type: 'boolean', default: false },
+  check: { type: 'boolean', default: false },
+  'no-install': { type: 'boolean', default: false },
+} as const;
+const values = campaignOptions(HELP, options, []);
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
