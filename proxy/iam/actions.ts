@@ -3,8 +3,10 @@
  * from it. A parameter that an action does not know is refused, and an action that is not here does not exist.
  */
 import type { HolderKind } from './contract.ts';
+import { groupXml, roleXml, userXml } from './entities.ts';
 import * as groups from './groups.ts';
 import * as managed from './managed.ts';
+import * as named from './named.ts';
 import * as policies from './policies.ts';
 import type { QueryAction } from './query-call.ts';
 import * as roles from './roles.ts';
@@ -83,9 +85,15 @@ export const ACTIONS: readonly ActionRow[] = [
 
   row('iam', 'CreateUser', 'UserName Path Tags', users.createUser, 'in the caller’s account, up to 5,000'),
   row('iam', 'GetUser', 'UserName', users.getUser),
-  row('iam', 'ListUsers', 'PathPrefix Marker MaxItems', users.listUsers, 'those that IAM made'),
-  row('iam', 'UpdateUser', 'UserName NewUserName NewPath', users.updateUser, 'keys, policies and groups stay'),
-  row('iam', 'DeleteUser', 'UserName', users.deleteUser, 'without keys, policies and groups'),
+  row('iam', 'ListUsers', 'PathPrefix Marker MaxItems', named.list('user', 'Users', userXml), 'those that IAM made'),
+  row(
+    'iam',
+    'UpdateUser',
+    'UserName NewUserName NewPath',
+    named.rename('user', 'NewUserName'),
+    'keys, policies and groups stay',
+  ),
+  row('iam', 'DeleteUser', 'UserName', named.remove('user'), 'without keys, policies and groups'),
   row('iam', 'CreateAccessKey', 'UserName', users.createAccessKey, 'two a user'),
   row('iam', 'ListAccessKeys', 'UserName Marker MaxItems', users.listAccessKeys),
   row('iam', 'UpdateAccessKey', 'UserName AccessKeyId Status', users.updateAccessKey),
@@ -97,15 +105,21 @@ export const ACTIONS: readonly ActionRow[] = [
     users.getAccessKeyLastUsed,
     'to within an hour; keys that IAM made',
   ),
-  row('iam', 'ListMFADevices', 'UserName Marker MaxItems', users.none('MFADevices'), 'there are none'),
+  row(
+    'iam',
+    'ListMFADevices',
+    'UserName Marker MaxItems',
+    named.none('user', 'MFADevices', { isOwn: true }),
+    'there are none',
+  ),
   ...tagRows('user', 'UserName'),
   ...policyRows('user', 'UserName', '2,048 characters a user; actions of s3 and iam count'),
 
   row('iam', 'CreateGroup', 'GroupName Path', groups.createGroup, 'up to 300 an account'),
   row('iam', 'GetGroup', 'GroupName Marker MaxItems', groups.getGroup),
-  row('iam', 'UpdateGroup', 'GroupName NewGroupName NewPath', groups.updateGroup),
-  row('iam', 'DeleteGroup', 'GroupName', groups.deleteGroup, 'without users and policies'),
-  row('iam', 'ListGroups', 'PathPrefix Marker MaxItems', groups.listGroups),
+  row('iam', 'UpdateGroup', 'GroupName NewGroupName NewPath', named.rename('group', 'NewGroupName')),
+  row('iam', 'DeleteGroup', 'GroupName', named.remove('group'), 'without users and policies'),
+  row('iam', 'ListGroups', 'PathPrefix Marker MaxItems', named.list('group', 'Groups', groupXml)),
   row('iam', 'AddUserToGroup', 'GroupName UserName', groups.setMember(true), 'ten groups a user'),
   row('iam', 'RemoveUserFromGroup', 'GroupName UserName', groups.setMember(false)),
   row('iam', 'ListGroupsForUser', 'UserName Marker MaxItems', groups.listGroupsForUser),
@@ -154,16 +168,16 @@ export const ACTIONS: readonly ActionRow[] = [
     'up to 1,000 an account; users, roles and accounts can be let in',
   ),
   row('iam', 'GetRole', 'RoleName', roles.getRole),
-  row('iam', 'ListRoles', 'PathPrefix Marker MaxItems', roles.listRoles),
+  row('iam', 'ListRoles', 'PathPrefix Marker MaxItems', named.list('role', 'Roles', roleXml)),
   row('iam', 'UpdateRole', 'RoleName Description MaxSessionDuration', roles.updateRole),
   row('iam', 'UpdateRoleDescription', 'RoleName Description', roles.updateRoleDescription),
   row('iam', 'UpdateAssumeRolePolicy', 'RoleName PolicyDocument', roles.updateAssumeRolePolicy),
-  row('iam', 'DeleteRole', 'RoleName', roles.deleteRole, 'without policies; its sessions end'),
+  row('iam', 'DeleteRole', 'RoleName', named.remove('role'), 'without policies; its sessions end'),
   row(
     'iam',
     'ListInstanceProfilesForRole',
     'RoleName Marker MaxItems',
-    roles.listInstanceProfilesForRole,
+    named.none('role', 'InstanceProfiles'),
     'there are none',
   ),
   ...tagRows('role', 'RoleName'),

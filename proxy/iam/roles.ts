@@ -4,8 +4,8 @@ import { readTrustPolicy } from '../object/policy.ts';
 import { iamFaults } from './contract.ts';
 import { readTags, roleXml, tagsXml } from './entities.ts';
 import { documentOf, lengthOf } from './policies.ts';
-import { countOf, matching, pageXml, type QueryAction, type QueryCall, textOf } from './query-call.ts';
-import { inPath, meant, meantAll, meantNew } from './subjects.ts';
+import { countOf, matching, type QueryAction, type QueryCall, textOf } from './query-call.ts';
+import { meant, meantNew } from './subjects.ts';
 
 const DESCRIPTION = /^[\t\n\r\x20-\x7e\xa1-\xff]{0,1000}$/;
 const DESCRIPTION_LENGTH_MAX = 1000;
@@ -37,18 +37,6 @@ export const getRole: QueryAction = async (call) => {
   return `<Role>${roleXml(row)}${tagsXml(row)}</Role>`;
 };
 
-export const listRoles: QueryAction = async (call) => {
-  const iam = await meantAll(call, 'role');
-  const rows = (await iam.list('role', call.user.account)).filter(inPath(call));
-  return pageXml(call, 'Roles', rows, { key: ({ name }) => name, xml: roleXml });
-};
-
-export const deleteRole: QueryAction = async (call) => {
-  const { iam, of } = await meant(call, 'role');
-  await iam.delete('role', of);
-  return undefined;
-};
-
 export const updateRole: QueryAction = async (call) => {
   const { iam, of } = await meant(call, 'role');
   const { parameters } = call;
@@ -69,11 +57,4 @@ export const updateAssumeRolePolicy: QueryAction = async (call) => {
   const trust = trustOf(call, 'PolicyDocument');
   await iam.change('role', of, (row) => ({ ...row, trust }));
   return undefined;
-};
-
-/** A role belongs to nobody's instances. */
-export const listInstanceProfilesForRole: QueryAction = async (call) => {
-  const { iam, of } = await meant(call, 'role');
-  await iam.get('role', of);
-  return '<InstanceProfiles></InstanceProfiles><IsTruncated>false</IsTruncated>';
 };

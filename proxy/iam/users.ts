@@ -6,8 +6,8 @@
 import { xmlElement } from '../../fabric/xml.ts';
 import { arnOf, type IamKey } from './contract.ts';
 import { readTags, tagsXml, userXml } from './entities.ts';
-import { checked, invalid, isoSecond, matching, pageXml, type QueryAction, required } from './query-call.ts';
-import { checkMay, inPath, meant, meantAll, meantNew, NAME_PATTERNS, pathOf } from './subjects.ts';
+import { checked, invalid, isoSecond, pageXml, type QueryAction, required } from './query-call.ts';
+import { checkMay, meant, meantNew } from './subjects.ts';
 
 const KEY_ID = /^\w{16,128}$/;
 
@@ -29,29 +29,6 @@ export const getUser: QueryAction = async (call) => {
   const { iam, of } = await meant(call, 'user', { isOwn: true });
   const row = await iam.get('user', of);
   return `<User>${userXml(row)}${tagsXml(row)}</User>`;
-};
-
-export const listUsers: QueryAction = async (call) => {
-  const iam = await meantAll(call, 'user');
-  const rows = (await iam.list('user', call.user.account)).filter(inPath(call));
-  return pageXml(call, 'Users', rows, { key: ({ name }) => name, xml: userXml });
-};
-
-export const updateUser: QueryAction = async (call) => {
-  const { iam, of } = await meant(call, 'user');
-  const { parameters } = call;
-  const name = matching('NewUserName', parameters.get('NewUserName') ?? of.name, NAME_PATTERNS.user);
-  // It must be right to have one of that name as well.
-  const path = parameters.has('NewPath') ? pathOf(call, 'NewPath') : undefined;
-  checkMay(call, arnOf('user', { ...of, name }, path));
-  await iam.rename('user', of, { name, ...(path !== undefined && { path }) });
-  return undefined;
-};
-
-export const deleteUser: QueryAction = async (call) => {
-  const { iam, of } = await meant(call, 'user');
-  await iam.delete('user', of);
-  return undefined;
 };
 
 const statusOf = ({ isActive }: IamKey): string => xmlElement('Status', isActive ? 'Active' : 'Inactive');
@@ -115,12 +92,3 @@ export const getAccessKeyLastUsed: QueryAction = async (call) => {
   const region = xmlElement('Region', last === undefined ? 'N/A' : call.region);
   return `${xmlElement('UserName', name)}<AccessKeyLastUsed>${used}${service}${region}</AccessKeyLastUsed>`;
 };
-
-/** What a user of ours never has, which tools look for before they delete one. */
-export const none =
-  (element: string): QueryAction =>
-  async (call) => {
-    const { iam, of } = await meant(call, 'user', { isOwn: true });
-    await iam.get('user', of);
-    return `<${element}></${element}>${xmlElement('IsTruncated', false)}`;
-  };
